@@ -1,0 +1,57 @@
+"""See why your CNN decided, and what to change.
+
+>>> import seewhy
+>>> clf = seewhy.load("efficientnet_lite0")                     # doctest: +SKIP
+>>> a = seewhy.attribute(clf, clf.preprocess(photo), "grad_cam")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import checks, methods
+    from .api import attribute
+    from .core.attribution import Attribution
+    from .core.method import Method
+    from .core.record import Record, record
+    from .errors import SeewhyError
+    from .models import Classifier, load
+    from .synthesis import Visualization, visualize
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Attribution": "core.attribution",
+    "Classifier": "models",
+    "Method": "core.method",
+    "Record": "core.record",
+    "SeewhyError": "errors",
+    "Visualization": "synthesis",
+    "attribute": "api",
+    "checks": "",
+    "load": "models",
+    "methods": "",
+    "record": "core.record",
+    "visualize": "synthesis",
+}
+"""Public name -> the module it lives in; "" for a module itself. Loaded on first use: torch takes seconds."""
+
+__all__ = [
+    "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Visualization", "attribute", "checks", "load",
+    "methods", "record", "visualize",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seewhy' has no attribute {name!r}")
+    home = _HOMES[name]
+    value = getattr(import_module(f".{home}", __name__), name) if home else import_module(f".{name}", __name__)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

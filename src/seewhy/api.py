@@ -1,0 +1,105 @@
+"""The functions people call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
+from typing import TypeAlias, overload
+
+from torch import Tensor
+
+from .core.attribution import Attribution
+from .core.method import Method, Values
+from .core.record import Needs, Record, recorded
+from .core.target import Target
+from .errors import InputError, MethodError
+from .methods import find_method
+
+AnyMethod: TypeAlias = "str | Method | type[Method]"
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+@overload
+def attribute(
+    model: object, inputs: Tensor, methods: AnyMethod = ..., target: Target = ..., *,
+    batch_size: int = ..., progress: Progress | None = ...,
+) -> Attribution: ...  # fmt: skip
+
+
+@overload
+def attribute(
+    model: object, inputs: Tensor, methods: Sequence[AnyMethod], target: Target = ..., *,
+    batch_size: int = ..., progress: Progress | None = ...,
+) -> dict[str, Attribution]: ...  # fmt: skip
+
+
+def attribute(
+    model: object,
+    inputs: Tensor,
+    methods: AnyMethod | Sequence[AnyMethod] = "grad_cam",
+    target: Target = None,
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> Attribution | dict[str, Attribution]:
+    """Why ``model`` gave each image of ``inputs`` its score.
+
+    All methods share one forward, and one backward per ReLU rule.
+
+    Args:
+        model: a ``torch.nn.Module``, or a ``Classifier`` from ``seewhy.load``; handed back as it came.
+        inputs: (B, C, H, W) floating point, preprocessed as the model wants it.
+        methods: an id or a ``Method``; or a list of them.
+        target: None explains the predicted class; or an int, one int per image, or a function that takes the
+            model's raw output and returns (B,) scores.
+        batch_size: images per forward where a method needs many.
+        progress: called with a method's id, steps done, steps in all.
+
+    Returns:
+        One ``Attribution``; or, for a list, a dict by method id (by the method with its parameters where an id
+        comes twice).
+
+    Raises:
+        SeewhyError: InputError, TargetError, LayerError, MethodError or ModelError, each saying what did not fit.
+    """
+    if isinstance(methods, str | Method | type):
+        return next(iter(attribute(model, inputs, [methods], target, batch_size=batch_size, progress=progress).values()))
+    found = [find_method(method) for method in methods]
+    if not found:
+        raise MethodError("no method was asked for", expected="at least one")
+    needs = reduce(or_, (method.needs() for method in found), Needs())
+    with recorded(model, inputs, target, needs, batch_size) as record:
+        results = {}
+        for method in found:
+            record.progress = None if progress is None else _bound(progress, method.id)
+            results[_key(method, found)] = run(method, record)
+    return results
+
+
+def run(method: Method, record: Record) -> Attribution:
+    """One method on a record that was made for it."""
+    given = method(record)
+    values = given if isinstance(given, Values) else Values(given)
+    return Attribution(
+        values=values.values,
+        method=method.id,
+        params=method.params,
+        target=record.target,
+        score=record.score,
+        input_size=(record.inputs.shape[2], record.inputs.shape[3]),
+        layer=values.layer,
+        overridden=record.overridden(method.rule, getattr(method, "smooth", False)),
+        details=values.details,
+    )
+
+
+def _key(method: Method, among: Sequence[Method]) -> str:
+    same = [other for other in among if other.id == method.id]
+    if len(same) > 1 and same.count(method) > 1:
+        raise InputError(f"{method} was asked for twice")
+    return method.id if len(same) == 1 else str(method)
+
+
+def _bound(progress: Progress, method: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(method, done, total)

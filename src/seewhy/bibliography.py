@@ -1,0 +1,56 @@
+"""The papers that the methods come from: key -> paper and equation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where a method comes from."""
+
+    authors: str
+    year: int
+    title: str
+    where: str
+    equation: str
+
+    def __str__(self) -> str:
+        return f"{self.authors} ({self.year}). {self.title}. {self.where}. {self.equation}."
+
+
+BIBLIOGRAPHY: dict[str, Reference] = {
+    "simonyan2013": Reference(
+        "Simonyan, Vedaldi, Zisserman", 2013,
+        "Deep Inside Convolutional Networks: Visualising Image Classification Models and Saliency Maps",
+        "arXiv:1312.6034", "Eq. 1 (class visualization), section 3 (saliency)",
+    ),
+    "zeiler2014": Reference(
+        "Zeiler, Fergus", 2014, "Visualizing and Understanding Convolutional Networks",
+        "ECCV, arXiv:1311.2901", "Section 2.1 (deconvnet), section 4.2 (occlusion)",
+    ),
+    "springenberg2015": Reference(
+        "Springenberg, Dosovitskiy, Brox, Riedmiller", 2015,
+        "Striving for Simplicity: The All Convolutional Net",
+        "ICLR workshop, arXiv:1412.6806", "Section 3.4 and figure 1 (deconvnet, guided backpropagation)",
+    ),
+    "nie2018": Reference(
+        "Nie, Zhang, Patel", 2018,
+        "A Theoretical Explanation for Perplexing Behaviors of Backpropagation-based Visualizations",
+        "ICML, arXiv:1805.07039", "Theorem 1",
+    ),
+    "adebayo2018": Reference(
+        "Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim", 2018, "Sanity Checks for Saliency Maps",
+        "NeurIPS, arXiv:1810.03292", "Sections 3-4 (model parameter randomisation)",
+    ),
+    "zhou2016": Reference(
+        "Zhou, Khosla, Lapedriza, Oliva, Torralba", 2016,
+        "Learning Deep Features for Discriminative Localization",
+        "CVPR, arXiv:1512.04150", "Eq. 2",
+    ),
+    "selvaraju2017": Reference(
+        "Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra", 2017,
+        "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
+        "ICCV, arXiv:1610.02391", "Eqs. 1-2, section 3.3 (guided Grad-CAM)",
+    ),
+}  # fmt: skip

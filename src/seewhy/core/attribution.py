@@ -1,0 +1,126 @@
+"""The result of a method: raw numbers, checked when made, with everything needed to make them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+from ..files import write_atomically
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Why each image of a batch got its score.
+
+    Attributes:
+        values: (B, 1 or C, h, w) float32, signed and raw, at the method's native resolution; never normalised.
+        method: the method's id.
+        params: the method's parameters.
+        target: (B,) int64, or None where a function gave the score.
+        score: (B,) float32, before the softmax.
+        input_size: (H, W) of the inputs.
+        layer: the layer explained, where the method has one.
+        overridden: how many autograd nodes a ReLU rule was put on.
+        details: further arrays of the method's own, e.g. occlusion's grid of scores per mask position.
+    """
+
+    values: Tensor
+    method: str
+    params: Mapping[str, Any]
+    target: Tensor | None
+    score: Tensor
+    input_size: tuple[int, int]
+    layer: str | None = None
+    overridden: int = 0
+    details: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        batch = len(self.score)
+        values = self.values
+        if not isinstance(values, Tensor) or values.dim() != 4 or values.shape[0] != batch or 0 in values.shape:
+            got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise InputError(
+                f"the values of {self.method!r} have the wrong shape", expected=f"({batch}, 1 or C, h, w)", got=got
+            )
+        if not torch.isfinite(values).all():
+            raise InputError(f"the values of {self.method!r} hold NaN or infinite numbers")
+        keep = object.__setattr__
+        keep(self, "values", values.detach().float().contiguous())
+        keep(self, "score", self.score.detach().float())
+        keep(self, "params", MappingProxyType(dict(self.params)))
+        keep(self, "details", MappingProxyType({name: part.detach() for name, part in self.details.items()}))
+
+    def upsampled(self, size: tuple[int, int] | None = None) -> Tensor:
+        """The values at ``size`` (default: the inputs'), (B, C|1, H, W), bilinear with half-pixel centres."""
+        return F.interpolate(self.values, size=tuple(size or self.input_size), mode="bilinear", align_corners=False)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write an ``.npz`` that ``numpy.load(path, allow_pickle=False)`` reads.
+
+        Raises:
+            OutputError: the file exists and ``overwrite`` is False, or it cannot be written.
+        """
+        arrays = {"values": self.values, "score": self.score}
+        if self.target is not None:
+            arrays["target"] = self.target
+        arrays |= {f"details.{name}": part for name, part in self.details.items()}
+        about = {
+            "format": _FORMAT,
+            "method": self.method,
+            "params": jsonable(self.params),
+            "layer": self.layer,
+            "overridden": self.overridden,
+            "input_size": list(self.input_size),
+        }
+        with write_atomically(path, overwrite=overwrite) as file:
+            np.savez_compressed(
+                file, about=np.array(json.dumps(about)), **{k: v.cpu().numpy() for k, v in arrays.items()}
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Attribution:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: the file is missing or is not an attribution.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
+                about = json.loads(str(file["about"]))
+            return cls(
+                values=arrays["values"],
+                method=about["method"],
+                params=about["params"],
+                target=arrays.get("target"),
+                score=arrays["score"],
+                input_size=tuple(about["input_size"]),
+                layer=about["layer"],
+                overridden=about["overridden"],
+                details={k.removeprefix("details."): v for k, v in arrays.items() if k.startswith("details.")},
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise InputError(f"{path} is not a saved attribution: {error}") from error
+
+
+def jsonable(value: Any) -> Any:
+    """Parameters as JSON holds them: tuples become lists, tensors nested lists."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, tuple | list):
+        return [jsonable(item) for item in value]
+    return value

@@ -1,0 +1,91 @@
+"""The user's model is a guest: explained in evaluation mode without parameter gradients, handed back as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError
+
+_WRAPPERS = ("DataParallel", "DistributedDataParallel")
+
+
+def original(model: object) -> nn.Module:
+    """The module that a classifier, a compiled model or a data-parallel wrapper stands for."""
+    if not isinstance(model, nn.Module):
+        inner = getattr(model, "model", None)
+        if not isinstance(inner, nn.Module):
+            raise ModelError(
+                "this is not a model", expected="a torch.nn.Module or a seewhy Classifier", got=type(model)
+            )
+        model = inner
+    while True:
+        if isinstance(compiled := getattr(model, "_orig_mod", None), nn.Module):
+            model = compiled
+        elif type(model).__name__ in _WRAPPERS and isinstance(model.module, nn.Module):
+            model = model.module
+        else:
+            return model
+
+
+@contextmanager
+def guest(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, frozen parameters; everything as before at the end, whatever happens.
+
+    Kept as they were: every module's ``training`` flag, every parameter's ``requires_grad`` and ``grad``,
+    the buffers' identity and content, the state of the random number generators of the devices in use.
+    """
+    modules = list(model.modules())
+    training = [module for module in modules if module.training]
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    buffers = [_Buffer(module, name) for module in modules for name in module._buffers]
+    with ExitStack() as stack:
+        stack.enter_context(_same_random_state(model))
+        if any(type(module).__name__ == "OptimizedModule" for module in modules):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        try:
+            # The flag, not .eval(): a module may override train() to rewrite its weights.
+            for module in training:
+                module.training = False
+            for parameter in trainable:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for module in training:
+                module.training = True
+            for parameter in trainable:
+                parameter.requires_grad_(True)
+            for buffer in buffers:
+                buffer.restore()
+
+
+class _Buffer:
+    """One buffer as it was: which tensor it was, and what it held."""
+
+    def __init__(self, module: nn.Module, name: str):
+        self.module, self.name = module, name
+        self.tensor = module._buffers[name]
+        self.content = None if self.tensor is None else self.tensor.detach().clone()
+        self.version = _version(self.tensor)
+
+    def restore(self) -> None:
+        self.module._buffers[self.name] = self.tensor
+        if self.tensor is not None and self.content is not None and _version(self.tensor) != self.version:
+            with torch.no_grad():
+                self.tensor.copy_(self.content)
+
+
+def _version(tensor: Tensor | None) -> int:
+    # Inference tensors keep no version; -1 counts as unchanged, since nothing may change them in place.
+    return -1 if tensor is None or tensor.is_inference() else tensor._version
+
+
+@contextmanager
+def _same_random_state(model: nn.Module) -> Iterator[None]:
+    devices = {tensor.device for tensor in model.parameters()}
+    cuda = [device for device in devices if device.type == "cuda"]
+    with torch.random.fork_rng(devices=cuda):
+        yield

@@ -1,0 +1,95 @@
+"""Layers are dotted names; the default one is found by running the model."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from torch import Tensor, nn
+
+from ..errors import LayerError, close_matches
+
+
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """The module called ``name``, a dotted name as in ``model.named_modules()``.
+
+    Raises:
+        LayerError: there is none; says which names are close.
+    """
+    modules = dict(model.named_modules())
+    if name and name in modules:
+        return modules[name]
+    known = [known for known in modules if known]
+    close = close_matches(name, known) or tuple(known[-3:])
+    raise LayerError(f"the model has no layer {name!r}", close=close)
+
+
+def is_spatial(output: object, inputs: Tensor) -> bool:
+    """Whether a layer's output is a stack of maps (B, C, h, w) with more than one position.
+
+    The maps must keep the photo's proportions, to a factor of two: this tells (B, C, h, w) from the
+    (B, h, w, C) of some transformers.
+    """
+    if not isinstance(output, Tensor) or output.dim() != 4 or not output.is_floating_point():
+        return False
+    (height, width), (full_height, full_width) = output.shape[-2:], inputs.shape[-2:]
+    stretch = (height * full_width) / (width * full_height) if width and full_height else 0.0
+    return output.shape[0] == inputs.shape[0] and height * width > 1 and 0.5 <= stretch <= 2
+
+
+def is_pooling(module: nn.Module) -> bool:
+    """A pooling layer, of torch or of anybody: parameterless, and named so."""
+    return "pool" in type(module).__name__.lower() and next(module.parameters(), None) is None
+
+
+class LastSpatial:
+    """Follows a forward and knows, at its end, the last spatial layer before pooling.
+
+    A map that a pooling layer gave does not count. Where several modules give the same tensor, the outermost
+    that contains the one which made it lends its name: ``layer4`` rather than ``layer4.1.relu``.
+    """
+
+    def __init__(self, inputs: Tensor):
+        self.inputs = inputs
+        self.name: str | None = None
+        self._output: Tensor | None = None
+        self._version = -1
+        self._pooled: object = None
+
+    def is_new(self, name: str, module: nn.Module, output: object) -> bool:
+        """Whether ``output`` of ``module`` is a new candidate; call ``keep`` with what goes on in its place."""
+        if not is_spatial(output, self.inputs):
+            return False
+        if is_pooling(module):
+            self._pooled = output
+        if output is self._pooled:
+            return False
+        assert isinstance(output, Tensor)
+        if output is self._output and output._version == self._version:
+            if self.name is not None and self.name.startswith(name + "."):
+                self.name = name
+            return False
+        return True
+
+    def keep(self, name: str, output: Tensor) -> None:
+        """``output`` of the layer ``name`` is the last candidate so far."""
+        self.name, self._output, self._version = name, output, output._version
+
+
+_Signature = tuple[object, ...]
+_known: WeakKeyDictionary[nn.Module, tuple[_Signature, str]] = WeakKeyDictionary()
+
+
+def known_default(model: nn.Module, inputs: Tensor) -> str | None:
+    """The default layer found before for this very model and size of photo, or None."""
+    signature, name = _known.get(model, ((), None))
+    return name if signature == _signature(model, inputs) else None
+
+
+def remember_default(model: nn.Module, inputs: Tensor, name: str) -> None:
+    """Spare the next call the search."""
+    _known[model] = (_signature(model, inputs), name)
+
+
+def _signature(model: nn.Module, inputs: Tensor) -> _Signature:
+    # Ids are enough: a model that lives on keeps its modules alive, and a replaced one has another id.
+    return (tuple(inputs.shape[1:]), *map(id, model.modules()))

@@ -1,0 +1,75 @@
+"""What a method is: a frozen dataclass whose fields are its parameters; calling it with a Record gives values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from ..errors import InputError
+from .record import Needs, Record, Rule
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What a method gives: (B, 1 or C, h, w), and what else is worth keeping."""
+
+    values: Tensor
+    layer: str | None = None
+    details: Mapping[str, Tensor] = dataclass_field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A way to attribute a score to places in a photo.
+
+    A subclass is a frozen dataclass. Its fields, made by ``param``, are its parameters: command-line flags and
+    report tables come from them.
+    """
+
+    id: ClassVar[str]
+    """snake_case name."""
+    title: ClassVar[str]
+    """The name in a figure."""
+    source: ClassVar[str]
+    """Key in ``seewhy.bibliography.BIBLIOGRAPHY``."""
+    formula: ClassVar[str]
+    """The definition in one line."""
+    misleads: ClassVar[str]
+    """How a picture of it misleads, in one or two plain sentences."""
+    rule: ClassVar[Rule] = "plain"
+    """Which ReLU rule it uses; the result says how many nodes it was put on."""
+
+    @abstractmethod
+    def needs(self) -> Needs:
+        """What the Record must keep for this method, and no more."""
+
+    @abstractmethod
+    def __call__(self, record: Record) -> Tensor | Values:
+        """The values, (B, 1 or C, h, w), raw and signed."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __str__(self) -> str:
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{self.id}({', '.join(changed)})" if changed else self.id
+
+
+def param(default: Any, help: str, *, choices: tuple[str, ...] = ()) -> Any:
+    """A method's parameter: its default, what it means, and what it may be."""
+    return dataclass_field(default=default, metadata={"help": help, "choices": choices})
+
+
+def check_choices(method: Method) -> None:
+    """Refuse a parameter that is not one of its choices; for ``__post_init__``."""
+    for f in fields(method):
+        choices, value = f.metadata.get("choices"), getattr(method, f.name)
+        if choices and value not in choices:
+            raise InputError(f"{method.id} has no {f.name} {value!r}", expected=", ".join(choices))

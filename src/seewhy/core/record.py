@@ -1,0 +1,326 @@
+"""One forward of one batch, and everything that any method may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, LayerError, ModelError
+from .class_map import ClassMap, Watch
+from .guest import guest, original
+from .layers import find_layer, known_default, remember_default
+from .relu_rules import HIDING, Rule, kind, nodes_of, rectified
+from .taps import Tap, Taps
+from .target import Score, Target, check_finite, logits_of
+
+T = TypeVar("T")
+INPUT = "input"
+"""What ``Record.gradient`` calls the model's input."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method asks of a Record, so that nothing else is kept.
+
+    Attributes:
+        input_gradient: the gradient at the pixels.
+        layers: layers whose activation is read; None stands for the default layer.
+        layer_gradients: whether gradients are read at those layers.
+        class_map: what CAM needs.
+    """
+
+    input_gradient: bool = False
+    layers: frozenset[str | None] = frozenset()
+    layer_gradients: bool = False
+    class_map: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            self.input_gradient or other.input_gradient,
+            self.layers | other.layers,
+            self.layer_gradients or other.layer_gradients,
+            self.class_map or other.class_map,
+        )
+
+
+class Record:
+    """One forward. Made by ``record``; alive inside its ``with`` block.
+
+    Attributes:
+        inputs: (B, C, H, W), a copy of what the caller gave, on the model's device and in its dtype.
+        outputs: what the model returned, detached where it is a tensor.
+        logits: (B, classes), or None where a target function reads another kind of output.
+        target: (B,) int64 class of each image, or None under a target function.
+        score: (B,) the explained score, before the softmax.
+        forwards, backwards: how many were spent so far.
+        progress: called with steps done and steps in all, where a method takes many.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Tensor, target: Target, needs: Needs, batch_size: int):
+        self._model = model
+        self._needs = needs
+        self.batch_size = batch_size
+        self.forwards = self.backwards = 0
+        self._closed = False
+        self.progress: Callable[[int, int], None] | None = None
+        self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
+        self._overridden: dict[tuple[Rule, bool], int] = {}
+        self.inputs = inputs
+        graph = needs.input_gradient or (needs.layer_gradients and bool(needs.layers))
+        self._graph_inputs = inputs.clone().requires_grad_(needs.input_gradient)
+        taps, watch, outputs = self._forward(needs.layers, graph)
+        self._score_of = Score.resolve(target, outputs, len(inputs))
+        self._score = self._score_of(outputs)
+        if self._score.shape != (len(inputs),):
+            raise ModelError("one score per image", expected=(len(inputs),), got=tuple(self._score.shape))
+        self.outputs = outputs.detach() if isinstance(outputs, Tensor) else outputs
+        self.score = at_least_float32(self._score.detach())
+        check_finite(self.score)
+        self.target = self._score_of.classes
+        self.logits = None if self.target is None else at_least_float32(logits_of(outputs).detach())
+        self._taps, self.default_layer = self._collect(taps, graph)
+        self._watch = watch
+
+    # -- what methods read -------------------------------------------------------------------------
+
+    def activation(self, layer: str | None = None) -> Tensor:
+        """The output of ``layer`` (None: the default layer), (B, C, h, w) or as the layer gives it.
+
+        As it left the layer: what the network did to it in place afterwards does not show.
+        """
+        value = self._tap(layer).value()
+        assert value is not None
+        return at_least_float32(value)
+
+    def gradient(self, wrt: str | None = None, rule: Rule = "plain", smooth: bool = False) -> Tensor:
+        """The gradient of each image's score at the pixels (``"input"``) or at a layer (None: the default).
+
+        One backward per rule gives the gradients at all places that the record was made for.
+
+        Args:
+            wrt: "input", a layer's name, or None.
+            rule: how a ReLU passes the gradient back: "plain", "deconvnet" or "guided".
+            smooth: whether SiLU, GELU and their like count as ReLUs.
+
+        Returns:
+            Float32 (float64 for a float64 model), shaped like the input or the layer's output.
+        """
+        name = wrt if wrt == INPUT else self.layer_name(wrt)
+        if (rule, smooth) not in self._gradients:
+            self._gradients[rule, smooth] = self._backward(rule, smooth)
+        if name not in self._gradients[rule, smooth]:
+            raise InputError(
+                f"the record was made without the gradient at {name!r}",
+                expected="input_gradient=True" if name == INPUT else "layer_gradients=True",
+            )
+        gradient = self._gradients[rule, smooth][name]
+        if gradient is None:
+            raise ModelError(f"the score does not depend on {name!r} through anything that autograd can see")
+        return at_least_float32(gradient)
+
+    def overridden(self, rule: Rule, smooth: bool = False) -> int:
+        """How many autograd nodes ``rule`` was put on; 0 before its gradient was asked for."""
+        return self._overridden.get((rule, smooth), 0)
+
+    def class_map(self) -> ClassMap:
+        """The features and weights that CAM needs.
+
+        Raises:
+            MethodError: the network is not of CAM's kind.
+        """
+        if self._watch is None:
+            raise InputError("the record was made without what CAM needs", expected="class_map=True")
+        if self.logits is None:
+            raise InputError("CAM explains a class", expected="a class as target", got="a target function")
+        found = self._watch.find(self.logits)
+        return ClassMap(
+            at_least_float32(found.features),
+            None if found.weight is None else at_least_float32(found.weight),
+            at_least_float32(found.bias),
+            found.layer,
+        )
+
+    def rescore(self, variants: Tensor) -> Tensor:
+        """The scores of other inputs, without gradients, ``batch_size`` images a forward.
+
+        Args:
+            variants: (M, B, C, H, W), M variants of the whole batch.
+
+        Returns:
+            (M, B) float32 or float64, each image's score for its own target.
+        """
+        count, batch = variants.shape[:2]
+        if variants.shape[1:] != self.inputs.shape:
+            raise InputError(
+                "variants of another shape than the batch", expected=f"(M, {', '.join(map(str, self.inputs.shape))})",
+                got=tuple(variants.shape),
+            )  # fmt: skip
+        # A target function may look at the rows together, so it always gets the batch as it was.
+        step = 1 if self.target is None else max(1, self.batch_size // batch)
+        scores = []
+        with torch.no_grad():
+            for part in variants.to(self.inputs).split(step):
+                self.forwards += 1
+                outputs = self._model(part.flatten(0, 1))
+                scores.append(self._score_of(outputs, len(part)).view(len(part), batch))
+        if not scores:
+            return self.score.new_zeros(0, batch)
+        return at_least_float32(torch.cat(scores))
+
+    def portions(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
+        """``items``, as many at a time as variants of the batch fit one forward; reports progress."""
+        step = max(1, self.batch_size // len(self.inputs))
+        for start in range(0, len(items), step):
+            yield items[start : start + step]
+            if self.progress is not None:
+                self.progress(min(start + step, len(items)), len(items))
+
+    def close(self) -> None:
+        """Let the graph go. What was read before can still be read; nothing new can be asked."""
+        self._closed = True
+        self._score = self._score.detach()
+
+    def layer_name(self, layer: str | None) -> str:
+        """The dotted name behind None, or the name itself."""
+        if layer is not None:
+            return layer
+        if self.default_layer is None:
+            raise LayerError(
+                "no spatial layer was found to explain: no layer gives maps (B, C, h, w) of more than one position"
+                if None in self._needs.layers
+                else "the record was made without the default layer"
+            )
+        return self.default_layer
+
+    # -- how it is done ----------------------------------------------------------------------------
+
+    def _forward(self, layers: frozenset[str | None], graph: bool) -> tuple[Taps, Watch | None, Any]:
+        if None in layers and (known := known_default(self._model, self.inputs)):
+            layers = layers - {None} | {known}
+        taps = Taps(self._model, layers, self._graph_inputs, graph)
+        watch = Watch(self._model) if self._needs.class_map else None
+        with torch.set_grad_enabled(graph), taps.listening(), watch.watching() if watch else nullcontext():
+            self.forwards += 1
+            # A copy, since a leaf may not be changed in place and a network's first layer may do so.
+            outputs = self._model(self._graph_inputs.clone())
+        return taps, watch, outputs
+
+    def _collect(self, taps: Taps, graph: bool) -> tuple[dict[str, Tap], str | None]:
+        if missing := sorted(set(taps.explicit) - set(taps.taps)):
+            raise LayerError(f"layer {missing[0]!r} did not run in this forward")
+        if taps.search is None:
+            default = known_default(self._model, self.inputs) if None in self._needs.layers else None
+            return taps.taps, default
+        name, last = taps.search.name, taps.last
+        if name is None or last is None:
+            return taps.taps, None
+        remember_default(self._model, self.inputs, name)
+        if last.value() is None:
+            # The layer's output and its input were both overwritten: run once more, now knowing which to keep.
+            taps, _, outputs = self._forward(self._needs.layers, graph)
+            self._score = self._score_of(outputs)
+            return taps.taps, name
+        return {**taps.taps, name: last}, name
+
+    def _tap(self, layer: str | None) -> Tap:
+        name = self.layer_name(layer)
+        if name not in self._taps:
+            find_layer(self._model, name)
+            raise LayerError(f"layer {name!r} was not recorded", expected=f"layers=[{name!r}] when the record is made")
+        return self._taps[name]
+
+    def _backward(self, rule: Rule, smooth: bool) -> dict[str, Tensor | None]:
+        places: dict[str, Any] = {INPUT: self._graph_inputs} if self._needs.input_gradient else {}
+        if self._needs.layer_gradients:
+            places |= {name: tap.edge for name, tap in self._taps.items()}
+        if not places:
+            return {}
+        if self._closed:
+            raise InputError("the record is closed", expected="gradients to be asked for inside the with block")
+        root = self._score.grad_fn
+        if root is None:
+            raise ModelError(
+                "the score does not depend on the input through anything that autograd can see (the model detaches "
+                "it, runs under no_grad, or gives integers)"
+            )
+        with rectified(root, rule, smooth) as count:
+            self._overridden[rule, smooth] = count
+            self.backwards += 1
+            try:
+                gradients = torch.autograd.grad(
+                    self._score.sum(), list(places.values()), retain_graph=True, allow_unused=True
+                )
+            except RuntimeError as error:
+                hidden = {HIDING[name] for node in nodes_of(root) if (name := kind(node)) in HIDING}
+                raise ModelError("; ".join(hidden) or f"autograd failed: {error}") from error
+        return dict(zip(places, gradients, strict=True))
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Half precision becomes float32, so that sums over space do not lose digits; float64 stays."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+@contextmanager
+def recorded(
+    model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int = 32
+) -> Iterator[Record]:
+    """A Record that keeps exactly what ``needs`` says; the model is a guest for the time of the block."""
+    module = original(model)
+    if batch_size < 1:
+        raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
+    with torch.inference_mode(False), torch.enable_grad(), guest(module):
+        made = Record(module, _fit(inputs, module), target, needs, batch_size)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@contextmanager
+def record(
+    model: object,
+    inputs: Tensor,
+    target: Target = None,
+    *,
+    layers: Iterable[str | None] = (None,),
+    input_gradient: bool = True,
+    layer_gradients: bool = True,
+    class_map: bool = True,
+    batch_size: int = 32,
+) -> Iterator[Record]:
+    """Run one forward and keep what methods may ask of it.
+
+    Args:
+        model: a ``torch.nn.Module`` or a seewhy ``Classifier``; in evaluation mode inside the block, as it was after.
+        inputs: (B, C, H, W) floating point, preprocessed as the model wants it.
+        target: None (the predicted class), an int, one int per image, or a function of the model's output.
+        layers: dotted names of layers to keep; None stands for the default layer.
+        input_gradient, layer_gradients, class_map: what else to keep; less is faster.
+        batch_size: images per forward in ``Record.rescore``.
+
+    Raises:
+        InputError, TargetError, LayerError, ModelError: something of the above does not fit.
+    """
+    needs = Needs(input_gradient, frozenset(layers), layer_gradients, class_map)
+    with recorded(model, inputs, target, needs, batch_size) as made:
+        yield made
+
+
+def _fit(inputs: Tensor, model: nn.Module) -> Tensor:
+    """A copy of the caller's inputs, on the model's device and in its dtype."""
+    if not isinstance(inputs, Tensor) or inputs.dim() != 4 or 0 in inputs.shape:
+        shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+        hint = " (one image? give x[None])" if isinstance(inputs, Tensor) and inputs.dim() == 3 else ""
+        raise InputError("inputs are a batch of images", expected=f"a tensor (B, C, H, W){hint}", got=shape)
+    if not inputs.is_floating_point():
+        raise InputError("inputs are preprocessed images", expected="a floating point dtype", got=inputs.dtype)
+    weights = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if weights is None:
+        return inputs.detach().clone()
+    return inputs.detach().to(weights.device, weights.dtype, copy=True)

@@ -1,0 +1,73 @@
+"""Grad-CAM and guided Grad-CAM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.method import Method, Values, param
+from ..core.record import INPUT, Needs, Record
+from ..errors import LayerError
+
+_LAYER = "dotted name of the layer; default: the last spatial one before pooling"
+
+
+@dataclass(frozen=True)
+class GradCAM(Method):
+    """ReLU(sum over k of alpha_k A^k), alpha_k the mean over space of dy/dA^k (Selvaraju 2017, eqs. 1-2).
+
+    Gives (B, 1, h, w), zero or more; signed with ``relu=False``. Its backward stops at the layer.
+    """
+
+    id = "grad_cam"
+    title = "Grad-CAM"
+    source = "selvaraju2017"
+    formula = "ReLU(Σₖ αₖ Aᵏ), αₖ = mean of ∂y/∂Aᵏ over space"
+    misleads = (
+        "Averaging the gradient over space loses where it came from: at layers other than the last, a place can "
+        "light up that the class does not use, and evidence against the class is cut off."
+    )
+
+    layer: str | None = param(None, _LAYER)
+    relu: bool = param(True, "keep evidence for the class only (eq. 2); without it the map is signed")
+
+    def needs(self) -> Needs:
+        return Needs(layers=frozenset({self.layer}), layer_gradients=True)
+
+    def __call__(self, record: Record) -> Values:
+        layer = record.layer_name(self.layer)
+        A = record.activation(layer)
+        if A.dim() != 4:
+            raise LayerError(f"layer {layer!r} has no maps", expected="(B, C, h, w)", got=tuple(A.shape))
+        alpha = record.gradient(layer).mean((2, 3), keepdim=True)
+        cam = (alpha * A).sum(1, keepdim=True)
+        return Values(F.relu(cam) if self.relu else cam, layer)
+
+
+@dataclass(frozen=True)
+class GuidedGradCAM(Method):
+    """Grad-CAM, upsampled, times guided backprop (Selvaraju 2017, section 3.3); (B, C, H, W), signed."""
+
+    id = "guided_grad_cam"
+    title = "Guided Grad-CAM"
+    source = "selvaraju2017"
+    rule = "guided"
+    formula = "upsampled Grad-CAM × guided backprop"
+    misleads = (
+        "Grad-CAM says where, guided backprop draws the edges there; the fine detail is the edge detector's and "
+        "is no more tied to the class than guided backprop is."
+    )
+
+    layer: str | None = param(None, _LAYER)
+    smooth: bool = param(False, "treat SiLU, GELU, ELU, Mish, hard-swish and softplus as ReLUs too")
+
+    def needs(self) -> Needs:
+        return GradCAM(self.layer).needs() | Needs(input_gradient=True)
+
+    def __call__(self, record: Record) -> Values:
+        cam: Tensor = GradCAM(self.layer)(record).values
+        guided = record.gradient(INPUT, "guided", self.smooth)
+        upsampled = F.interpolate(cam, size=guided.shape[-2:], mode="bilinear", align_corners=False)
+        return Values(upsampled * guided, record.layer_name(self.layer))

@@ -1,0 +1,138 @@
+"""Occlusion: slide a mask over the photo and watch the score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.method import Method, Values, param
+from ..core.record import Needs, Record
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Occlusion(Method):
+    """f(x) - f(x with a window replaced), averaged over the windows that cover a pixel (Zeiler 2014, section 4.2).
+
+    Windows start at 0, stride, 2 stride, ... until the far edge is reached; the last are clipped to the photo, so
+    that every pixel is covered where stride <= window. A pixel that no window covers (stride > window) gets 0.
+
+    Gives (B, 1, H, W), signed: positive where hiding the place lowers the score. ``details`` hold ``grid``,
+    (B, rows, columns), the score per mask position; ``windows``, (rows * columns, 4) int64, each mask's
+    top, left, bottom, right; and ``coverage``, (H, W), how many windows cover each pixel.
+    """
+
+    id = "occlusion"
+    title = "Occlusion"
+    source = "zeiler2014"
+    formula = "mean of f(x) − f(x with a window hidden) over the windows that cover a pixel"
+    misleads = (
+        "A hidden window is itself something the network has never seen: part of a drop can be the patch's own "
+        "effect. Evidence that stands in two places drops at neither."
+    )
+
+    window: int | tuple[int, int] | None = param(None, "pixels, one number or height and width; default: a seventh")
+    stride: int | tuple[int, int] | None = param(None, "pixels, one number or two; default: half the window")
+    baseline: float | tuple[float, ...] | Tensor | str = param(
+        0.0, "what hides: a number, one per channel, a tensor (C, H, W), or 'blur'; in the inputs' own units"
+    )
+
+    def needs(self) -> Needs:
+        return Needs()
+
+    def __call__(self, record: Record) -> Values:
+        x = record.inputs
+        (batch, _, height, width) = x.shape
+        window = _pair(self.window, "window", default=(max(1, height // 7), max(1, width // 7)))
+        stride = _pair(self.stride, "stride", default=(max(1, window[0] // 2), max(1, window[1] // 2)))
+        rows, columns = spans(height, window[0], stride[0]), spans(width, window[1], stride[1])
+        windows = [(top, left, bottom, right) for top, bottom in rows for left, right in columns]
+        hidden = baseline_like(x, self.baseline, window)
+
+        scores = torch.cat([
+            record.rescore(torch.stack([occlude(x, hidden, w) for w in some]))
+            for some in record.portions(windows)
+        ])  # (windows, B)  # fmt: skip
+
+        drop = record.score - scores
+        total, coverage = x.new_zeros(batch, height, width, dtype=drop.dtype), x.new_zeros(height, width)
+        for (top, left, bottom, right), d in zip(windows, drop, strict=True):
+            total[:, top:bottom, left:right] += d[:, None, None]
+            coverage[top:bottom, left:right] += 1
+        return Values(
+            (total / coverage.clamp(min=1))[:, None],
+            details={
+                "grid": scores.T.reshape(batch, len(rows), len(columns)),
+                "windows": torch.tensor(windows),
+                "coverage": coverage,
+            },
+        )
+
+
+def spans(length: int, window: int, stride: int) -> list[tuple[int, int]]:
+    """Where windows begin and end along one side; the last is clipped to it.
+
+    >>> spans(10, 4, 3)
+    [(0, 4), (3, 7), (6, 10)]
+    """
+    count = 1 + ceil(max(0, length - window) / stride)
+    # With stride > window the last start may lie beyond the edge.
+    starts = [start for start in range(0, count * stride, stride) if start < length]
+    return [(start, min(start + window, length)) for start in starts]
+
+
+def occlude(x: Tensor, hidden: Tensor, window: tuple[int, int, int, int]) -> Tensor:
+    """A copy of ``x`` (B, C, H, W) that shows ``hidden`` inside ``window``."""
+    top, left, bottom, right = window
+    occluded = x.clone()
+    occluded[..., top:bottom, left:right] = hidden[..., top:bottom, left:right]
+    return occluded
+
+
+def baseline_like(x: Tensor, baseline: object, window: tuple[int, int]) -> Tensor:
+    """What shows where a mask lies, broadcast to ``x``'s shape (B, C, H, W).
+
+    Raises:
+        InputError: ``baseline`` is none of a number, one per channel, a tensor that broadcasts, or "blur".
+    """
+    if baseline == "blur" if isinstance(baseline, str) else False:
+        return blur(x, max(window) / 2)
+    channels = x.shape[1]
+    try:
+        if isinstance(baseline, Sequence) and not isinstance(baseline, str):
+            return torch.tensor(baseline).to(x).view(channels, 1, 1).expand_as(x)
+        if isinstance(baseline, int | float | Tensor):
+            return torch.as_tensor(baseline).to(x).expand_as(x)
+    except (RuntimeError, TypeError, ValueError):
+        pass
+    got = tuple(baseline.shape) if isinstance(baseline, Tensor) else repr(baseline)
+    raise InputError(
+        "this baseline does not fit the inputs",
+        expected=f"a number, {channels} numbers, a tensor that broadcasts to {tuple(x.shape)}, or 'blur'",
+        got=got,
+    )
+
+
+def blur(x: Tensor, sigma: float) -> Tensor:
+    """``x`` (B, C, H, W) under a Gaussian of ``sigma`` pixels, its edge repeated outwards."""
+    radius = ceil(3 * sigma)
+    offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=torch.float32)
+    kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), 0).to(x)
+    channels = x.shape[1]
+    padded = F.pad(x, (radius,) * 4, mode="replicate")
+    across = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+    return F.conv2d(across, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+
+
+def _pair(value: object, name: str, default: tuple[int, int]) -> tuple[int, int]:
+    if value is None:
+        return default
+    pair = (value, value) if isinstance(value, int) else value
+    if isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(v, int) and v > 0 for v in pair):
+        return (pair[0], pair[1])
+    raise InputError(f"the {name} is in pixels", expected="one or two positive integers", got=repr(value))
