@@ -64,7 +64,9 @@ def attribute(
         SeewhyError: InputError, TargetError, LayerError, MethodError or ModelError, each saying what did not fit.
     """
     if isinstance(methods, str | Method | type):
-        return next(iter(attribute(model, inputs, [methods], target, batch_size=batch_size, progress=progress).values()))
+        return next(
+            iter(attribute(model, inputs, [methods], target, batch_size=batch_size, progress=progress).values())
+        )
     found = [find_method(method) for method in methods]
     if not found:
         raise MethodError("no method was asked for", expected="at least one")

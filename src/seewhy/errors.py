@@ -16,9 +16,7 @@ class SeewhyError(Exception):
         close: names near the one that was given; offered as "did you mean".
     """
 
-    def __init__(
-        self, what: str, *, expected: str | None = None, got: object = None, close: Iterable[str] = ()
-    ):
+    def __init__(self, what: str, *, expected: object = None, got: object = None, close: Iterable[str] = ()):
         parts = [what]
         if expected is not None:
             parts.append(f"expected {expected}")

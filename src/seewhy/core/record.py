@@ -267,9 +267,7 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 
 @contextmanager
-def recorded(
-    model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int = 32
-) -> Iterator[Record]:
+def recorded(model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int = 32) -> Iterator[Record]:
     """A Record that keeps exactly what ``needs`` says; the model is a guest for the time of the block."""
     module = original(model)
     if batch_size < 1:
