@@ -21,7 +21,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 @overload
-def attribute(
+def attribute(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too; the first signature wins
     model: object, inputs: Tensor, methods: AnyMethod = ..., target: Target = ..., *,
     batch_size: int = ..., progress: Progress | None = ...,
 ) -> Attribution: ...  # fmt: skip

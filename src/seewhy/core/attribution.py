@@ -84,10 +84,9 @@ class Attribution:
             "overridden": self.overridden,
             "input_size": list(self.input_size),
         }
+        numpy: dict[str, Any] = {name: part.cpu().numpy() for name, part in arrays.items()}
         with write_atomically(path, overwrite=overwrite) as file:
-            np.savez_compressed(
-                file, about=np.array(json.dumps(about)), **{k: v.cpu().numpy() for k, v in arrays.items()}
-            )
+            np.savez_compressed(file, about=np.array(json.dumps(about)), **numpy)
 
     @classmethod
     def load(cls, path: str | Path) -> Attribution:

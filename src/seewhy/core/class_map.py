@@ -123,7 +123,8 @@ class Watch(TorchFunctionMode):
         bias = weight.new_zeros(len(weight)) if bias is None else bias
         if pooled.dim() != 2 or not _close(F.linear(pooled, weight, bias), logits):
             raise MethodError(
-                "CAM does not apply: the class scores are not what the last linear layer gives; Grad-CAM works on any CNN"
+                "CAM does not apply: the class scores are not what the last linear layer gives; "
+                "Grad-CAM works on any CNN"
             )
         return pooled, weight, bias
 

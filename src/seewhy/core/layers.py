@@ -17,7 +17,8 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     """
     modules = dict(model.named_modules())
     if name and name in modules:
-        return modules[name]
+        found: nn.Module = modules[name]
+        return found
     known = [known for known in modules if known]
     close = close_matches(name, known) or tuple(known[-3:])
     raise LayerError(f"the model has no layer {name!r}", close=close)

@@ -154,7 +154,7 @@ class Record:
         Returns:
             (M, B) float32 or float64, each image's score for its own target.
         """
-        count, batch = variants.shape[:2]
+        batch = variants.shape[1]
         if variants.shape[1:] != self.inputs.shape:
             raise InputError(
                 "variants of another shape than the batch", expected=f"(M, {', '.join(map(str, self.inputs.shape))})",
@@ -164,7 +164,7 @@ class Record:
         step = 1 if self.target is None else max(1, self.batch_size // batch)
         scores = []
         with torch.no_grad():
-            for part in variants.to(self.inputs).split(step):
+            for part in torch.split(variants.to(self.inputs), step):
                 self.forwards += 1
                 outputs = self._model(part.flatten(0, 1))
                 scores.append(self._score_of(outputs, len(part)).view(len(part), batch))

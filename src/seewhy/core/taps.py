@@ -116,7 +116,7 @@ class Taps:
         if not self.graph or output.requires_grad:
             return output
         with torch.enable_grad():
-            started: Tensor = _Start.apply(output.detach(), torch.zeros((), requires_grad=True))
+            started: Tensor = _Start.apply(output.detach(), torch.zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
         return started
 
     def _edge(self, output: Tensor) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import ModelError, TargetError
 
-Target: TypeAlias = "None | int | Sequence[int] | Tensor | Callable[[Any], Tensor]"
+Target: TypeAlias = "int | Sequence[int] | Tensor | Callable[[Any], Tensor] | None"
 """None: the predicted class. An int: one class for all. A list or (B,) tensor: one class per image.
 A callable: takes the model's raw output, for any number of images, and returns their scores, (B,)."""
 
