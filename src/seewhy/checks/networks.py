@@ -92,7 +92,7 @@ class Stateful(_Pooled):
         self.register_buffer("last", torch.zeros(()))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        self.calls += 1
+        self.calls += 1  # type: ignore[operator,assignment]
         self.last = x.mean() + 0 * torch.rand(())
         x = F.leaky_relu(self.conv2(F.relu(self.conv1(x))))
         return {"logits": self.fc(x.mean((2, 3))), "features": x}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from .layers import find_layer, known_default, remember_default
 from .relu_rules import HIDING, Rule, kind, nodes_of, rectified
 from .taps import Tap, Taps
 from .target import Score, Target, check_finite, logits_of
+from .visible_relu import VisibleReLU
 
 T = TypeVar("T")
 INPUT = "input"
@@ -204,7 +205,13 @@ class Record:
             layers = layers - {None} | {known}
         taps = Taps(self._model, layers, self._graph_inputs, graph)
         watch = Watch(self._model) if self._needs.class_map else None
-        with torch.set_grad_enabled(graph), taps.listening(), watch.watching() if watch else nullcontext():
+        with ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(graph))
+            stack.enter_context(taps.listening())
+            if watch is not None:
+                stack.enter_context(watch.watching())
+            if self._needs.input_gradient:
+                stack.enter_context(VisibleReLU())
             self.forwards += 1
             # A copy, since a leaf may not be changed in place and a network's first layer may do so.
             outputs = self._model(self._graph_inputs.clone())
@@ -248,7 +255,7 @@ class Record:
                 "the score does not depend on the input through anything that autograd can see (the model detaches "
                 "it, runs under no_grad, or gives integers)"
             )
-        with rectified(root, rule, smooth) as count:
+        with rectified(root, rule, smooth, visible=self._needs.input_gradient) as count:
             self._overridden[rule, smooth] = count
             self.backwards += 1
             try:

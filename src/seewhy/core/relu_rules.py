@@ -61,7 +61,7 @@ SMOOTH: frozenset[str] = frozenset({"Silu", "Gelu", "Elu", "Celu", "Mish", "Hard
 
 
 HIDING: dict[str, str] = {
-    "CopySlices": "the network changes part of a tensor in place; write that out of place (for a ReLU, inplace=False)",
+    "CopySlices": "the network changes part of a tensor in place; make the record with input_gradient=True",
     "CheckpointFunction": "reentrant checkpointing runs a part of the network unseen; use use_reentrant=False",
     "DifferentiableGraph": "TorchScript fused a part of the network; give the original Python module",
     "CompiledFunction": "torch.compile fused a part of the network; give the original module",
@@ -86,8 +86,14 @@ def kind(node: Node) -> str:
 
 
 @contextmanager
-def rectified(root: Node, rule: Rule, smooth: bool = False) -> Iterator[int]:
+def rectified(root: Node, rule: Rule, smooth: bool = False, visible: bool = False) -> Iterator[int]:
     """Apply ``rule`` to every rectifier below ``root`` for the time of the block; gives how many there are.
+
+    Args:
+        root: the score's ``grad_fn``.
+        rule: "plain" does nothing.
+        smooth: whether SiLU, GELU and their like count.
+        visible: whether the forward ran under ``VisibleReLU``, so that nothing in place can hide a ReLU.
 
     Raises:
         InputError: there is no such rule.
@@ -100,7 +106,7 @@ def rectified(root: Node, rule: Rule, smooth: bool = False) -> Iterator[int]:
         return
     handles = []
     try:
-        for node in rectifiers(root, smooth):
+        for node in rectifiers(root, smooth, visible):
             handles.append(node.register_hook(_deconvnet if rule == "deconvnet" else _guided))
         yield len(handles)
     finally:
@@ -108,11 +114,11 @@ def rectified(root: Node, rule: Rule, smooth: bool = False) -> Iterator[int]:
             handle.remove()
 
 
-def rectifiers(root: Node, smooth: bool = False) -> list[Node]:
+def rectifiers(root: Node, smooth: bool = False, visible: bool = False) -> list[Node]:
     """The rectifier nodes below ``root``; with ``smooth`` also SiLU, GELU and their like."""
     nodes = nodes_of(root)
     for node in nodes:
-        if reason := HIDING.get(kind(node)):
+        if (reason := HIDING.get(kind(node))) and not (visible and kind(node) == "CopySlices"):
             raise MethodError(f"a ReLU may be hidden from autograd: {reason}")
     found = [node for node in nodes if _is_rectifier(node) or (smooth and kind(node) in SMOOTH)]
     if not found:

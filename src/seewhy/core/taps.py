@@ -98,9 +98,9 @@ class Taps:
     def _tap(self, name: str, module: nn.Module, args: Any, output: Any) -> Tensor:
         if not isinstance(output, Tensor):
             raise LayerError(f"layer {name!r} gives no tensor", got=type(output).__name__)
-        output = self._on_graph(output)
-        self.taps[name] = Tap(output, self._edge(output), None)
-        return output
+        tensor = self._on_graph(output)
+        self.taps[name] = Tap(tensor, self._edge(tensor), None)
+        return tensor
 
     def _consider(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         assert self.search is not None

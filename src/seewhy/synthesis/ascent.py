@@ -117,7 +117,7 @@ def visualize(
                     raise ModelError("the score does not change with the image: there is nothing to ascend from here")
                 assert unit is not None
                 with torch.no_grad():
-                    I += 0.01 * learning_rate * gradient / unit
+                    I += 0.01 * learning_rate * gradient / unit  # noqa: E741
                 history.append(score.detach().float())
                 objective.append(J.detach().float())
                 if callback is not None and callback(step, history[-1], I.detach()):

@@ -1,0 +1,25 @@
+"""What every test can use."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision_cpu import allow_torchvision
+
+allow_torchvision()
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("SEEWHY_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real photos and a real checkpoint, where they are present."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data is not here")
+    return SHARED

@@ -1,0 +1,35 @@
+"""Lets torchvision's registry wheel, built for CUDA, import beside a CPU build of torch.
+
+Its models are pure Python; only the schemas of its compiled operators are missing. Tests may supply them, the
+product does not.
+"""
+
+import importlib.util
+
+import torch
+
+_OPERATORS = [
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align(Tensor a, Tensor b, float c, int d, int e, int f, bool g) -> Tensor",
+    "_roi_align_backward(Tensor a) -> Tensor",
+    "ps_roi_align(Tensor a, Tensor b, float c, int d, int e, int f) -> (Tensor, Tensor)",
+    "_ps_roi_align_backward(Tensor a) -> Tensor",
+    "roi_pool(Tensor a, Tensor b, float c, int d, int e) -> (Tensor, Tensor)",
+    "_roi_pool_backward(Tensor a) -> Tensor",
+    "ps_roi_pool(Tensor a, Tensor b, float c, int d, int e) -> (Tensor, Tensor)",
+    "_ps_roi_pool_backward(Tensor a) -> Tensor",
+    "deform_conv2d(Tensor a) -> Tensor",
+    "_deform_conv2d_backward(Tensor a) -> Tensor",
+]
+_library = None
+
+
+def allow_torchvision() -> None:
+    """Register the schemas, once, and only where the real ones cannot be loaded."""
+    global _library
+    if _library is not None or importlib.util.find_spec("torchvision") is None or torch.cuda.is_available():
+        return
+    _library = torch.library.Library("torchvision", "DEF")
+    for operator in _OPERATORS:
+        _library.define(operator)
