@@ -1,0 +1,112 @@
+"""The result: checked when made, frozen, saved whole, read back the same."""
+
+import json
+
+import numpy as np
+import pytest
+import seewhy
+import torch
+from seewhy.checks import awkward_networks
+from seewhy.errors import InputError, MethodError, OutputError
+from seewhy.methods import METHODS, GradCAM, Occlusion, find_method
+
+
+@pytest.fixture
+def attribution():
+    model, x = awkward_networks()["functional_relu"]
+    return seewhy.attribute(model, x, Occlusion(6, 4, (0.1, 0.2, 0.3)), [1, 0, 2])
+
+
+def test_numpy_reads_what_save_wrote(attribution, tmp_path):
+    path = tmp_path / "a map of größe.npz"
+    attribution.save(path)
+    with np.load(path, allow_pickle=False) as file:
+        assert np.array_equal(file["values"], attribution.values.numpy())
+        about = json.loads(str(file["about"]))
+    assert about["method"] == "occlusion"
+    assert about["params"]["baseline"] == [0.1, 0.2, 0.3]
+    loaded = seewhy.Attribution.load(path)
+    assert torch.equal(loaded.details["grid"], attribution.details["grid"])
+    assert loaded.input_size == attribution.input_size == (12, 20)
+    assert loaded.target.tolist() == [1, 0, 2]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_silently_replaced(attribution, tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match="exists"):
+        attribution.save(path)
+    assert path.read_text() == "precious"
+    attribution.save(path, overwrite=True)
+    assert seewhy.Attribution.load(path).method == "occlusion"
+    with pytest.raises(OutputError, match="cannot be written"):
+        attribution.save(tmp_path / "no" / "folder.npz")
+
+
+def test_a_failed_write_leaves_nothing(attribution, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        attribution.save(tmp_path / "a.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_load_refuses_what_is_not_an_attribution(tmp_path):
+    for name, content in {"text.npz": b"hello", "empty.npz": b""}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="not a saved attribution"):
+            seewhy.Attribution.load(tmp_path / name)
+    np.savez(tmp_path / "other.npz", values=np.zeros(3))
+    np.savez(tmp_path / "pickle.npz", about=np.array({"a": 1}, dtype=object))
+    for name in ("other.npz", "pickle.npz", "missing.npz"):
+        with pytest.raises(InputError, match="not a saved attribution"):
+            seewhy.Attribution.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("values", [torch.zeros(2, 3, 3), torch.zeros(1, 1, 3, 3), torch.full((2, 1, 3, 3), torch.nan)])
+def test_wrong_values_are_refused_at_birth(values):
+    with pytest.raises(InputError, match="values of 'mine'"):
+        seewhy.Attribution(values, "mine", {}, None, torch.zeros(2), (3, 3))
+
+
+def test_frozen(attribution):
+    with pytest.raises(AttributeError):
+        attribution.values = torch.zeros(1)
+    with pytest.raises(TypeError):
+        attribution.params["window"] = 3
+
+
+def test_methods_are_found_by_any_spelling():
+    for name in ("grad_cam", "gradcam", "Grad-CAM", "GRAD CAM"):
+        assert find_method(name) == GradCAM()
+    for method in METHODS:
+        assert find_method(method.id) == find_method(method) == method()
+    with pytest.raises(MethodError, match="did you mean saliency"):
+        find_method("salency")
+    with pytest.raises(MethodError, match="one of saliency, deconvnet"):
+        find_method("xyz")
+    with pytest.raises(MethodError, match="an id or a Method"):
+        find_method(3)
+
+
+def test_the_same_method_twice_with_other_parameters():
+    model, x = awkward_networks()["residual"]
+    many = seewhy.attribute(model, x, [GradCAM("conv1"), GradCAM("block"), "saliency"])
+    assert list(many) == ["grad_cam(layer='conv1')", "grad_cam(layer='block')", "saliency"]
+    assert many["grad_cam(layer='conv1')"].layer == "conv1"
+    with pytest.raises(InputError, match="asked for twice"):
+        seewhy.attribute(model, x, ["grad_cam", "gradcam"])
+    with pytest.raises(MethodError, match="at least one"):
+        seewhy.attribute(model, x, [])
+
+
+def test_every_method_cites_a_paper():
+    from seewhy.bibliography import BIBLIOGRAPHY
+
+    for method in METHODS:
+        assert BIBLIOGRAPHY[method.source].title
+        assert method.formula
+        assert len(method.misleads) > 40
