@@ -272,7 +272,9 @@ def test_targets():
     with torch.no_grad():
         logits = model(x)
     assert seewhy.attribute(model, x).target.tolist() == logits.argmax(1).tolist()
-    assert torch.allclose(seewhy.attribute(model, x, target=torch.tensor([1, 0, 2])).score, logits[[0, 1, 2], [1, 0, 2]])
+    assert torch.allclose(
+        seewhy.attribute(model, x, target=torch.tensor([1, 0, 2])).score, logits[[0, 1, 2], [1, 0, 2]]
+    )
     by_function = seewhy.attribute(model, x, "saliency", lambda outputs: outputs[:, 2])
     assert torch.equal(by_function.values, seewhy.attribute(model, x, "saliency", 2).values)
     assert by_function.target is None

@@ -54,18 +54,14 @@ def test_agrees_where_captum_is_right(name):
     model, x, target = _model(name)
     layer_name = RIGHT[name]
     layer = model.get_submodule(layer_name)
-    many = seewhy.attribute(
-        model, x, [Saliency("abs"), "deconvnet", "guided_backprop", GradCAM(layer_name)], target
-    )
+    many = seewhy.attribute(model, x, [Saliency("abs"), "deconvnet", "guided_backprop", GradCAM(layer_name)], target)
     saliency = _captum(CaptumSaliency, model, inputs=x.clone(), target=target)
     _close(many["saliency"].values, saliency.amax(1, keepdim=True))
     _close(many["deconvnet"].values, _captum(Deconvolution, model, inputs=x.clone(), target=target))
     _close(many["guided_backprop"].values, _captum(GuidedBackprop, model, inputs=x.clone(), target=target))
     grad_cam = _captum(LayerGradCam, model, layer, inputs=x.clone(), target=target, relu_attributions=True)
     _close(many["grad_cam"].values, grad_cam)
-    theirs = _captum(
-        GuidedGradCam, model, layer, inputs=x.clone(), target=target, interpolate_mode="nearest"
-    )
+    theirs = _captum(GuidedGradCam, model, layer, inputs=x.clone(), target=target, interpolate_mode="nearest")
     ours = F.interpolate(many["grad_cam"].values, x.shape[2:]) * many["guided_backprop"].values
     _close(ours, theirs)
     bilinear = seewhy.attribute(model, x, GuidedGradCAM(layer_name), target)

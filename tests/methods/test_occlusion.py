@@ -44,7 +44,9 @@ def test_equals_the_definition_pixel_by_pixel(data):
     baseline = data.draw(st.sampled_from([0.0, -1.5, (0.1, 0.2, 0.3), torch.randn(3, height, width), "blur"]))
     model, x = Net(), torch.randn(batch, 3, height, width)
     targets = list(range(batch))
-    a = seewhy.attribute(model, x, Occlusion(window, stride, baseline), targets, batch_size=data.draw(st.integers(1, 9)))
+    a = seewhy.attribute(
+        model, x, Occlusion(window, stride, baseline), targets, batch_size=data.draw(st.integers(1, 9))
+    )
 
     hidden = baseline_like(x, baseline, window)
     total, count = torch.zeros(batch, height, width), torch.zeros(height, width)

@@ -1,7 +1,7 @@
 """Finds what CAM needs: the maps whose spatial mean is what the last linear layer reads.
 
 Found by watching what the forward really did, so it does not matter how the pooling is written; and checked
-with numbers, so it is never guessed.
+with numbers in every run, so it is never guessed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import MethodError
 
-_REMEMBERED = 16
-"""How many of the last maps are kept while watching; pooling and the head come at the very end."""
-
 
 @dataclass(frozen=True, eq=False)
 class ClassMap:
@@ -30,13 +27,11 @@ class ClassMap:
     Attributes:
         features: (B, K, h, w).
         weight: (classes, K); None where the K features are the class maps themselves (a 1x1-convolution head).
-        bias: (classes,), zero where the head has none.
         layer: which layer gave the features.
     """
 
     features: Tensor
     weight: Tensor | None
-    bias: Tensor
     layer: str
 
     def of(self, classes: Tensor) -> Tensor:
@@ -46,19 +41,43 @@ class ClassMap:
         return torch.einsum("bk,bkhw->bhw", self.weight[classes], self.features)
 
 
+@dataclass(eq=False)
+class _Maps:
+    """Maps (B, K, h, w) that a function gave, and the layer that handed them on."""
+
+    tensor: Tensor
+    function: str
+    layer: str | None = None
+    version: int = -1
+
+
+@dataclass(eq=False)
+class _Linear:
+    """What a linear layer read, and with which weights."""
+
+    input: Tensor
+    weight: Tensor
+    bias: Tensor | None = None
+    layer: str | None = None
+
+    def explains(self, logits: Tensor) -> bool:
+        return self.input.dim() == 2 and _close(F.linear(self.input, self.weight, self.bias), logits)
+
+
 class Watch(TorchFunctionMode):
-    """Follows a forward's functions and keeps the last maps and the last linear layer it saw."""
+    """Follows a forward's functions and keeps the last maps and the last linear layer that it saw."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self._model = model
-        self._maps: deque[tuple[Tensor, str]] = deque(maxlen=_REMEMBERED)
-        self._named: deque[tuple[Tensor, int, str]] = deque(maxlen=_REMEMBERED)
-        self._linear: tuple[Tensor, Tensor, Tensor | None] | None = None
+        # No more than these: what is kept alive cannot be reused, and would slow the forward down.
+        self._maps: deque[_Maps] = deque(maxlen=2)
+        self._linear: _Linear | None = None
+        self._last_layer = "inputs"
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch functions and the names of the layers they run in, for the time of the block only."""
+        """Watch functions, and the layers they run in, for the time of the block only."""
         handles = []
         try:
             for name, module in self._model.named_modules():
@@ -72,79 +91,114 @@ class Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor):
-            if func is F.linear:
-                self._linear = _linear_arguments(*args, **(kwargs or {}))
-            elif result.dim() == 4:
-                self._maps.append((result, getattr(func, "__name__", "function")))
+        if func is F.linear:
+            self._linear = _Linear(*args, **(kwargs or {}))
+        elif is_map(result):
+            self._maps.append(_Maps(result, getattr(func, "__name__", "function")))
         return result
 
     def _namer(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.dim() == 4:
-                self._named.append((output, output._version, name))
+            if is_map(output):
+                self._last_layer = name
+                for maps in self._maps:
+                    if maps.tensor is output:
+                        maps.layer, maps.version = name, output._version
+            elif isinstance(module, nn.Linear) and self._linear is not None and self._linear.weight is module.weight:
+                self._linear.layer = name
 
         return hook
 
-    def find(self, logits: Tensor) -> ClassMap:
-        """What CAM needs, for these ``logits`` (B, classes).
+    def find(self, logits: Tensor) -> tuple[ClassMap, tuple[str, str | None] | None]:
+        """What CAM needs for these ``logits`` (B, classes), and under which layers it is found next time.
 
         Raises:
             MethodError: the network is not of CAM's kind; says why, and names Grad-CAM.
         """
-        logits = logits.detach()
-        if found := self._with_mean(logits):
-            features, layer = found
-            return ClassMap(features, None, logits.new_zeros(logits.shape[1]), layer)
-        pooled, weight, bias = self._head(logits)
-        if found := self._with_mean(pooled):
-            features, layer = found
-            return ClassMap(features, weight, bias, layer)
+        for maps in reversed(self._maps):
+            if _is_mean(maps.tensor, logits):
+                return ClassMap(maps.tensor, None, self._name(maps)), self._known(maps, None)
+        if self._linear is None:
+            raise MethodError("CAM does not apply: the network has no linear layer; Grad-CAM works on any CNN")
+        if not self._linear.explains(logits):
+            raise MethodError(
+                "CAM does not apply: the class scores are not what the last linear layer gives; "
+                "Grad-CAM works on any CNN"
+            )
+        for maps in reversed(self._maps):
+            if _is_mean(maps.tensor, self._linear.input):
+                known = self._known(maps, self._linear.layer) if self._linear.layer else None
+                return ClassMap(maps.tensor, self._linear.weight, self._name(maps)), known
         raise MethodError(
             "CAM does not apply: what the last linear layer reads is not the spatial mean of maps of more than one "
             "position (it needs global average pooling straight into one linear layer); Grad-CAM works on any CNN"
         )
 
-    def _with_mean(self, pooled: Tensor) -> tuple[Tensor, str] | None:
-        """The latest maps whose spatial mean is ``pooled`` (B, K), and where they come from."""
-        for features, function in reversed(self._maps):
-            # The mean of one position is itself: that would prove nothing.
-            enough = features.shape[2] * features.shape[3] > 1
-            if enough and features.shape[:2] == pooled.shape and _is_mean(features, pooled):
-                return features.detach(), self._name(features, function)
-        return None
+    def _name(self, maps: _Maps) -> str:
+        if maps.layer is not None and maps.version == maps.tensor._version:
+            return maps.layer
+        return f"{maps.layer or self._last_layer} + {maps.function.strip('_')}"
 
-    def _head(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if self._linear is None:
-            raise MethodError("CAM does not apply: the network has no linear layer; Grad-CAM works on any CNN")
-        pooled, weight, bias = (None if part is None else part.detach() for part in self._linear)
-        assert pooled is not None
-        assert weight is not None
-        bias = weight.new_zeros(len(weight)) if bias is None else bias
-        if pooled.dim() != 2 or not _close(F.linear(pooled, weight, bias), logits):
-            raise MethodError(
-                "CAM does not apply: the class scores are not what the last linear layer gives; "
-                "Grad-CAM works on any CNN"
-            )
-        return pooled, weight, bias
-
-    def _name(self, features: Tensor, function: str) -> str:
-        for output, version, name in reversed(self._named):
-            if output is features:
-                return name if version == features._version else f"{name} + {function}"
-        last = self._named[-1][2] if self._named else "inputs"
-        return f"{last} + {function}"
+    def _known(self, maps: _Maps, head: str | None) -> tuple[str, str | None] | None:
+        return (self._name(maps), head) if maps.layer == self._name(maps) else None
 
 
-def _linear_arguments(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
-    return input, weight, bias
+class Known:
+    """The same as ``Watch``, where an earlier run has told the layers: two hooks instead of many.
+
+    The numbers are checked all the same; ``find`` gives None if they do not hold any more.
+    """
+
+    def __init__(self, model: nn.Module, layers: tuple[str, str | None]):
+        self.layers = layers
+        self._features = model.get_submodule(layers[0])
+        self._head = None if layers[1] is None else model.get_submodule(layers[1])
+        self._maps: _Maps | None = None
+        self._linear: _Linear | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Hooks on the two layers, for the time of the block only."""
+        handles = []
+        try:
+            handles.append(self._features.register_forward_hook(self._keep_maps))
+            if self._head is not None:
+                handles.append(self._head.register_forward_hook(self._keep_linear))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _keep_maps(self, module: nn.Module, args: Any, output: Tensor) -> None:
+        self._maps = _Maps(output, "", self.layers[0], output._version)
+
+    def _keep_linear(self, module: Any, args: Any, output: Tensor) -> None:
+        self._linear = _Linear(args[0], module.weight, module.bias)
+
+    def find(self, logits: Tensor) -> ClassMap | None:
+        """What CAM needs for these ``logits`` (B, classes), or None."""
+        maps, linear = self._maps, self._linear
+        if maps is None or not is_map(maps.tensor) or maps.tensor._version != maps.version:
+            return None
+        if self._head is None:
+            return ClassMap(maps.tensor, None, self.layers[0]) if _is_mean(maps.tensor, logits) else None
+        if linear is None or not linear.explains(logits) or not _is_mean(maps.tensor, linear.input):
+            return None
+        return ClassMap(maps.tensor, linear.weight, self.layers[0])
+
+
+def is_map(result: Any) -> bool:
+    """(B, K, h, w) of more than one position: the mean of a single one is itself, and would prove nothing."""
+    return isinstance(result, Tensor) and result.dim() == 4 and result.shape[2] * result.shape[3] > 1
 
 
 def _is_mean(features: Tensor, pooled: Tensor) -> bool:
-    return _close(features.detach().double().mean((2, 3)), pooled)
+    if features.shape[:2] != pooled.shape:
+        return False
+    return _close(features.mean((2, 3), dtype=torch.float64), pooled)
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
     """Equal up to the rounding of ``b``'s dtype, over some thousand additions."""
     tolerance = 64 * torch.finfo(b.dtype).eps * float(b.detach().abs().max())
-    return a.shape == b.shape and bool(torch.allclose(a.double(), b.double(), rtol=0, atol=tolerance))
+    return a.shape == b.shape and float((a.detach().double() - b.detach().double()).abs().max()) <= tolerance

@@ -32,18 +32,21 @@ def original(model: object) -> nn.Module:
 
 
 @contextmanager
-def guest(model: nn.Module) -> Iterator[None]:
+def guest(model: nn.Module) -> Iterator[list[nn.Module]]:
     """Evaluation mode, frozen parameters; everything as before at the end, whatever happens.
 
     Kept as they were: every module's ``training`` flag, every parameter's ``requires_grad`` and ``grad``,
     the buffers' identity and content, the state of the random number generators of the devices in use.
+
+    Gives the list of the model's modules.
     """
-    modules = list(model.modules())
+    modules = _modules(model)
+    parameters = [p for module in modules for p in module._parameters.values() if p is not None]
     training = [module for module in modules if module.training]
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
     buffers = [_Buffer(module, name) for module in modules for name in module._buffers]
     with ExitStack() as stack:
-        stack.enter_context(_same_random_state(model))
+        stack.enter_context(_same_random_state(parameters))
         if any(type(module).__name__ == "OptimizedModule" for module in modules):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         try:
@@ -52,7 +55,7 @@ def guest(model: nn.Module) -> Iterator[None]:
                 module.training = False
             for parameter in trainable:
                 parameter.requires_grad_(False)
-            yield
+            yield modules
         finally:
             for module in training:
                 module.training = True
@@ -60,6 +63,17 @@ def guest(model: nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(True)
             for buffer in buffers:
                 buffer.restore()
+
+
+def _modules(model: nn.Module) -> list[nn.Module]:
+    """Each module once, as ``model.modules()`` gives them; this runs before every forward, and is faster."""
+    found, stack = dict.fromkeys([model]), [model]
+    while stack:
+        for child in stack.pop()._modules.values():
+            if child is not None and child not in found:
+                found[child] = None
+                stack.append(child)
+    return list(found)
 
 
 class _Buffer:
@@ -84,8 +98,7 @@ def _version(tensor: Tensor | None) -> int:
 
 
 @contextmanager
-def _same_random_state(model: nn.Module) -> Iterator[None]:
-    devices = {tensor.device for tensor in model.parameters()}
-    cuda = [device for device in devices if device.type == "cuda"]
+def _same_random_state(parameters: list[nn.Parameter]) -> Iterator[None]:
+    cuda = list({parameter.device for parameter in parameters if parameter.is_cuda})
     with torch.random.fork_rng(devices=cuda):
         yield

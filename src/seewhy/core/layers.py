@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from contextlib import suppress
 
 from torch import Tensor, nn
 
@@ -15,11 +15,10 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     Raises:
         LayerError: there is none; says which names are close.
     """
-    modules = dict(model.named_modules())
-    if name and name in modules:
-        found: nn.Module = modules[name]
-        return found
-    known = [known for known in modules if known]
+    if name:
+        with suppress(AttributeError):
+            return model.get_submodule(name)
+    known = [known for known, _ in model.named_modules() if known]
     close = close_matches(name, known) or tuple(known[-3:])
     raise LayerError(f"the model has no layer {name!r}", close=close)
 
@@ -74,23 +73,3 @@ class LastSpatial:
     def keep(self, name: str, output: Tensor) -> None:
         """``output`` of the layer ``name`` is the last candidate so far."""
         self.name, self._output, self._version = name, output, output._version
-
-
-_Signature = tuple[object, ...]
-_known: WeakKeyDictionary[nn.Module, tuple[_Signature, str]] = WeakKeyDictionary()
-
-
-def known_default(model: nn.Module, inputs: Tensor) -> str | None:
-    """The default layer found before for this very model and size of photo, or None."""
-    signature, name = _known.get(model, ((), None))
-    return name if signature == _signature(model, inputs) else None
-
-
-def remember_default(model: nn.Module, inputs: Tensor, name: str) -> None:
-    """Spare the next call the search."""
-    _known[model] = (_signature(model, inputs), name)
-
-
-def _signature(model: nn.Module, inputs: Tensor) -> _Signature:
-    # Ids are enough: a model that lives on keeps its modules alive, and a replaced one has another id.
-    return (tuple(inputs.shape[1:]), *map(id, model.modules()))

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, LayerError, ModelError
-from .class_map import ClassMap, Watch
+from .class_map import ClassMap, Known, Watch
 from .guest import guest, original
-from .layers import find_layer, known_default, remember_default
+from .layers import find_layer
+from .notes import Notes, notes_on
 from .relu_rules import HIDING, Rule, kind, nodes_of, rectified
 from .taps import Tap, Taps
 from .target import Score, Target, check_finite, logits_of
@@ -62,9 +63,11 @@ class Record:
         progress: called with steps done and steps in all, where a method takes many.
     """
 
-    def __init__(self, model: nn.Module, inputs: Tensor, target: Target, needs: Needs, batch_size: int):
+    def __init__(
+        self, model: nn.Module, inputs: Tensor, target: Target, needs: Needs, notes: Notes, batch_size: int = 32
+    ):
         self._model = model
-        self._needs = needs
+        self._needs, self._notes = needs, notes
         self.batch_size = batch_size
         self.forwards = self.backwards = 0
         self._closed = False
@@ -138,13 +141,16 @@ class Record:
             raise InputError("the record was made without what CAM needs", expected="class_map=True")
         if self.logits is None:
             raise InputError("CAM explains a class", expected="a class as target", got="a target function")
-        found = self._watch.find(self.logits)
-        return ClassMap(
-            at_least_float32(found.features),
-            None if found.weight is None else at_least_float32(found.weight),
-            at_least_float32(found.bias),
-            found.layer,
-        )
+        found = self._watch.find(logits_of(self.outputs))
+        if found is None:
+            # The network took another way than last time: look again, and run once more for that.
+            self._notes.class_map = None
+            _, self._watch, _ = self._forward(frozenset(), graph=False)
+            return self.class_map()
+        if isinstance(found, tuple):
+            found, self._notes.class_map = found
+        weight = None if found.weight is None else at_least_float32(found.weight.detach())
+        return ClassMap(at_least_float32(found.features.detach()), weight, found.layer)
 
     def rescore(self, variants: Tensor) -> Tensor:
         """The scores of other inputs, without gradients, ``batch_size`` images a forward.
@@ -200,11 +206,14 @@ class Record:
 
     # -- how it is done ----------------------------------------------------------------------------
 
-    def _forward(self, layers: frozenset[str | None], graph: bool) -> tuple[Taps, Watch | None, Any]:
-        if None in layers and (known := known_default(self._model, self.inputs)):
-            layers = layers - {None} | {known}
+    def _forward(self, layers: frozenset[str | None], graph: bool) -> tuple[Taps, Watch | Known | None, Any]:
+        if None in layers and self._notes.default_layer:
+            layers = layers - {None} | {self._notes.default_layer}
         taps = Taps(self._model, layers, self._graph_inputs, graph)
-        watch = Watch(self._model) if self._needs.class_map else None
+        watch: Watch | Known | None = None
+        if self._needs.class_map:
+            known = self._notes.class_map
+            watch = Known(self._model, known) if known else Watch(self._model)
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(graph))
             stack.enter_context(taps.listening())
@@ -221,12 +230,11 @@ class Record:
         if missing := sorted(set(taps.explicit) - set(taps.taps)):
             raise LayerError(f"layer {missing[0]!r} did not run in this forward")
         if taps.search is None:
-            default = known_default(self._model, self.inputs) if None in self._needs.layers else None
-            return taps.taps, default
+            return taps.taps, self._notes.default_layer if None in self._needs.layers else None
         name, last = taps.search.name, taps.last
         if name is None or last is None:
             return taps.taps, None
-        remember_default(self._model, self.inputs, name)
+        self._notes.default_layer = name
         if last.value() is None:
             # The layer's output and its input were both overwritten: run once more, now knowing which to keep.
             taps, _, outputs = self._forward(self._needs.layers, graph)
@@ -279,8 +287,9 @@ def recorded(model: object, inputs: Tensor, target: Target, needs: Needs, batch_
     module = original(model)
     if batch_size < 1:
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
-    with torch.inference_mode(False), torch.enable_grad(), guest(module):
-        made = Record(module, _fit(inputs, module), target, needs, batch_size)
+    with torch.inference_mode(False), torch.enable_grad(), guest(module) as modules:
+        inputs = _fit(inputs, module)
+        made = Record(module, inputs, target, needs, notes_on(module, modules, inputs), batch_size)
         try:
             yield made
         finally:

@@ -16,7 +16,6 @@ _FAMILY = ("relu", "relu6", "hardtanh", "leaky_relu", "threshold", "rrelu", "cla
 _ACTIVATIONS = frozenset(_FAMILY) | {f"{name}_" for name in _FAMILY}
 
 
-
 class VisibleReLU(TorchFunctionMode):
     """For the time of a forward whose ReLU nodes will be looked for."""
 
