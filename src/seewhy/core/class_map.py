@@ -53,15 +53,15 @@ class _Maps:
 
 @dataclass(eq=False)
 class _Linear:
-    """What a linear layer read, and with which weights."""
+    """What a linear layer read and gave, and with which weights."""
 
     input: Tensor
     weight: Tensor
-    bias: Tensor | None = None
+    output: Tensor
     layer: str | None = None
 
     def explains(self, logits: Tensor) -> bool:
-        return self.input.dim() == 2 and _close(F.linear(self.input, self.weight, self.bias), logits)
+        return self.input.dim() == 2 and _close(self.output, logits)
 
 
 class Watch(TorchFunctionMode):
@@ -92,7 +92,7 @@ class Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func is F.linear:
-            self._linear = _Linear(*args, **(kwargs or {}))
+            self._linear = _Linear(*_input_and_weight(*args, **(kwargs or {})), result)
         elif is_map(result):
             self._maps.append(_Maps(result, getattr(func, "__name__", "function")))
         return result
@@ -173,7 +173,7 @@ class Known:
         self._maps = _Maps(output, "", self.layers[0], output._version)
 
     def _keep_linear(self, module: Any, args: Any, output: Tensor) -> None:
-        self._linear = _Linear(args[0], module.weight, module.bias)
+        self._linear = _Linear(args[0], module.weight, output)
 
     def find(self, logits: Tensor) -> ClassMap | None:
         """What CAM needs for these ``logits`` (B, classes), or None."""
@@ -185,6 +185,10 @@ class Known:
         if linear is None or not linear.explains(logits) or not _is_mean(maps.tensor, linear.input):
             return None
         return ClassMap(maps.tensor, linear.weight, self.layers[0])
+
+
+def _input_and_weight(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    return input, weight
 
 
 def is_map(result: Any) -> bool:
