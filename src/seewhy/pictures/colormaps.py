@@ -25,8 +25,15 @@ Floats = NDArray[np.floating]
 
 PAPER = (0.975, 0.004, 80.0)
 # Anchors as (lightness 0..1, chroma, hue in degrees) of OKLab; all of them, and the way between, are in sRGB.
-SEQUENTIAL = (PAPER, (0.88, 0.11, 85.0), (0.74, 0.155, 58.0), (0.575, 0.185, 30.0), (0.40, 0.155, 5.0), (0.23, 0.09, 335.0))
-POSITIVE = (PAPER, (0.86, 0.075, 65.0), (0.69, 0.135, 48.0), (0.52, 0.15, 38.0), (0.33, 0.105, 30.0))
+SEQUENTIAL = (
+    PAPER,
+    (0.89, 0.11, 85.0),
+    (0.77, 0.155, 60.0),
+    (0.63, 0.195, 32.0),
+    (0.47, 0.18, 8.0),
+    (0.31, 0.13, 345.0),
+)
+POSITIVE = (PAPER, (0.86, 0.075, 65.0), (0.69, 0.15, 48.0), (0.52, 0.165, 37.0), (0.33, 0.115, 29.0))
 NEGATIVE = (PAPER, (0.86, 0.065, 240.0), (0.69, 0.115, 248.0), (0.52, 0.14, 256.0), (0.33, 0.12, 262.0))
 STEPS = 256
 
@@ -69,7 +76,9 @@ class Scale:
             InputError: a value is not finite, there is none, or a sequential scale meets a negative value.
         """
         if values.size == 0 or not np.isfinite(values).all():
-            raise InputError("a map cannot be drawn", expected="finite values", got="none, or NaN or infinity")
+            raise InputError(
+                "a map cannot be drawn", expected="finite values", got="none, or NaN or infinity"
+            )
         magnitudes = np.abs(values.astype(np.float64))
         negative = bool((values < 0).any())
         if kind == "sequential" and negative:
@@ -104,12 +113,12 @@ class Scale:
 
 
 def number(value: float) -> str:
-    """A number for people: two significant digits, a real minus, no needless zeros."""
-    text = f"{value:.2g}" if abs(value) < 10 else f"{value:.3g}"
-    if "e" in text:
-        digits, power = text.split("e")
-        text = f"{digits}e{int(power)}"
-    return text.replace("-", "−")
+    """A number for people: two or three digits, a real minus sign, ``3.1e-4`` when it is small."""
+    size = abs(value)
+    text = f"{size:.3g}" if size >= 10 else f"{size:.2g}" if size >= 1e-3 or size == 0 else f"{size:.1e}"
+    digits, _, power = text.partition("e")
+    text = f"{digits}e{int(power)}" if power else digits
+    return f"−{text}" if value < 0 else text
 
 
 def colourise(values: Floats, scale: Scale) -> NDArray[np.uint8]:
@@ -150,7 +159,7 @@ def table(kind: Kind) -> NDArray[np.uint8]:
 
 
 def curve(anchors: tuple[tuple[float, float, float], ...], steps: int = STEPS) -> NDArray[np.float64]:
-    """Walk from the first anchor to the last in equal steps of lightness along a smooth path.
+    """Walk from the first anchor to the last in equal steps along a smooth path.
 
     Returns:
         (steps, 3) OKLab coordinates.
@@ -172,7 +181,11 @@ def _smooth(at: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np
     before, here, there, after = (padded[i + k] for k in range(4))
     slope_here, slope_there = (there - before) / 2, (after - here) / 2
     rest = there - here
-    return here + t * (slope_here + t * (3 * rest - 2 * slope_here - slope_there + t * (slope_here + slope_there - 2 * rest)))
+    bend = 3 * rest - 2 * slope_here - slope_there
+    found: NDArray[np.float64] = here + t * (
+        slope_here + t * (bend + t * (slope_here + slope_there - 2 * rest))
+    )
+    return found
 
 
 def srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageFile
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from seewhy.errors import PhotoError, close_matches
 from seewhy.pictures.pixels import Colour, to_rgb
@@ -124,7 +125,7 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> ImageFile.ImageFile:
         image = Image.open(file, formats=[known for known in FORMATS if known in Image.OPEN])
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} is too large", expected=_limit(max_pixels)) from error
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         file.seek(0)
         got = looks_like(file.read(512))
         raise PhotoError(f"{name} cannot be read as a photo", expected=EXPECTED, got=got) from None
@@ -156,15 +157,11 @@ def _load(image: ImageFile.ImageFile, file: BinaryIO, name: str, notes: list[str
         image.tile = []
         image.load()
     # Rows that were never decoded are all alike: a picture of one colour has no readable part.
-    if all(low == high for low, high in _extrema(image)):
+    lows, highs = np.asarray(image.getextrema()).reshape(-1, 2).T
+    if (lows == highs).all():
         raise PhotoError(f"{name} is truncated and nothing in it can be read: {_reason(failure)}")
     notes.append("truncated file: the readable part is shown")
     return image
-
-
-def _extrema(image: Image.Image) -> list[tuple[float, float]]:
-    found = image.getextrema()
-    return [found] if isinstance(found[0], (int, float)) else list(found)  # type: ignore[list-item,arg-type]
 
 
 def _orientation(image: Image.Image) -> int:

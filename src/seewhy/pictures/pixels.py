@@ -34,7 +34,7 @@ def to_rgb(image: Image.Image, raw_modes: str, background: Colour) -> tuple[Imag
         notes.append("16 bit per channel, scaled to 8")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:  # type: ignore[index]
+        if np.asarray(image.getchannel("A")).min() < 255:
             notes.append(f"transparent pixels shown over {_name(background)}")
         ground = Image.new("RGBA", image.size, (*background, 255))
         image = Image.alpha_composite(ground, image)
