@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from seewhy.pictures.colormaps import PERCENTILE, Scale, table
+from seewhy.pictures.colormaps import Scale, table
 from seewhy.pictures.panels import ErrorPanel, MapPanel, Panel, TopPanel
 from seewhy.pictures.text import Ink, Typesetter
 
@@ -51,8 +51,8 @@ class Cell:
         px = style.px
         caption = "" if isinstance(panel, ErrorPanel) else panel.caption
         self.lines = text.wrap(caption, px(11), px(CELL), CAPTION_LINES)
-        if isinstance(panel, MapPanel) and panel.scale.clipped:
-            self.lines.append(f"ends at the {PERCENTILE:g}th percentile")
+        if isinstance(panel, MapPanel) and panel.scale.remark:
+            self.lines.append(panel.scale.remark)
 
     @property
     def picture_size(self) -> tuple[int, int]:

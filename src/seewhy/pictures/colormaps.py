@@ -104,6 +104,11 @@ class Scale:
             return (low, high)
         return (f"≤ {low}" if self.kind == "diverging" else low, f"≥ {high}")
 
+    @property
+    def remark(self) -> str:
+        """What must be said beside the ends: that they are a percentile; else empty."""
+        return f"ends at the {PERCENTILE:g}th percentile" if self.clipped else ""
+
     def _words(self) -> str:
         low, high = self.ends
         if not high:
