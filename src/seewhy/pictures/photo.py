@@ -30,6 +30,7 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF")
 EXPECTED = "JPEG, PNG, WebP, GIF, TIFF, BMP, PPM or AVIF"
 ORIENTATION = 0x0112
 END_OF_JPEG = b"\xff\xd9"
+LEAST_READABLE = 0.01
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ def read_photo(
 ) -> Photo:
     """Read a photo as upright 8-bit RGB.
 
-    A truncated file gives its readable part and a note; if nothing is readable, an error. Of an animation
-    or a file of several pages the first picture is read. Colour profiles are ignored, as the networks'
-    own training pipelines do. How the pixel formats are converted: :func:`seewhy.pictures.pixels.to_rgb`.
+    A truncated file gives its readable part and a note; if less than a hundredth is readable, an error.
+    Of an animation or a file of several pages the first picture is read. Colour profiles are ignored, as
+    the networks' own training pipelines do. How the pixel formats are converted:
+    :func:`seewhy.pictures.pixels.to_rgb`.
 
     Args:
         path: the file.
@@ -156,9 +158,10 @@ def _load(image: ImageFile.ImageFile, file: BinaryIO, name: str, notes: list[str
         # The rows before the break are decoded already; without tiles Pillow does not try again.
         image.tile = []
         image.load()
-    # Rows that were never decoded are all alike: a picture of one colour has no readable part.
-    lows, highs = np.asarray(image.getextrema()).reshape(-1, 2).T
-    if (lows == highs).all():
+    # What was never decoded has one colour, that of the last pixel; of a JPEG without data the decoder still
+    # makes a block or two out of nothing.
+    pixels = np.asarray(image).reshape(image.width * image.height, -1)
+    if (pixels != pixels[-1]).any(axis=1).mean() < LEAST_READABLE:
         raise PhotoError(f"{name} is truncated and nothing in it can be read: {_reason(failure)}")
     notes.append("truncated file: the readable part is shown")
     return image

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 SIGNATURES = {
     b"\xff\xd8\xff": "a broken JPEG",
     b"\x89PNG\r\n": "a broken PNG",
@@ -24,9 +26,11 @@ def looks_like(head: bytes) -> str:
             return kind
     if head[4:8] == b"ftyp":
         return "HEIC (export it as JPEG)" if head[8:12] in HEIC_BRANDS else "a film or an unknown ISO format"
-    # The head may end in the middle of a character: up to three bytes of it are missing.
-    text = head.decode("utf-8", errors="replace").rstrip("\ufffd").lstrip("\ufeff \t\r\n").lower()
-    if "\ufffd" in text or "\0" in text:
+    try:  # an incremental decoder forgives the character that the end of the head cuts in two
+        text = codecs.getincrementaldecoder("utf-8")().decode(head).lstrip("\ufeff \t\r\n").lower()
+    except UnicodeDecodeError:
+        return "an unknown format"
+    if "\0" in text:
         return "an unknown format"
     if "<svg" in text:
         return "SVG"
