@@ -1,0 +1,24 @@
+"""Reading photos, colouring maps, drawing figures: numpy and Pillow only, nothing min-max normalised."""
+
+from __future__ import annotations
+
+from seewhy.pictures.colormaps import Scale, colourise
+from seewhy.pictures.figure import figure
+from seewhy.pictures.overlay import overlay
+from seewhy.pictures.panels import ErrorPanel, MapPanel, Panel, PicturePanel, TopPanel
+from seewhy.pictures.photo import Photo, in_one_line, read_photo
+
+__all__ = [
+    "ErrorPanel",
+    "MapPanel",
+    "Panel",
+    "Photo",
+    "PicturePanel",
+    "Scale",
+    "TopPanel",
+    "colourise",
+    "figure",
+    "in_one_line",
+    "overlay",
+    "read_photo",
+]

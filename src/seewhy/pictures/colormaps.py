@@ -1,0 +1,225 @@
+"""Colours for numbers: two colour maps of our own, and the scale that says what a colour stands for.
+
+Zero is paper in both maps, and evidence is ink on it: the sequential map runs from paper through amber and
+red to plum, the diverging one from paper to blue (against) or to red (for). Lightness falls steadily with the
+magnitude, so that the maps survive grey printing and colour-blind eyes, and the two arms of the diverging
+map are equally dark at equal magnitudes. Both are curves through a few anchors in OKLab (Ottosson 2020),
+walked at constant speed, so that equal steps of the value look equally large.
+
+Nothing is min-max normalised: a sequential scale starts at zero, a diverging one is centred on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.errors import InputError
+
+Kind = Literal["sequential", "diverging"]
+Floats = NDArray[np.floating]
+
+PAPER = (0.975, 0.004, 80.0)
+# Anchors as (lightness 0..1, chroma, hue in degrees) of OKLab; all of them, and the way between, are in sRGB.
+SEQUENTIAL = (
+    PAPER,
+    (0.89, 0.11, 85.0),
+    (0.77, 0.155, 60.0),
+    (0.63, 0.195, 32.0),
+    (0.47, 0.18, 8.0),
+    (0.31, 0.13, 345.0),
+)
+POSITIVE = (PAPER, (0.86, 0.075, 65.0), (0.69, 0.15, 48.0), (0.52, 0.165, 37.0), (0.33, 0.115, 29.0))
+NEGATIVE = (PAPER, (0.86, 0.065, 240.0), (0.69, 0.115, 248.0), (0.52, 0.14, 256.0), (0.33, 0.12, 262.0))
+STEPS = 256
+
+PIXEL_LEVEL = 64 * 64  # maps with at least so many values are judged by a percentile
+PERCENTILE = 99.5
+SPIKY = 1.5  # ... where the largest value is so many times the percentile
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the colours of one map stand for.
+
+    Attributes:
+        low: the value at the low end; 0, or ``-high`` when diverging.
+        high: the value at the high end; 0 only where the whole map is zero.
+        kind: ``"sequential"`` or ``"diverging"``.
+        clipped: some values lie beyond the ends and are shown in the colour of the end.
+        label: the scale in words, such as ``"0 … ≥ 3.1e-4 (99.5th percentile)"``.
+    """
+
+    low: float
+    high: float
+    kind: Kind
+    clipped: bool = False
+    label: str = ""
+
+    @classmethod
+    def of(cls, values: Floats, kind: Kind | None = None) -> Scale:
+        """The scale that fits a map.
+
+        The map is sequential from zero if none of its values is negative, else diverging around zero with
+        equal limits. The limit is the largest magnitude; only for a pixel-level map whose largest values
+        stand far out it is their 99.5th percentile, and the scale says that it clips.
+
+        Args:
+            values: any shape, finite.
+            kind: ``"diverging"`` for a map that could have been negative but happens not to be.
+
+        Raises:
+            InputError: a value is not finite, there is none, or a sequential scale meets a negative value.
+        """
+        if values.size == 0 or not np.isfinite(values).all():
+            raise InputError(
+                "a map cannot be drawn", expected="finite values", got="none, or NaN or infinity"
+            )
+        magnitudes = np.abs(values.astype(np.float64))
+        negative = bool((values < 0).any())
+        if kind == "sequential" and negative:
+            raise InputError("a sequential scale starts at zero", expected="no negative value")
+        kind = kind or ("diverging" if negative else "sequential")
+        high = float(magnitudes.max())
+        clipped = False
+        if magnitudes.size >= PIXEL_LEVEL:
+            robust = float(np.percentile(magnitudes, PERCENTILE))
+            clipped = 0 < robust * SPIKY < high
+            high = robust if clipped else high
+        low = -high if kind == "diverging" else 0.0
+        scale = cls(low, high, kind, clipped)
+        return cls(low, high, kind, clipped, scale._words())
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The two ends in words: ``("≤ −0.31", "≥ 0.31")``."""
+        if self.high == 0:
+            return ("all zero", "")
+        low, high = number(self.low), number(self.high)
+        if not self.clipped:
+            return (low, high)
+        return (f"≤ {low}" if self.kind == "diverging" else low, f"≥ {high}")
+
+    @property
+    def remark(self) -> str:
+        """What must be said beside the ends: that they are a percentile; else empty."""
+        return f"ends at the {PERCENTILE:g}th percentile" if self.clipped else ""
+
+    def _words(self) -> str:
+        low, high = self.ends
+        if not high:
+            return low
+        middle = "0 … " if self.kind == "diverging" else ""
+        return f"{low} … {middle}{high}" + (f" ({PERCENTILE:g}th percentile)" if self.clipped else "")
+
+
+def number(value: float) -> str:
+    """A number for people: two or three digits, a real minus sign, ``3.1e-4`` when it is small."""
+    size = abs(value)
+    text = f"{size:.3g}" if size >= 10 else f"{size:.2g}" if size >= 1e-3 or size == 0 else f"{size:.1e}"
+    digits, _, power = text.partition("e")
+    text = f"{digits}e{int(power)}" if power else digits
+    return f"−{text}" if value < 0 else text
+
+
+def colourise(values: Floats, scale: Scale) -> NDArray[np.uint8]:
+    """The colours of a map.
+
+    Args:
+        values: (h, w), finite; beyond the ends of the scale the colour of the end is shown.
+        scale: what the colours stand for.
+
+    Returns:
+        (h, w, 3) uint8, sRGB. Zero is exactly the colour of paper.
+    """
+    unit = strength(values, scale)
+    if scale.kind == "sequential":
+        return table("sequential")[np.rint(unit * (STEPS - 1)).astype(np.intp)]
+    # The middle of the table is zero itself; each arm has STEPS - 1 colours beside it.
+    return table("diverging")[np.rint((unit + 1) * (STEPS - 1)).astype(np.intp)]
+
+
+def strength(values: Floats, scale: Scale) -> NDArray[np.float64]:
+    """Values as a share of the scale's limit: 0..1 for a sequential scale, -1..1 for a diverging one."""
+    if scale.high == 0:
+        return np.zeros(values.shape)
+    share = values.astype(np.float64) / scale.high
+    return np.clip(share, 0.0 if scale.kind == "sequential" else -1.0, 1.0)
+
+
+@lru_cache(maxsize=2)
+def table(kind: Kind) -> NDArray[np.uint8]:
+    """The colours from the low to the high end, (256, 3) or (511, 3) uint8; not to be written to."""
+    if kind == "sequential":
+        colours = srgb(curve(SEQUENTIAL))
+    else:
+        colours = np.concatenate([srgb(curve(NEGATIVE))[:0:-1], srgb(curve(POSITIVE))])
+    found = np.rint(colours * 255).clip(0, 255).astype(np.uint8)
+    found.setflags(write=False)
+    return found
+
+
+def curve(anchors: tuple[tuple[float, float, float], ...], steps: int = STEPS) -> NDArray[np.float64]:
+    """Walk from the first anchor to the last in equal steps along a smooth path.
+
+    Returns:
+        (steps, 3) OKLab coordinates.
+    """
+    lightness, chroma, hue = np.array(anchors).T
+    lab = np.stack([lightness, chroma * np.cos(np.radians(hue)), chroma * np.sin(np.radians(hue))], axis=1)
+    at = np.linspace(0, len(anchors) - 1, 64 * (len(anchors) - 1) + 1)
+    path = np.stack([_smooth(at, lab[:, axis]) for axis in range(3)], axis=1)
+    walked = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    even = np.linspace(0, walked[-1], steps)
+    return np.stack([np.interp(even, walked, path[:, axis]) for axis in range(3)], axis=1)
+
+
+def _smooth(at: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A cubic through anchors at 0, 1, 2, … (Catmull-Rom; the ends continue straight)."""
+    padded = np.concatenate([[2 * anchors[0] - anchors[1]], anchors, [2 * anchors[-1] - anchors[-2]]])
+    i = np.minimum(at.astype(int), len(anchors) - 2)
+    t = at - i
+    before, here, there, after = (padded[i + k] for k in range(4))
+    slope_here, slope_there = (there - before) / 2, (after - here) / 2
+    rest = there - here
+    bend = 3 * rest - 2 * slope_here - slope_there
+    found: NDArray[np.float64] = here + t * (
+        slope_here + t * (bend + t * (slope_here + slope_there - 2 * rest))
+    )
+    return found
+
+
+def srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
+    """OKLab (..., 3) to sRGB 0..1; outside that range where the colour is beyond what sRGB can show."""
+    return encode(linear_rgb(lab))
+
+
+def encode(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear light to the sRGB transfer curve (continued straight below zero)."""
+    curved = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, 12.92 * linear, curved)
+
+
+def linear_rgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
+    """OKLab to linear sRGB: the two matrices of Ottosson's definition."""
+    to_cones = np.array(
+        [
+            [1.0, 0.3963377774, 0.2158037573],
+            [1.0, -0.1055613458, -0.0638541728],
+            [1.0, -0.0894841775, -1.2914855480],
+        ]
+    )
+    to_rgb = np.array(
+        [
+            [4.0767416621, -3.3077115913, 0.2309699292],
+            [-1.2684380046, 2.6097574011, -0.3413193965],
+            [-0.0041960863, -0.7034186147, 1.7076147010],
+        ]
+    )
+    cones: NDArray[np.float64] = (lab @ to_cones.T) ** 3
+    light: NDArray[np.float64] = cones @ to_rgb.T
+    return light

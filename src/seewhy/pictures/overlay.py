@@ -1,0 +1,101 @@
+"""A map on its photo: colour where there is evidence, the greyed photo where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from seewhy.errors import InputError
+from seewhy.pictures.colormaps import Floats, Scale, colourise, strength
+
+# All of these were chosen by eye, on photos with fine and coarse texture, dark and light.
+GROUND_OF_COARSE = 0.56  # the grey photo under a coarse map runs from this to white, ...
+GROUND_OF_FINE = 0.86  # ... and under a pixel-fine map it is only a hint
+MOST = 0.85  # opacity at the end of the scale
+RISE = 0.5  # opacity grows with this power of the magnitude: weak evidence is seen too
+RELIEF = 0.35  # how much of the photo's light and dark the colours keep
+
+COARSE = 4  # a map with cells of at least so many pixels is coarse
+ROUGH = 0.25  # ... and so is one whose neighbouring values differ by a smaller share of their mean magnitude
+
+
+def overlay(photo: Image.Image, values: Floats, *, scale: Scale | None = None) -> Image.Image:
+    """Draw a map over the picture it explains.
+
+    A coarse map (Grad-CAM, occlusion) is laid over the greyed and lightened photo, more opaque where the
+    magnitude is larger, and keeps some of the photo's relief so that one sees what lies below. A pixel-fine
+    map (saliency, guided backprop) is printed on paper with a mere hint of the photo: over a full photo its
+    thin lines would drown.
+
+    Args:
+        photo: exactly what the model saw, any size; the result has this size.
+        values: (h, w), (1, h, w) or (C, h, w), finite, any resolution.
+        scale: what the colours stand for; by default :meth:`Scale.of` the map in one channel.
+
+    Returns:
+        RGB, the size of the photo.
+
+    Raises:
+        InputError: ``values`` has another shape, or holds something that is not finite.
+    """
+    native = one_channel(values)
+    scale = Scale.of(native) if scale is None else scale
+    full = upsample(native, photo.size)
+    colours = colourise(full, scale) / 255.0
+    light = np.asarray(photo.convert("L"), dtype=np.float64)[..., None] / 255.0
+    if is_fine(native, photo.size):
+        drawn = colours * _between(GROUND_OF_FINE, 1.0, light)
+    else:
+        opacity = MOST * np.abs(strength(full, scale))[..., None] ** RISE
+        ink = colours * _between(1 - RELIEF, 1 + RELIEF, light)
+        drawn = ink * opacity + _between(GROUND_OF_COARSE, 1.0, light) * (1 - opacity)
+    return Image.fromarray(np.rint(drawn * 255).clip(0, 255).astype(np.uint8))
+
+
+def one_channel(values: Floats) -> Floats:
+    """Reduce a map to one channel for display: at each pixel the channel of largest magnitude, with its sign.
+
+    A mean over colours would cancel what red and blue disagree on; a maximum would lose the negative.
+
+    Args:
+        values: (h, w) or (C, h, w).
+
+    Returns:
+        (h, w).
+    """
+    if values.ndim == 2:
+        return values
+    if values.ndim != 3 or 0 in values.shape:
+        raise InputError("a map has the wrong shape", expected="(h, w) or (C, h, w)", got=values.shape)
+    strongest = np.abs(values).argmax(axis=0, keepdims=True)
+    reduced: Floats = np.take_along_axis(values, strongest, axis=0)[0]
+    return reduced
+
+
+def upsample(values: Floats, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize a map, bilinear with half-pixel centres (``align_corners=False``); a larger one is averaged.
+
+    Args:
+        values: (h, w).
+        size: (width, height), as in Pillow.
+
+    Returns:
+        (height, width).
+    """
+    # Pillow reads the array as it lies in memory.
+    raw = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+    return np.asarray(raw.resize(size, Image.Resampling.BILINEAR))
+
+
+def is_fine(values: Floats, size: tuple[int, int]) -> bool:
+    """Whether a map has detail at the pixels of a photo of ``size`` (width, height), as gradients have."""
+    height, width = values.shape
+    if height * COARSE <= size[1] or width * COARSE <= size[0] or min(values.shape) < 2:
+        return False
+    steps = (np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean()) / 2
+    return bool(steps > ROUGH * np.abs(values).mean())
+
+
+def _between(low: float, high: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return low + (high - low) * share

@@ -1,0 +1,96 @@
+"""A map lies where it belongs, and says what it is."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from seewhy.errors import InputError
+from seewhy.pictures import Scale, overlay
+from seewhy.pictures.overlay import is_fine, one_channel, upsample
+
+cells = st.integers(1, 7)
+native = st.tuples(cells, cells).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=st.floats(-100, 100, width=32))
+)
+
+
+@settings(deadline=None)
+@given(native, st.integers(1, 9), st.integers(1, 9))
+def test_upsampling_has_half_pixel_centres(values, times_h, times_w):
+    height, width = values.shape[0] * times_h + times_h // 2, values.shape[1] * times_w + times_w // 3
+    wanted = torch.nn.functional.interpolate(
+        torch.from_numpy(values)[None, None], (height, width), mode="bilinear", align_corners=False
+    )
+    np.testing.assert_allclose(upsample(values, (width, height)), wanted[0, 0].numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("view", [np.asfortranarray, lambda v: v[::-1, ::-1], lambda v: v.astype(np.float64)])
+def test_upsampling_reads_any_memory_layout(view):
+    values = view(np.arange(12, dtype=np.float32).reshape(3, 4))
+    np.testing.assert_array_equal(upsample(values, (4, 3)), values)
+
+
+@given(arrays(np.float32, (3, 4, 5), elements=st.floats(-9, 9, width=32)))
+def test_one_channel_keeps_the_largest_magnitude_with_its_sign(values):
+    reduced = one_channel(values)
+    np.testing.assert_array_equal(np.abs(reduced), np.abs(values).max(axis=0))
+    assert (reduced[None] == values).any(axis=0).all()
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 1, 4, 4), (0, 4, 4)])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(InputError, match="shape"):
+        one_channel(np.zeros(shape))
+
+
+@pytest.mark.parametrize("size", [(320, 160), (160, 320), (224, 224)])
+def test_the_overlay_has_the_size_of_the_photo(size):
+    assert overlay(Image.new("RGB", size), np.ones((1, 5, 10))).size == size
+
+
+def saturation(picture):
+    pixels = np.asarray(picture).astype(int)
+    return pixels.max(axis=2) - pixels.min(axis=2)
+
+
+def test_colour_is_where_the_value_is():
+    values = np.zeros((8, 4), np.float32)
+    values[1, 3] = 1
+    colour = saturation(overlay(Image.new("RGB", (64, 128), (90, 140, 60)), values))
+    assert np.unravel_index(colour.argmax(), colour.shape)[0] in range(16, 32)
+    assert np.unravel_index(colour.argmax(), colour.shape)[1] in range(48, 64)
+    assert colour[64:].max() == 0  # the photo itself is grey where nothing is
+
+
+def test_the_photo_is_seen_through_the_strongest_colour():
+    photo = Image.fromarray(np.repeat(np.tile([[0, 255]], (64, 32))[..., None], 3, axis=2).astype(np.uint8))
+    drawn = np.asarray(overlay(photo, np.ones((4, 4)))).astype(int).sum(axis=2)
+    assert drawn[:, 1::2].min() > drawn[:, ::2].max() + 60
+
+
+def test_for_and_against_have_different_colours():
+    drawn = np.asarray(overlay(Image.new("RGB", (64, 64), "grey"), np.array([[-1.0, 1.0]]))).astype(int)
+    assert drawn[32, 4, 2] > drawn[32, 4, 0] + 40
+    assert drawn[32, 60, 0] > drawn[32, 60, 2] + 40
+
+
+def test_noise_is_fine_and_blobs_are_coarse():
+    noise = np.random.default_rng(0).standard_normal((224, 224))
+    blob = upsample(np.random.default_rng(0).standard_normal((7, 7)), (224, 224))
+    assert is_fine(noise, (224, 224))
+    assert not is_fine(blob, (224, 224))
+    assert not is_fine(noise[:7, :7], (224, 224))
+    assert not is_fine(np.zeros((224, 224)), (224, 224))
+
+
+def test_a_given_scale_is_kept():
+    photo = Image.new("RGB", (32, 32), "white")
+    weak, strong = (
+        saturation(overlay(photo, np.full((2, 2), v), scale=Scale(0.0, 1.0, "sequential")))
+        for v in (0.1, 0.6)
+    )
+    assert 0 < weak.max() < strong.max()
