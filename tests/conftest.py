@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from torchvision_cpu import allow_torchvision
 
 allow_torchvision()

@@ -4,8 +4,9 @@ import itertools
 from dataclasses import dataclass
 
 import pytest
-import seewhy
 import torch
+
+import seewhy
 from seewhy.checks import CHECKS, CheckError, awkward_networks, check_method
 from seewhy.core.record import INPUT, Needs
 from seewhy.methods import CAM, METHODS, Deconvnet, GradCAM, GuidedBackprop, Method, Occlusion, Saliency

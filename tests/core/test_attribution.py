@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import seewhy
 import torch
+
+import seewhy
 from seewhy.checks import awkward_networks
 from seewhy.errors import InputError, MethodError, OutputError
 from seewhy.methods import METHODS, GradCAM, Occlusion, find_method

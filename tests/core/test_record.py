@@ -3,14 +3,15 @@
 import gc
 
 import pytest
-import seewhy
 import torch
 import torch.nn.functional as F
+from torch import nn
+
+import seewhy
 from seewhy.checks import awkward_networks, fingerprint
 from seewhy.core.record import Needs, recorded
 from seewhy.errors import InputError, LayerError, ModelError, TargetError
 from seewhy.methods import METHODS, GradCAM, Occlusion
-from torch import nn
 
 SIX = [method.id for method in METHODS if method is not Occlusion]
 

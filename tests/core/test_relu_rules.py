@@ -1,11 +1,12 @@
 """The ReLU rules, on every way to write a ReLU."""
 
 import pytest
-import seewhy
 import torch
 import torch.nn.functional as F
-from seewhy.core.relu_rules import HIDING, RECTIFIERS, SMOOTH, kind, nodes_of
 from torch import nn
+
+import seewhy
+from seewhy.core.relu_rules import HIDING, RECTIFIERS, SMOOTH, kind, nodes_of
 
 GRADIENT = torch.tensor([[1.0, -2.0, 3.0, -4.0, 5.0]])
 INPUT = torch.tensor([[2.0, 2.0, -2.0, -2.0, 7.0]])

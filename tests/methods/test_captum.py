@@ -3,14 +3,15 @@
 import warnings
 
 import pytest
-import seewhy
 import torch
 import torch.nn.functional as F
 from captum.attr import Deconvolution, GuidedBackprop, GuidedGradCam, LayerGradCam
 from captum.attr import Occlusion as CaptumOcclusion
 from captum.attr import Saliency as CaptumSaliency
-from seewhy.methods import GradCAM, GuidedGradCAM, Occlusion, Saliency
 from torch import nn
+
+import seewhy
+from seewhy.methods import GradCAM, GuidedGradCAM, Occlusion, Saliency
 
 RIGHT = {"resnet18": "layer4", "vgg11": "features.10", "squeezenet1_1": "features.12", "shufflenet_v2_x0_5": "conv5",
          "mnasnet0_5": "layers.16", "regnet_x_400mf": "trunk_output"}  # fmt: skip

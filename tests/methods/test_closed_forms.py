@@ -1,11 +1,12 @@
 """What each method gives where the answer is known on paper."""
 
 import pytest
-import seewhy
 import torch
 import torch.nn.functional as F
-from seewhy.methods import CAM, GradCAM, GuidedGradCAM, Occlusion, Saliency
 from torch import nn
+
+import seewhy
+from seewhy.methods import CAM, GradCAM, GuidedGradCAM, Occlusion, Saliency
 
 
 class Linear(nn.Module):

@@ -1,13 +1,14 @@
 """Occlusion: every pixel covered, edge windows clipped, each window scored as it would be alone."""
 
 import pytest
-import seewhy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+
+import seewhy
 from seewhy.methods import Occlusion
 from seewhy.methods.occlusion import baseline_like, blur, spans
-from torch import nn
 
 
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(1, 40))

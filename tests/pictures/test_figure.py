@@ -25,9 +25,7 @@ def ink_in_margins(picture, margin):
 def test_any_number_of_panels(count):
     drawn = figure([PicturePanel("crop", CROP)] * count, title="t", scale=1)
     blue = np.asarray(drawn)[..., 2] == 200
-    assert (blue & (np.asarray(drawn)[..., 0] == 0)).sum() == pytest.approx(
-        count * (CELL - 2) ** 2, rel=0.001
-    )
+    assert (blue & (np.asarray(drawn)[..., 0] == 0)).sum() == pytest.approx(count * (CELL - 2) ** 2, rel=0.001)
 
 
 def test_columns_leave_few_places_empty():
@@ -114,9 +112,7 @@ def test_anchors():
         setter = Typesetter(())
         setter.line(ImageDraw.Draw(sheet), (100, 30), "H" * 3, 20, (0, 0, 0), anchor)
         inked = np.nonzero((np.asarray(sheet) < 128).any(axis=(0, 2)))[0]
-        expected = {"l": 100, "m": 100 - setter.width("HHH", 20) / 2, "r": 100 - setter.width("HHH", 20)}[
-            anchor
-        ]
+        expected = {"l": 100, "m": 100 - setter.width("HHH", 20) / 2, "r": 100 - setter.width("HHH", 20)}[anchor]
         assert inked[0] == pytest.approx(expected, abs=4), left
 
 

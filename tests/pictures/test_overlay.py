@@ -90,7 +90,6 @@ def test_noise_is_fine_and_blobs_are_coarse():
 def test_a_given_scale_is_kept():
     photo = Image.new("RGB", (32, 32), "white")
     weak, strong = (
-        saturation(overlay(photo, np.full((2, 2), v), scale=Scale(0.0, 1.0, "sequential")))
-        for v in (0.1, 0.6)
+        saturation(overlay(photo, np.full((2, 2), v), scale=Scale(0.0, 1.0, "sequential"))) for v in (0.1, 0.6)
     )
     assert 0 < weak.max() < strong.max()

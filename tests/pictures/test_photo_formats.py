@@ -73,9 +73,7 @@ def test_transparency_is_blended_over_the_stated_colour(folder, pixels, alpha, g
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "F", "I;16", "YCbCr"])
 def test_every_mode_shows_the_same_picture(folder, mode):
-    grey = (
-        ramp().convert("L").point(lambda v: 255 * (v > 90)).convert("RGB")
-    )  # black and white: every mode has it
+    grey = ramp().convert("L").point(lambda v: 255 * (v > 90)).convert("RGB")  # black and white: every mode has it
     truth = np.asarray(grey)
     scale = {"I": 257, "I;16": 257}.get(mode, 1)
     if mode in ("I", "F", "I;16"):
@@ -84,15 +82,11 @@ def test_every_mode_shows_the_same_picture(folder, mode):
     else:
         image = grey.convert(mode)
     suffix = "jpg" if mode == "YCbCr" else "tif"
-    photo = read_photo(
-        saved(image, folder / f"mode.{suffix}", **({"quality": 100} if suffix == "jpg" else {}))
-    )
+    photo = read_photo(saved(image, folder / f"mode.{suffix}", **({"quality": 100} if suffix == "jpg" else {})))
     assert np.abs(np.asarray(photo.image).astype(int) - truth).max() <= (40 if suffix == "jpg" else 1)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "taken"), [(0, 1, "0 … 1"), (0, 255, "0 … 255"), (-3, 9, "−3|-3 … 9")]
-)
+@pytest.mark.parametrize(("low", "high", "taken"), [(0, 1, "0 … 1"), (0, 255, "0 … 255"), (-3, 9, "−3|-3 … 9")])
 def test_floats_are_taken_by_their_range(folder, low, high, taken):
     values = np.linspace(low, high, 256, dtype=np.float32).reshape(16, 16)
     photo = read_photo(saved(Image.fromarray(values), folder / "f.tif"))
@@ -148,9 +142,7 @@ def test_every_exif_orientation_ends_upright(folder, orientation, suffix):
     assert not photo.image.getexif()
 
 
-@pytest.mark.parametrize(
-    "name", ["a photo.png", "Katze äöü 猫.png", "<img src=x onerror=alert(1)>.png", "#%20?.png"]
-)
+@pytest.mark.parametrize("name", ["a photo.png", "Katze äöü 猫.png", "<img src=x onerror=alert(1)>.png", "#%20?.png"])
 def test_any_name(tmp_path, name):
     try:
         path = saved(ramp(), tmp_path / name)

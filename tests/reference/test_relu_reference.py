@@ -1,9 +1,10 @@
 """Deconvnet and guided backprop agree with the independent reference, on many networks of two libraries."""
 
 import pytest
-import seewhy
 import torch
 from relu_reference import reference_gradient
+
+import seewhy
 
 TORCHVISION = [
     "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet34", "resnet50", "wide_resnet50_2", "resnext50_32x4d",

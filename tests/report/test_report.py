@@ -12,9 +12,7 @@ from seewhy.report import PhotoEntry, RunInfo, TargetEntry, ViewEntry, render_re
 
 EVIL = "<img src=x onerror=alert(1)>"
 CROP = Image.new("RGB", (48, 32), (10, 120, 60))
-RUN = RunInfo(
-    "efficientnet_lite0", "sha256 ab12", "0.1.0", "2025-01-01", "seewhy explain a.jpg", {"torch": "2.13.0"}
-)
+RUN = RunInfo("efficientnet_lite0", "sha256 ab12", "0.1.0", "2025-01-01", "seewhy explain a.jpg", {"torch": "2.13.0"})
 
 
 class Page(HTMLParser):
@@ -54,9 +52,7 @@ def entry(text="a.jpg"):
 
 
 def test_everything_that_is_passed_is_shown():
-    page = Page(
-        render_report([entry("TOKEN"), PhotoEntry("gone.jpg", error="gone.jpg does not exist")], run=RUN)
-    )
+    page = Page(render_report([entry("TOKEN"), PhotoEntry("gone.jpg", error="gone.jpg does not exist")], run=RUN))
     head = ["efficientnet_lite0", "sha256 ab12", "0.1.0", "2025-01-01", "seewhy explain a.jpg", "2.13.0"]
     body = ["needs pooling TOKEN", "ReLU(Σ αA) TOKEN", "gone.jpg does not exist", "all zero", "50.0 %", "dog"]
     for text in head + body:
@@ -76,9 +72,7 @@ def test_html_in_any_text_is_escaped():
 def test_nothing_is_fetched_and_nothing_runs():
     page = Page(render_report([entry()], run=RUN))
     assert not page.all("script", "link", "iframe", "object", "embed")
-    sources = [
-        attributes[name] for _, attributes in page.tags for name in ("src", "href") if name in attributes
-    ]
+    sources = [attributes[name] for _, attributes in page.tags for name in ("src", "href") if name in attributes]
     assert all(source.startswith(("data:image/", "#")) for source in sources)
     assert "url(" not in "".join(page.words)
     assert any("default-src 'none'" in meta.get("content", "") for meta in page.all("meta"))

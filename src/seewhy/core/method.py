@@ -54,6 +54,11 @@ class Method(ABC):
         """The values, (B, 1 or C, h, w), raw and signed."""
 
     @property
+    def signed(self) -> bool:
+        """Whether values below zero mean something: evidence against."""
+        return True
+
+    @property
     def params(self) -> dict[str, Any]:
         """The parameters by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}

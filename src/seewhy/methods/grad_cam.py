@@ -33,6 +33,10 @@ class GradCAM(Method):
     layer: str | None = param(None, _LAYER)
     relu: bool = param(True, "keep evidence for the class only (eq. 2); without it the map is signed")
 
+    @property
+    def signed(self) -> bool:
+        return not self.relu
+
     def needs(self) -> Needs:
         return Needs(layers=frozenset({self.layer}), layer_gradients=True)
 

@@ -34,6 +34,10 @@ class Saliency(Method):
     def __post_init__(self) -> None:
         check_choices(self)
 
+    @property
+    def signed(self) -> bool:
+        return self.magnitude == "signed"
+
     def needs(self) -> Needs:
         return Needs(input_gradient=True)
 

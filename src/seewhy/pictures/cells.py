@@ -99,9 +99,7 @@ class Cell:
         edge = (px(left), px(top), px(left + width) - 1, px(top + height) - 1)
         draw.rectangle(edge, fill=fill, outline=self.style.hair)
 
-    def _draw_bar(
-        self, sheet: Image.Image, draw: ImageDraw.ImageDraw, scale: Scale, left: int, top: int
-    ) -> None:
+    def _draw_bar(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, scale: Scale, left: int, top: int) -> None:
         px, style, text = self.style.px, self.style, self.text
         width = max(self.picture_size[0], NARROWEST_BAR)
         colours = table(scale.kind)

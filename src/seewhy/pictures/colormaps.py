@@ -76,9 +76,7 @@ class Scale:
             InputError: a value is not finite, there is none, or a sequential scale meets a negative value.
         """
         if values.size == 0 or not np.isfinite(values).all():
-            raise InputError(
-                "a map cannot be drawn", expected="finite values", got="none, or NaN or infinity"
-            )
+            raise InputError("a map cannot be drawn", expected="finite values", got="none, or NaN or infinity")
         magnitudes = np.abs(values.astype(np.float64))
         negative = bool((values < 0).any())
         if kind == "sequential" and negative:
@@ -187,9 +185,7 @@ def _smooth(at: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np
     slope_here, slope_there = (there - before) / 2, (after - here) / 2
     rest = there - here
     bend = 3 * rest - 2 * slope_here - slope_there
-    found: NDArray[np.float64] = here + t * (
-        slope_here + t * (bend + t * (slope_here + slope_there - 2 * rest))
-    )
+    found: NDArray[np.float64] = here + t * (slope_here + t * (bend + t * (slope_here + slope_there - 2 * rest)))
     return found
 
 

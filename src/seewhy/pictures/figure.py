@@ -15,9 +15,7 @@ MARGIN, GUTTER, ROW_GAP = 40, 28, 30
 MOST_COLUMNS = 5
 
 
-def figure(
-    panels: Sequence[Panel], *, title: str, subtitle: str = "", footer: str = "", scale: int = 2
-) -> Image.Image:
+def figure(panels: Sequence[Panel], *, title: str, subtitle: str = "", footer: str = "", scale: int = 2) -> Image.Image:
     """Draw panels as a grid, in their order, row by row.
 
     Args:

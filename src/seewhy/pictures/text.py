@@ -85,11 +85,7 @@ class Typesetter:
 
     def _runs(self, text: str, size: int) -> list[tuple[Face, str]]:
         """The text in stretches of one font each."""
-        chosen = [
-            (font, drawn)
-            for character in clean(text)
-            for font, drawn in [_choose(character, self.system_fonts)]
-        ]
+        chosen = [(font, drawn) for character in clean(text) for font, drawn in [_choose(character, self.system_fonts)]]
         return [
             (_face(font, size), "".join(drawn for _, drawn in run))
             for font, run in groupby(chosen, key=lambda choice: choice[0])

@@ -40,9 +40,7 @@ KINDS: tuple[Kind, ...] = ("sequential", "diverging")
 
 @lru_cache(maxsize=1)
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(picture=_picture, is_error=_is_error, is_map=_is_map, alt=_alt)
     environment.filters.update(percentage=percentage, number=number, one_line=in_one_line)
     return environment.from_string(files("seewhy.report").joinpath("report.html.j2").read_text("utf-8"))

@@ -1,0 +1,5 @@
+"""python -m seewhy"""
+
+from .cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""The command. Thin, over the functions; a subcommand is imported when it is asked for, so help is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..errors import SeewhyError
+
+COMMANDS = {
+    "explain": "Explain what a model said about photos, with every view at once.",
+    "visualize": "Make the image that a class is, to the network.",
+    "layers": "List a model's layers, with the one explained by default.",
+    "methods": "List the methods: what they compute, and how they mislead.",
+}
+"""Subcommand -> its line in the help. Each lives in the module of its name."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f".{name}", __name__).command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="seewhy")
+def seewhy() -> None:
+    r"""See why your CNN decided, and what to change.
+
+    \b
+    seewhy explain cat.jpg                      all views of what the embedded model sees
+    seewhy explain cat.jpg --target "tiger cat" why not, or why also, another class
+    seewhy explain cat.jpg --model torchvision:resnet50 --method grad_cam
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command. Exit codes: 0 done, 2 the user's error, 1 anything else."""
+    try:
+        code: Any = seewhy.main(arguments, prog_name="seewhy", standalone_mode=False)
+    except SeewhyError as error:
+        if os.environ.get("SEEWHY_TRACEBACK"):
+            raise
+        code = fail(str(error))
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("seewhy: interrupted", err=True)
+        code = 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; saying so would fail too
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str) -> int:
+    """Say what was wrong, in one line; gives the exit code of a user's error."""
+    click.echo(f"seewhy: error: {' '.join(message.split())}", err=True)
+    return 2

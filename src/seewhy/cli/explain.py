@@ -1,0 +1,202 @@
+"""seewhy explain PHOTO..."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .. import __version__
+from ..core.layers import find_layer
+from ..errors import MethodError, OutputError, SeewhyError, close_matches, plain
+from ..explain import CLASS_VISUALIZATION, Explainer, Explanation, Folder, Request, folder_names, photo_entry
+from ..files import write_text
+from ..methods import METHODS
+from ..models import Classifier
+from ..report import PhotoEntry, RunInfo, render_report
+from .options import build_method, load_model, method_options, model_options
+
+
+@click.command("explain", short_help="Explain what a model said about photos.")
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path())
+@model_options
+@click.option("--method", "-M", "methods", multiple=True, metavar="ID", help="Only these; see `seewhy methods`.")
+@click.option("--target", "-t", "targets", multiple=True, metavar="NAME|INDEX", help="Default: the predicted class.")
+@click.option("--layer", metavar="NAME", help="For Grad-CAM; default: the last spatial layer before pooling.")
+@click.option("--output-dir", "-o", default="seewhy-out", show_default=True, type=click.Path(file_okay=False))
+@click.option("--force", is_flag=True, help="Replace earlier results.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--steps", type=click.IntRange(1), default=128, show_default=True, help="Of the class visualization.")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images per forward.")
+@click.option("--background", default="white", show_default=True, help="Colour behind transparent pixels.")
+@method_options
+def command(photos: tuple[str, ...], **given: Any) -> int:
+    """Explain what a model said about photos, with every view at once.
+
+    Writes, for each photo, a folder with figure.png, maps.npz (raw values) and explanation.json; and one report.html.
+    A photo that cannot be read stops no other. Exit code 0: all photos explained; 2: some, or none.
+    """
+    run = _Run(photos, given)
+    return run.all()
+
+
+class _Run:
+    """One call of the command."""
+
+    def __init__(self, photos: tuple[str, ...], given: dict[str, Any]):
+        self.given = given
+        self.console = Console(stderr=given["as_json"], highlight=False)
+        self.errors = Console(stderr=True, highlight=False)
+        self.folder = Path(given["output_dir"])
+        self.report = self.folder / "report.html"
+        if self.report.exists() and not given["force"]:
+            raise OutputError(f"{self.report} exists; use --force to replace it, or another --output-dir")
+        self.photos = dict(zip(photos, folder_names(photos), strict=False))
+        wanted = _wanted(given["methods"])
+        background = _colour(given["background"])
+        with self.console.status("Loading the model"):
+            self.classifier = load_model(given)
+        if given["layer"] is not None:
+            find_layer(self.classifier.model, given["layer"])
+        targets = tuple(dict.fromkeys(self.classifier.index(target) for target in given["targets"]))
+        request = Request(
+            methods=tuple(build_method(method, given, given["layer"]) for method in METHODS if method.id in wanted),
+            targets=targets,
+            steps=given["steps"] if CLASS_VISUALIZATION in wanted else 0,
+            batch_size=given["batch_size"],
+            background=background,
+        )
+        self.explainer = Explainer(self.classifier, request)
+        self.command = shlex.join(["seewhy", *sys.argv[1:]])
+        self.entries: list[PhotoEntry] = []
+        self.results: list[dict[str, Any]] = []
+        self.failed = 0
+
+    def all(self) -> int:
+        """Every photo, then the report; gives the exit code."""
+        start = time.perf_counter()
+        try:
+            for path, name in self.photos.items():
+                self._one(path, self.folder / name)
+        finally:  # also after Ctrl-C: what is done is done
+            if self.entries:
+                self._write_report(time.perf_counter() - start)
+        if self.given["as_json"]:
+            click.echo(json.dumps({"photos": self.results, "report": str(self.report)}, ensure_ascii=False))
+        else:
+            self.console.print(f"[bold]{self.report}[/bold]  the report", soft_wrap=True)
+        return 2 if self.failed else 0
+
+    def _one(self, path: str, folder: Path) -> None:
+        try:
+            place = Folder(folder, self.given["force"])
+            with self._progress(Path(path).name) as told:
+                explanation = self.explainer(path, told)
+            about = place.write(explanation, self.explainer, self.command)
+        except SeewhyError as error:
+            self._failed(path, str(error))
+        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+            # The model is foreign code: whatever it raises on this photo is said, and the next photo goes on.
+            self._failed(path, f"the model failed on it: {type(error).__name__}: {error}")
+        else:
+            self.entries.append(photo_entry(explanation, self.explainer))
+            self.results.append({"folder": str(folder), **about})
+            if not self.given["as_json"]:
+                self._show(explanation, folder)
+
+    def _failed(self, path: str, message: str) -> None:
+        self.failed += 1
+        line = " ".join(message.split())
+        self.errors.print(f"seewhy: {path}: {line}", markup=False, soft_wrap=True)
+        self.entries.append(PhotoEntry(path=path, error=line))
+        self.results.append({"photo": {"path": path}, "error": line})
+
+    def _show(self, explanation: Explanation, folder: Path) -> None:
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        explained = {found.target.index for found in explanation.targets}
+        for entry in explanation.top:
+            bar = "█" * max(1, round(entry.probability * 24))
+            style = "bold" if entry.index in explained else "dim"
+            table.add_row(f"{entry.probability:6.1%}", f"[{style}]{_escape(entry.name)}[/{style}]", f"[red]{bar}[/red]")
+        self.console.print(f"[bold]{_escape(str(explanation.photo.path))}[/bold]", soft_wrap=True)
+        for note in explanation.photo.notes:
+            self.console.print(f"  note: {_escape(note)}", soft_wrap=True)
+        self.console.print(table)
+        for found in explanation.targets:
+            for name, view in found.views.items():
+                if isinstance(view, SeewhyError):
+                    self.console.print(f"  [dim]{name}: {_escape(str(view))}[/dim]", soft_wrap=True)
+        self.console.print(
+            f"  {_escape(str(folder))}/figure.png  [dim]{explanation.seconds:.1f} s[/dim]", soft_wrap=True
+        )
+
+    def _write_report(self, seconds: float) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        run = RunInfo(
+            model=self.classifier.name,
+            weights=self.classifier.weights_hash,
+            version=__version__,
+            date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+            command=self.command,
+            facts=_facts(self.classifier, seconds),
+        )
+        write_text(self.report, render_report(self.entries, run=run), overwrite=self.given["force"])
+
+    @contextmanager
+    def _progress(self, name: str) -> Iterator[Any]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f}%"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.errors, transient=True, disable=not self.errors.is_terminal) as progress:
+            task = progress.add_task(_escape(name), total=1.0)
+            yield lambda what, share: progress.update(task, completed=share, description=f"{_escape(name)}  {what}")
+
+
+def _facts(classifier: Classifier, seconds: float) -> dict[str, str]:
+    import torch
+
+    device = next((str(p.device) for p in classifier.model.parameters()), "cpu")
+    return {"torch": torch.__version__, "device": device, "time": f"{seconds:.1f} s"}
+
+
+def _wanted(ids: tuple[str, ...]) -> set[str]:
+    """The methods' ids, all where none is given; the class visualization counts as one."""
+    known = [*(method.id for method in METHODS), CLASS_VISUALIZATION]
+    if not ids:
+        return set(known)
+    by_name = {plain(name): name for name in known}
+    for name in ids:
+        if plain(name) not in by_name:
+            close = close_matches(name, known)
+            raise MethodError(f"there is no method {name!r}", expected=None if close else ", ".join(known), close=close)
+    return {by_name[plain(name)] for name in ids}
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError as error:
+        raise OutputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
+    return red, green, blue
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,52 @@
+"""seewhy methods"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import click
+from rich.console import Console
+
+from ..bibliography import BIBLIOGRAPHY
+from ..explain import CLASS_VISUALIZATION
+from ..explain.drawing import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
+from ..methods import METHODS
+
+
+@click.command("methods")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def command(as_json: bool) -> None:
+    """List the methods: what they compute, where they come from, their parameters, and how they mislead."""
+    rows = [
+        {
+            "id": method.id,
+            "title": method.title,
+            "formula": method.formula,
+            "source": str(BIBLIOGRAPHY[method.source]),
+            "misleads": method.misleads,
+            "params": {field.name: field.metadata["help"] for field in fields(method)},
+        }
+        for method in METHODS
+    ]
+    rows.append(
+        {
+            "id": CLASS_VISUALIZATION,
+            "title": "Class visualization",
+            "formula": VISUALIZATION_FORMULA,
+            "source": str(BIBLIOGRAPHY["simonyan2013"]),
+            "misleads": VISUALIZATION_MISLEADS,
+            "params": {},
+        }
+    )
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for row in rows:
+        console.print(f"[bold]{row['id']}[/bold]  {row['formula']}".replace("[R", r"\[R").replace("[h", r"\[h"))
+        console.print(f"  [dim]{row['source']}[/dim]")
+        console.print(f"  misleads: {row['misleads']}")
+        for name, text in row["params"].items():  # type: ignore[attr-defined]
+            console.print(f"  {name}: {text}", markup=False)
+        console.print()

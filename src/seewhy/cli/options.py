@@ -1,0 +1,89 @@
+"""Options that several subcommands share, and those that come from the methods' own fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+import click
+
+from ..core.method import Method
+from ..methods import METHODS
+from ..models import Classifier, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def model_options(function: F) -> F:
+    """--model and everything about how it is loaded."""
+    for option in reversed([
+        click.option("--model", "-m", "spec", default="efficientnet_lite0", show_default=True, metavar="SPEC",
+                     help="efficientnet_lite0, torchvision:NAME, timm:NAME, hf:NAME-or-folder, package.module:factory, "
+                          "or a .pt2 file."),
+        click.option("--weights", metavar="FILE", help="A .safetensors file or a checkpoint; or 'random'."),
+        click.option("--labels", metavar="FILE", help="Class names: one per line, or JSON."),
+        click.option("--trust-pickle", is_flag=True, help="Load a pickled whole model. It can run any code."),
+        click.option("--input-size", type=int, help="For package.module:factory; default 224."),
+        click.option("--mean", type=float, multiple=True, help="Per channel, for pixels in [0, 1]; give it per channel."),
+        click.option("--std", type=float, multiple=True, help="Per channel; give it per channel."),
+        click.option("--device", default=None, help="cpu, cuda, cuda:1, ...; default cpu."),
+    ]):  # fmt: skip
+        function = option(function)
+    return function
+
+
+MODEL_KEYS = ("spec", "weights", "labels", "trust_pickle", "input_size", "mean", "std", "device")
+
+
+def load_model(given: Mapping[str, Any]) -> Classifier:
+    """The classifier that ``model_options`` ask for."""
+    chosen = {key: given[key] for key in MODEL_KEYS if given[key] not in (None, ())}
+    return load(chosen.pop("spec"), **chosen)
+
+
+def method_options(function: F) -> F:
+    """One flag per parameter of each method, ``--occlusion-window``; ``--layer`` stands for all layer parameters."""
+    for method in reversed(METHODS):
+        for field in reversed(fields(method)):
+            if field.name == "layer":
+                continue
+            flag = f"--{method.id}-{field.name}".replace("_", "-")
+            text = f"{method.title}: {field.metadata['help']}."
+            if isinstance(field.default, bool):
+                option = click.option(f"{flag}/{flag.replace('--', '--no-', 1)}", default=None, help=text)
+            elif choices := field.metadata["choices"]:
+                option = click.option(flag, type=click.Choice(choices), default=None, help=text)
+            else:
+                option = click.option(flag, type=_NUMBERS, default=None, help=text)
+            function = option(function)
+    return function
+
+
+def build_method(method: type[Method], given: Mapping[str, Any], layer: str | None) -> Method:
+    """The method with the parameters that the command line gives it."""
+    chosen = {}
+    for field in fields(method):
+        value = layer if field.name == "layer" else given.get(f"{method.id}_{field.name}")
+        if value is not None and field.default is not MISSING:
+            chosen[field.name] = value
+    return method(**chosen)
+
+
+class _Numbers(click.ParamType):
+    """``32``, ``32x16``, ``0.5``, ``0.1,0.2,0.3`` or a word."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = value.replace("x", ",").split(",") if value[:1].isdigit() or value[:1] in "-." else [value]
+        try:
+            numbers = tuple(int(part) if part.strip().lstrip("-").isdigit() else float(part) for part in parts)
+        except ValueError:
+            return value
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+_NUMBERS = _Numbers()

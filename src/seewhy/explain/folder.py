@@ -1,0 +1,135 @@
+"""An explanation on disk: a folder per photo with figure.png, maps.npz and explanation.json."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .. import __version__
+from ..core.attribution import Attribution, jsonable
+from ..errors import OutputError, SeewhyError
+from ..files import write_atomically, write_text
+from .drawing import draw, to_image
+from .explainer import CLASS_VISUALIZATION, Explained, Explainer, Explanation, Ranked
+
+
+class Folder:
+    """Where one photo's files go.
+
+    Raises:
+        OutputError: something is there already and ``force`` is False.
+    """
+
+    def __init__(self, path: Path, force: bool):
+        self.path, self.force = path, force
+        if not force and path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise OutputError(f"{path} exists; use --force to replace what is in it")
+
+    def write(self, explanation: Explanation, explainer: Explainer, command: str) -> dict[str, Any]:
+        """Write the files; gives what ``explanation.json`` says."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be made: {error.strerror or error}") from error
+        self._maps(explanation)
+        for number, found in enumerate(explanation.targets):
+            name = "figure.png" if number == 0 else f"figure-{found.target.index}.png"
+            write_png(self.path / name, draw(explanation, found, explainer), overwrite=self.force)
+            if (made := found.visualization) is not None:
+                path = self.path / f"class-{found.target.index}.png"
+                write_png(path, to_image(made.images[0]), overwrite=self.force)
+        about = describe(explanation, explainer, command)
+        text = json.dumps(about, indent=2, ensure_ascii=False)
+        write_text(self.path / "explanation.json", text + "\n", overwrite=self.force)
+        return about
+
+    def _maps(self, explanation: Explanation) -> None:
+        """Per method one array (targets, 1 or C, h, w), raw; and the method's details, such as occlusion's grid."""
+        arrays: dict[str, Any] = {"targets": np.array([found.target.index for found in explanation.targets])}
+        for method in explanation.targets[0].views:
+            maps = [view for found in explanation.targets if isinstance(view := found.views[method], Attribution)]
+            if len(maps) == len(explanation.targets):
+                arrays[method] = torch.cat([view.values for view in maps]).cpu().numpy()
+                for name in maps[0].details:
+                    arrays[f"{method}.{name}"] = np.stack([view.details[name].cpu().numpy() for view in maps])
+        with write_atomically(self.path / "maps.npz", overwrite=self.force) as file:
+            np.savez_compressed(file, **arrays)
+
+
+def write_png(path: Path, image: Image.Image, *, overwrite: bool) -> None:
+    """Write a PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    with write_atomically(path, overwrite=overwrite) as file:
+        file.write(buffer.getvalue())
+
+
+def describe(explanation: Explanation, explainer: Explainer, command: str) -> dict[str, Any]:
+    """Everything needed to make the explanation again, ready for JSON."""
+    classifier, photo = explainer.classifier, explanation.photo
+    return {
+        "seewhy": __version__,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": command,
+        "photo": {
+            "path": str(photo.path),
+            "sha256": explanation.sha256,
+            "size": list(photo.image.size),
+            "notes": list(photo.notes),
+        },
+        "model": {"spec": classifier.name, "weights_sha256": classifier.weights_hash, **classifier.provenance},
+        "top5": [_ranked(entry) for entry in explanation.top],
+        "targets": [_explained(found) for found in explanation.targets],
+        "seconds": round(explanation.seconds, 3),
+    }
+
+
+def _ranked(entry: Ranked) -> dict[str, Any]:
+    return {"index": entry.index, "name": entry.name, "score": entry.score, "probability": entry.probability}
+
+
+def _explained(found: Explained) -> dict[str, Any]:
+    methods: dict[str, Any] = {name: _view(view) for name, view in found.views.items()}
+    if (made := found.visualization) is not None:
+        methods[CLASS_VISUALIZATION] = {
+            "params": jsonable(made.params),
+            "score": float(made.score[0]),
+            "probability": None if made.probability is None else float(made.probability[0]),
+            "history": [round(float(score), 4) for score in made.history[:, 0]],
+        }
+    return {**_ranked(found.target), "methods": methods, "forwards": found.forwards, "backwards": found.backwards}
+
+
+def _view(view: Attribution | SeewhyError) -> dict[str, Any]:
+    if isinstance(view, SeewhyError):
+        return {"error": str(view)}
+    return {
+        "params": jsonable(view.params),
+        "layer": view.layer,
+        "overridden": view.overridden,
+        "shape": list(view.values.shape[1:]),
+        "min": float(view.values.min()),
+        "max": float(view.values.max()),
+    }
+
+
+def folder_names(paths: Sequence[str | Path]) -> list[str]:
+    """One folder name per photo: its stem; where stems repeat, numbered."""
+    names: list[str] = []
+    for path in paths:
+        stem = Path(path).stem or "photo"
+        name, number = stem, 2
+        while name.casefold() in (taken.casefold() for taken in names):
+            name, number = f"{stem}-{number}", number + 1
+        names.append(name)
+    return names

@@ -1,0 +1,59 @@
+"""A model's layers: names, kinds, output shapes, and which one is explained by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from .core.guest import original
+from .core.record import Needs, recorded
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer that ran.
+
+    Attributes:
+        name: dotted, as methods take it.
+        kind: the module's class.
+        shape: of its last output without the batch, or None where that is no tensor.
+        default: whether Grad-CAM uses it when no layer is named.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    default: bool
+
+
+def layers(model: object, inputs: Tensor) -> list[Layer]:
+    """The layers of ``model`` in the order in which they ran on ``inputs`` (B, C, H, W).
+
+    Raises:
+        SeewhyError: the inputs do not fit.
+    """
+    module = original(model)
+    ran: dict[str, tuple[str, tuple[int, ...] | None]] = {}
+    handles = []
+    try:
+        for name, child in module.named_modules():
+            if name:
+                handles.append(child.register_forward_hook(_shape_into(ran, name)))
+        with recorded(
+            module, inputs, lambda outputs: inputs.new_zeros(len(inputs)), Needs(layers=frozenset({None}))
+        ) as r:
+            default = r.default_layer
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [Layer(name, kind, shape, name == default) for name, (kind, shape) in ran.items()]
+
+
+def _shape_into(ran: dict[str, Any], name: str) -> Any:
+    def hook(module: Any, args: Any, output: Any) -> None:
+        shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
+        ran[name] = (type(module).__name__, shape)
+
+    return hook

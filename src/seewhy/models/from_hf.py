@@ -1,0 +1,179 @@
+"""``hf:NAME-or-folder``: an image classifier of Hugging Face's transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from seewhy.errors import InputError, ModelError
+
+from .imagenet import are_imagenet, imagenet_labels, imagenet_synonyms
+from .preprocessing import BorrowedPreprocessing, Preprocessing
+from .source import RANDOM, Loaded, Request, cannot_fetch, need
+from .weights import first_line, is_file_name, load_into, read_state
+
+
+def load_hf(request: Request) -> Loaded:
+    """The model of a repository or a local folder, with its own weights, those of a file, or random ones.
+
+    Raises:
+        MissingExtraError: transformers is missing, or a torchvision beside it does not fit torch.
+        ModelError: no such model, not an image classifier, or files that are missing or cannot be fetched.
+    """
+    transformers = need("transformers", "hf")
+    auto = need("transformers.models.auto", "hf")
+    if request.weights not in (None, RANDOM) and not is_file_name(str(request.weights)):
+        raise ModelError(
+            f"unknown weights for {request.spec}", expected="a file or random", got=request.weights
+        )
+    model = _model(auto.AutoModelForImageClassification, auto.AutoConfig, request)
+    processor = _fetched(auto.AutoImageProcessor, request, **_without_torchvision(transformers))
+    weights = request.weights or f"transformers {request.name}"
+    labels = _labels(model.config)
+    synonyms = None
+    if labels is not None and are_imagenet(labels):
+        labels, synonyms = imagenet_labels(), imagenet_synonyms()
+    return Loaded(model, transform_of(processor), weights, labels, synonyms, ("transformers",))
+
+
+def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
+    """An image processor as our preprocessing, if that gives the same on a trial picture; else the processor.
+
+    There are some hundred processors, each with switches of its own: so the agreement is checked.
+    """
+
+    def theirs(image: Image.Image) -> torch.Tensor:
+        outputs = processor(image, return_tensors="pt")["pixel_values"]
+        return outputs if isinstance(outputs, torch.Tensor) else torch.as_tensor(np.array(outputs))
+
+    config = processor.to_dict()
+    trial = _trial_picture()
+    outputs = theirs(trial)
+    try:
+        ours = derived(config)
+    except (KeyError, TypeError, ValueError, InputError):
+        ours = None
+    if ours is not None:
+        mine = ours(trial)
+        if mine.shape == outputs.shape:
+            off = ((mine - outputs).abs() * torch.tensor(ours.std).view(1, -1, 1, 1)).mean()
+            if off < 1 / 255:  # on average less than one step of an 8-bit pixel
+                return ours
+        elif _has_open_size(config):
+            return ours
+    mean, std = (
+        _per_channel(config.get(key), default) for key, default in (("image_mean", 0), ("image_std", 1))
+    )
+    height, width = outputs.shape[-2:]
+    return BorrowedPreprocessing(theirs, (height, width), mean, std)
+
+
+def derived(config: Mapping[str, Any]) -> Preprocessing:
+    """The usual switches of an image processor, read as our parameters.
+
+    Raises:
+        KeyError, TypeError, ValueError, InputError: the configuration is of another kind.
+    """
+    size: dict[str, Any] = dict(config.get("size") or {})
+    crop: dict[str, Any] = dict(config.get("crop_size") or {})
+    edge: Any = size.get("shortest_edge")
+    crops = bool(config.get("do_center_crop"))
+    fit, resize, input_size = "cover", (edge, edge), (edge, edge)
+    if edge is not None and config.get("crop_pct") is not None:
+        # ConvNeXt's rule: below 384 pixels resize a little larger and crop, from there on stretch.
+        if edge < 384:
+            resize = (int(edge / config["crop_pct"]),) * 2
+        else:
+            fit = "stretch"
+    elif edge is None:
+        fit, resize = "stretch", (size["height"], size["width"])
+        input_size = resize
+    if crops:
+        input_size = (crop["height"], crop["width"])
+    if not config.get("do_resize", True):
+        raise ValueError("without a resize the input has no fixed size")
+    mean, std = _per_channel(0, 0), _per_channel(1, 1)
+    if config.get("do_normalize", True):
+        mean, std = _per_channel(config.get("image_mean"), 0), _per_channel(config.get("image_std"), 1)
+    # Their mean is of pixels times rescale_factor (usually 1/255), ours of pixels in [0, 1].
+    scale = 255 * config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 255.0
+    return Preprocessing(
+        (int(input_size[0]), int(input_size[1])),
+        tuple(value / scale for value in mean),
+        tuple(value / scale for value in std),
+        resize=(int(resize[0]), int(resize[1])),
+        fit=fit,  # type: ignore[arg-type]
+        interpolation=Image.Resampling(config.get("resample", Image.Resampling.BILINEAR)).name.lower(),
+        order="BGR" if config.get("do_flip_channel_order") else "RGB",
+        offset="floor",
+    )
+
+
+def _has_open_size(config: Mapping[str, Any]) -> bool:
+    """Whether only the shorter side is fixed: then we crop the centre, and every photo has one size."""
+    return not config.get("do_center_crop") and "shortest_edge" in (config.get("size") or {})
+
+
+def _per_channel(values: Any, default: float) -> tuple[float, ...]:
+    if values is None:
+        values = default
+    return (float(values),) * 3 if isinstance(values, int | float) else tuple(map(float, values))
+
+
+def _trial_picture() -> Image.Image:
+    """Waves of another direction in each channel, wide enough to survive any resize: 400 x 300."""
+    y, x = np.mgrid[0:300, 0:400] / 50.0
+    waves = np.stack([np.sin(x), np.sin(y), np.sin(x + y)], axis=-1)
+    return Image.fromarray(np.uint8(127.5 + 127.5 * waves))
+
+
+def _without_torchvision(transformers: Any) -> dict[str, Any]:
+    """The processors come in two kinds; the one with Pillow gives the same everywhere."""
+    return {"backend": "pil"} if int(transformers.__version__.split(".")[0]) >= 5 else {"use_fast": False}
+
+
+def _model(auto_model: Any, auto_config: Any, request: Request) -> Any:
+    if request.weights is None:
+        return _fetched(auto_model, request)
+    config = _fetched(auto_config, request)
+    try:
+        model: nn.Module = auto_model.from_config(config)
+    except ValueError as error:
+        raise _not_a_classifier(request, error) from error
+    if request.weights != RANDOM:
+        load_into(model, read_state(request.weights, request.trust_pickle), request.weights)
+    return model
+
+
+def _fetched(auto: Any, request: Request, **options: Any) -> Any:
+    try:
+        return auto.from_pretrained(request.name, **options)
+    except OSError as error:
+        if Path(request.name).is_dir():
+            what = f"the folder {request.name} is not a complete model"
+            raise ModelError(
+                what, expected="files as save_pretrained writes them", got=first_line(error)
+            ) from error
+        raise cannot_fetch(request.spec, error) from error
+    except ImportError as error:
+        need("torchvision", "torchvision")
+        raise ModelError(f"{request.spec} cannot be loaded", got=first_line(error)) from error
+    except (ValueError, KeyError) as error:
+        raise _not_a_classifier(request, error) from error
+
+
+def _not_a_classifier(request: Request, error: BaseException) -> ModelError:
+    return ModelError(f"{request.spec} is not an image classifier of transformers", got=first_line(error))
+
+
+def _labels(config: Any) -> tuple[str, ...] | None:
+    names = {int(index): str(name) for index, name in config.id2label.items()}
+    labels = tuple(names.get(index, f"LABEL_{index}") for index in range(config.num_labels))
+    given = any(name != f"LABEL_{index}" for index, name in enumerate(labels))
+    return labels if given else None

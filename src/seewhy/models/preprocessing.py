@@ -1,0 +1,161 @@
+"""From a photo to the tensor a model takes, with Pillow and nothing of torchvision.
+
+The picture that the model sees is a picture here too (``crop``), so that a heatmap can be drawn on exactly
+those pixels and never on the uncropped photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from seewhy.errors import InputError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+GREY_MEAN = GREY_STD = (0.5,)
+
+Fit = Literal["cover", "stretch", "contain"]
+Order = Literal["RGB", "BGR", "L"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize, crop from the centre, scale to [0, 1], subtract the mean, divide by the deviation.
+
+    Attributes:
+        input_size: (H, W) of what the model takes.
+        mean, std: per channel, for pixels in [0, 1]; one value each for a model of grey pictures.
+        resize: the box (H, W) that the photo is resized to before the crop; None: ``input_size``.
+        fit: "cover" keeps the photo's ratio and just covers the box (for a square box: its shorter side is
+            the box's); "stretch" gives up the ratio; "contain" keeps it and stays within the box.
+        interpolation: a filter of Pillow in lower case: "bilinear", "bicubic", "lanczos", "nearest", ...
+        order: the channels as the model takes them.
+        fill: the colour around a photo that is smaller than the crop.
+        offset: how half a pixel is rounded when the crop is centred; libraries differ.
+    """
+
+    input_size: tuple[int, int]
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    resize: tuple[int, int] | None = None
+    fit: Fit = "cover"
+    interpolation: str = "bilinear"
+    order: Order = "RGB"
+    fill: tuple[int, int, int] = (0, 0, 0)
+    offset: Literal["round", "floor"] = "round"
+
+    def __post_init__(self) -> None:
+        channels = len(self.order)
+        if len(self.mean) != channels or len(self.std) != channels:
+            raise InputError(
+                "mean and std do not fit the model's channels",
+                expected=f"{channels} values each",
+                got=f"{len(self.mean)} and {len(self.std)}",
+            )
+        if not all(value > 0 for value in self.std):
+            raise InputError("std must be positive", got=self.std)
+        if not all(side >= 1 for side in (*self.input_size, *(self.resize or (1, 1)))):
+            raise InputError("a size must be at least 1 x 1", got=f"{self.input_size}, {self.resize}")
+        if self.interpolation.upper() not in Image.Resampling.__members__:
+            names = ", ".join(name.lower() for name in Image.Resampling.__members__)
+            raise InputError("unknown interpolation", expected=f"one of {names}", got=self.interpolation)
+
+    def crop(self, image: Image.Image) -> Image.Image:
+        """The pixels that the model sees, as an RGB picture of ``input_size``."""
+        image = as_rgb(image)
+        if self.order == "L":
+            image = image.convert("L").convert("RGB")
+        (height, width), (scaled_height, scaled_width) = self.input_size, self._scaled(image)
+        left, top = self._start(scaled_width, width), self._start(scaled_height, height)
+        x0, x1 = max(left, 0), min(left + width, scaled_width)
+        y0, y1 = max(top, 0), min(top + height, scaled_height)
+        # Only the part that is kept is resized: the same pixels as resizing all of it first, and a
+        # photo of 10,000 x 1 pixels does not become one of 2,560,000 x 256 on the way.
+        across, down = image.width / scaled_width, image.height / scaled_height
+        box = (x0 * across, y0 * down, min(x1 * across, image.width), min(y1 * down, image.height))
+        resampling = Image.Resampling[self.interpolation.upper()]
+        seen = image.resize((x1 - x0, y1 - y0), resampling, box=box)
+        if seen.size == (width, height):
+            return seen
+        canvas = Image.new("RGB", (width, height), self.fill)
+        canvas.paste(seen, (x0 - left, y0 - top))
+        return canvas
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """A picture as the model's input: (1, C, H, W) float32, normalised."""
+        pixels = torch.from_numpy(np.array(self.crop(image))).permute(2, 0, 1)[None]
+        if self.order == "BGR":
+            pixels = pixels.flip(1)
+        pixels = pixels[:, : len(self.order)].to(torch.float32).div(255)
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return ((pixels - mean) / std).contiguous()
+
+    def describe(self) -> dict[str, Any]:
+        """Every parameter, ready for JSON."""
+        return {**asdict(self), "resize": self.resize or self.input_size}
+
+    def _scaled(self, image: Image.Image) -> tuple[int, int]:
+        """(H, W) of the whole photo after the resize."""
+        height, width = self.resize or self.input_size
+        if self.fit == "stretch":
+            return height, width
+        fits_height = image.width * height >= image.height * width  # the photo is wider than the box
+        if self.fit == "contain":
+            fits_height = not fits_height
+        # Down, as torchvision rounds; timm rounds to the nearest where the box is not square or contains.
+        rounded: Callable[[float], int] = int if self.fit == "cover" and height == width else round
+        if fits_height:
+            return height, max(rounded(height * image.width / image.height), 1)
+        return max(rounded(width * image.height / image.width), 1), width
+
+    def _start(self, scaled: int, size: int) -> int:
+        """Where the crop begins along one axis; negative where there is a border instead."""
+        if scaled < size:
+            return -((size - scaled) // 2)
+        return round((scaled - size) / 2) if self.offset == "round" else (scaled - size) // 2
+
+
+@dataclass(frozen=True)
+class BorrowedPreprocessing:
+    """Another library's transform, for one that ``Preprocessing`` cannot express.
+
+    Attributes:
+        transform: a picture -> (C, H, W) or (1, C, H, W), normalised.
+        input_size, mean, std: what the transform comes to, so that ``crop`` can undo the normalisation.
+    """
+
+    transform: Callable[[Image.Image], torch.Tensor]
+    input_size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def crop(self, image: Image.Image) -> Image.Image:
+        """The pixels that the model sees, as an RGB picture of ``input_size``, read back from its input."""
+        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
+        pixels = (self(image)[0] * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
+        return Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """A picture as the model's input: (1, C, H, W) float32, normalised."""
+        inputs = self.transform(as_rgb(image)).to(torch.float32)
+        return inputs if inputs.ndim == 4 else inputs[None]
+
+    def describe(self) -> dict[str, Any]:
+        """What is known of the transform, ready for JSON."""
+        known = {"input_size": self.input_size, "mean": self.mean, "std": self.std}
+        return {**known, "transform": " ".join(repr(self.transform).split())}
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The picture in RGB; what is transparent, rotated or deeper than 8 bits is the reader's business."""
+    if not isinstance(image, Image.Image):
+        raise InputError("a picture is needed", expected="a PIL.Image.Image", got=type(image).__name__)
+    if 0 in image.size:
+        raise InputError("the picture has no pixels", got=f"{image.width} x {image.height}")
+    return image if image.mode == "RGB" else image.convert("RGB")

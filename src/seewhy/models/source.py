@@ -1,0 +1,84 @@
+"""What a loader is asked for and what it gives back, and the one way that it imports a library."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from seewhy.errors import MissingExtraError, ModelError
+
+from .preprocessing import BorrowedPreprocessing, Preprocessing
+from .weights import first_line
+
+RANDOM = "random"
+
+
+class Request(NamedTuple):
+    """``name`` is the SPEC without its prefix; ``weights`` as the user gave it."""
+
+    spec: str
+    name: str
+    weights: str | None = None
+    trust_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with what its source knows about it.
+
+    Attributes:
+        weights: where they came from, for the provenance.
+        packages: the libraries whose versions matter for what came out.
+    """
+
+    model: nn.Module
+    transform: Preprocessing | BorrowedPreprocessing
+    weights: str
+    labels: tuple[str, ...] | None = None
+    synonyms: tuple[tuple[str, ...], ...] | None = None
+    packages: tuple[str, ...] = ()
+
+
+def need(package: str, extra: str) -> Any:
+    """The imported ``package`` of ``pip install "seewhy[extra]"``.
+
+    Raises:
+        MissingExtraError: it is not installed, or it does not fit the installed torch.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        missing = error.name or package
+        expected = f'pip install "seewhy[{extra}]"'
+        if missing.split(".")[0] == package.split(".")[0] and not isinstance(error, ModuleNotFoundError):
+            raise MissingExtraError(
+                f"{package} cannot be imported", expected=expected, got=first_line(error)
+            ) from error
+        raise MissingExtraError(f"the package {missing} is not installed", expected=expected) from error
+    except (RuntimeError, AttributeError) as error:
+        # torchvision's wheel is built for one build of torch. Beside another its operators do not load, and
+        # a second import of the half-imported package fails with an AttributeError.
+        if "torchvision" not in str(error):
+            raise
+        what = f"torchvision {installed('torchvision')} does not fit torch {torch.__version__}"
+        expected = "both from the same index, built for the same device (CPU or the same CUDA)"
+        raise MissingExtraError(what, expected=expected, got=first_line(error)) from error
+
+
+def installed(package: str) -> str:
+    """The version of an installed package, or "unknown"."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def cannot_fetch(what: str, error: BaseException) -> ModelError:
+    """The error for weights that could not be downloaded."""
+    expected = "a network connection, or the weights as a local file (weights=, --weights FILE)"
+    return ModelError(f"{what} could not be fetched", expected=expected, got=first_line(error))
