@@ -308,7 +308,8 @@ def test_outputs_of_other_kinds():
         expected = seewhy.attribute(model.body, x, "grad_cam")
         assert torch.allclose(seewhy.attribute(model, x, "grad_cam").values, expected.values, atol=1e-7)
     for wrap, match in [
-        (lambda y: {"a": y, "b": y}, "keys a, b"), (lambda y: y[:, :, None], r"\(B, classes\)"), (lambda y: "no", "no tensor"),
+        (lambda y: {"a": y, "b": y}, "keys a, b"), (lambda y: y[:, :, None], r"\(B, classes\)"),
+        (lambda y: "no", "no tensor"),
         (lambda y: y[:1], "rows"),
     ]:  # fmt: skip
         with pytest.raises(ModelError, match=match):

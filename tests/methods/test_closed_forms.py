@@ -147,7 +147,7 @@ def test_cam_refuses_what_is_not_its_kind_and_names_grad_cam(head):
         def forward(self, x):
             return head(self, self.features(x))
 
-    with pytest.raises(seewhy.errors.MethodError, match="CAM does not apply.*Grad-CAM works on any CNN"):
+    with pytest.raises(seewhy.errors.MethodError, match=r"CAM does not apply.*Grad-CAM works on any CNN"):
         seewhy.attribute(Net(), torch.randn(2, 3, 17, 21), "cam", 1)
 
 

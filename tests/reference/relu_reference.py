@@ -23,9 +23,10 @@ class _Rectifier(torch.autograd.Function):
         return (gradient * inside if ctx.rule == "guided" else gradient), None, None, None
 
 
-class ReferenceRule(TorchFunctionMode):
-    RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, torch._C._nn.relu6}
+RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_}
 
+
+class ReferenceRule(TorchFunctionMode):
     def __init__(self, rule):
         super().__init__()
         self.rule, self.count = rule, 0
@@ -41,7 +42,7 @@ class ReferenceRule(TorchFunctionMode):
                 return func(*args, **kwargs)
         elif func in (F.leaky_relu, F.leaky_relu_):
             slope = args[1] if len(args) > 1 else kwargs.get("negative_slope", 0.01)
-        elif func not in self.RELUS:
+        elif func not in RELUS:
             return func(*args, **kwargs)
         self.count += 1
         return _Rectifier.apply(args[0] if args else kwargs["input"], self.rule, slope, top)

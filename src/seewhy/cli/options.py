@@ -25,8 +25,8 @@ def model_options(function: F) -> F:
         click.option("--labels", metavar="FILE", help="Class names: one per line, or JSON."),
         click.option("--trust-pickle", is_flag=True, help="Load a pickled whole model. It can run any code."),
         click.option("--input-size", type=int, help="For package.module:factory; default 224."),
-        click.option("--mean", type=float, multiple=True, help="Per channel, for pixels in [0, 1]; give it per channel."),
-        click.option("--std", type=float, multiple=True, help="Per channel; give it per channel."),
+        click.option("--mean", type=float, multiple=True, help="For pixels in [0, 1]; once per channel."),
+        click.option("--std", type=float, multiple=True, help="Once per channel."),
         click.option("--device", default=None, help="cpu, cuda, cuda:1, ...; default cpu."),
     ]):  # fmt: skip
         function = option(function)
@@ -70,7 +70,7 @@ def build_method(method: type[Method], given: Mapping[str, Any], layer: str | No
     return method(**chosen)
 
 
-class _Numbers(click.ParamType):
+class _Numbers(click.ParamType[Any]):
     """``32``, ``32x16``, ``0.5``, ``0.1,0.2,0.3`` or a word."""
 
     name = "value"

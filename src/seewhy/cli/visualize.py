@@ -28,7 +28,7 @@ from .options import load_model, model_options
 @model_options
 @click.option("--steps", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--l2", type=click.FloatRange(0), default=1e-4, show_default=True, help="Weight of the penalty, lambda.")
-@click.option("--learning-rate", type=float, default=1.0, show_default=True)
+@click.option("--learning-rate", type=float, default=0.02, show_default=True)
 @click.option("--start", default="grey", show_default=True, help="grey, noise, or a photo.")
 @click.option("--size", type=click.IntRange(1), help="Pixels; default: the model's.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -38,7 +38,8 @@ from .options import load_model, model_options
 def command(targets: tuple[str, ...], output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
     """Make the image that a class is, to the network: gradient ascent on f(I) - lambda ||I||^2.
 
-    Writes, for each class, class-INDEX.png and class-INDEX.json, which says how it was made. Ctrl-C keeps the image so far.
+    Writes, for each class, class-INDEX.png and class-INDEX.json, which says how it was made. Ctrl-C keeps the
+    image so far.
     """
     classifier = load_model(given)
     indices = list(dict.fromkeys(classifier.index(target) for target in targets))

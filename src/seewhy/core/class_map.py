@@ -64,6 +64,10 @@ class _Linear:
         return self.input.dim() == 2 and _close(self.output, logits)
 
 
+_PASSED_ON = frozenset({"detach", "clone"})
+"""Functions whose result is the same maps again; seewhy's own taps call them."""
+
+
 class Watch(TorchFunctionMode):
     """Follows a forward's functions and keeps the last maps and the last linear layer that it saw."""
 
@@ -93,7 +97,7 @@ class Watch(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if func is F.linear:
             self._linear = _Linear(*_input_and_weight(*args, **(kwargs or {})), result)
-        elif is_map(result):
+        elif is_map(result) and getattr(func, "__name__", "") not in _PASSED_ON:
             self._maps.append(_Maps(result, getattr(func, "__name__", "function")))
         return result
 
@@ -102,7 +106,7 @@ class Watch(TorchFunctionMode):
             if is_map(output):
                 self._last_layer = name
                 for maps in self._maps:
-                    if maps.tensor is output:
+                    if maps.tensor.data_ptr() == output.data_ptr() and maps.tensor.shape == output.shape:
                         maps.layer, maps.version = name, output._version
             elif isinstance(module, nn.Linear) and self._linear is not None and self._linear.weight is module.weight:
                 self._linear.layer = name

@@ -71,7 +71,9 @@ def _view_entries(explanation: Explanation, found: Explained, explainer: Explain
     entries = [_view_entry(method, found.views[method.id], explanation.crop) for method in explainer.request.methods]
     if (made := found.visualization) is not None:
         first, last = float(made.history[0, 0]), float(made.score[0])
-        caption = f"{len(made.history)} steps of plain ascent, score {first:.1f} → {last:.1f}, λ = {made.params['l2']:g}"
+        caption = (
+            f"{len(made.history)} steps of plain ascent, score {first:.1f} → {last:.1f}, λ = {made.params['l2']:g}"
+        )
         entries.append(
             ViewEntry(
                 PicturePanel("Class visualization", to_image(made.images[0]), caption),
@@ -94,7 +96,11 @@ def _view_entry(method: Method, view: Attribution | SeewhyError, crop: Image.Ima
     return ViewEntry(panel, method.formula, str(BIBLIOGRAPHY[method.source]), method.misleads, method.params)
 
 
-_MAGNITUDES = {"square": "square, largest over colour", "abs": "magnitude, largest over colour", "signed": "with its sign"}
+_MAGNITUDES = {
+    "square": "square, largest over colour",
+    "abs": "magnitude, largest over colour",
+    "signed": "with its sign",
+}
 
 
 def _caption(view: Attribution) -> str:

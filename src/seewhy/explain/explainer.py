@@ -116,7 +116,8 @@ class Explainer:
         photo = read_photo(path, background=request.background)
         inputs = classifier.preprocess(photo.image)
         targets: Sequence[int | None] = request.targets or (None,)
-        explained, top = [], ()
+        explained: list[Explained] = []
+        top: tuple[Ranked, ...] = ()
         for number, target in enumerate(targets):
             portion = _Portion(progress, number / len(targets), 1 / len(targets))
             needs = reduce(or_, (method.needs() for method in request.methods), Needs())

@@ -108,9 +108,7 @@ class Classifier:
 
     def _unknown(self, name: str) -> TargetError:
         if self.labels is None:
-            return TargetError(
-                f"the classes of {self.name} have no names", expected="an index", got=repr(name)
-            )
+            return TargetError(f"the classes of {self.name} have no names", expected="an index", got=repr(name))
         found = close_matches(name, self.labels)
         if not found and self.synonyms is not None:
             found = close_matches(name, (word for words in self.synonyms for word in words))

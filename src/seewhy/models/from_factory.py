@@ -38,9 +38,7 @@ def load_factory(request: Request) -> Loaded:
             model = factory()
         except Exception as error:
             got = f"{type(error).__name__}: {first_line(error)}"
-            raise ModelError(
-                f"{request.spec}() failed", expected="a call without arguments", got=got
-            ) from error
+            raise ModelError(f"{request.spec}() failed", expected="a call without arguments", got=got) from error
     if not isinstance(model, nn.Module):
         raise ModelError(
             f"{request.spec}() returned no network", expected="a torch.nn.Module", got=type(model).__name__

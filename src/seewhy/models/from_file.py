@@ -46,9 +46,7 @@ def load_exported(request: Request) -> Loaded:
         raise ModelError(f"{path} is not an exported program", got=first_line(error)) from error
     shape = _input_shape(program)
     if len(shape) != 4:
-        raise ModelError(
-            f"{path} does not take pictures", expected="one input (B, C, H, W)", got=tuple(shape)
-        )
+        raise ModelError(f"{path} does not take pictures", expected="one input (B, C, H, W)", got=tuple(shape))
     if isinstance(shape[0], int):
         model.register_forward_pre_hook(_BatchOf(shape[0], path), prepend=True)
     height, width = (side if isinstance(side, int) else 224 for side in shape[2:])
@@ -86,9 +84,7 @@ class _BatchOf:
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         got = args[0].shape[0] if args else None
         if got != self.batch:
-            what = (
-                f"{self.path} was exported for batches of {self.batch} only; export it with a dynamic batch"
-            )
+            what = f"{self.path} was exported for batches of {self.batch} only; export it with a dynamic batch"
             raise ModelError(what, expected=f"a batch of {self.batch}", got=got)
 
 
@@ -102,9 +98,7 @@ def _given_alone(request: Request) -> str:
 
 def _input_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:
     names = program.graph_signature.user_inputs
-    inputs = [
-        node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names
-    ]
+    inputs = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     return tuple(inputs[0].shape) if len(inputs) == 1 and isinstance(inputs[0], torch.Tensor) else ()
 
 

@@ -29,9 +29,7 @@ def load_hf(request: Request) -> Loaded:
     transformers = need("transformers", "hf")
     auto = need("transformers.models.auto", "hf")
     if request.weights not in (None, RANDOM) and not is_file_name(str(request.weights)):
-        raise ModelError(
-            f"unknown weights for {request.spec}", expected="a file or random", got=request.weights
-        )
+        raise ModelError(f"unknown weights for {request.spec}", expected="a file or random", got=request.weights)
     model = _model(auto.AutoModelForImageClassification, auto.AutoConfig, request)
     processor = _fetched(auto.AutoImageProcessor, request, **_without_torchvision(transformers))
     weights = request.weights or f"transformers {request.name}"
@@ -67,9 +65,7 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
                 return ours
         elif _has_open_size(config):
             return ours
-    mean, std = (
-        _per_channel(config.get(key), default) for key, default in (("image_mean", 0), ("image_std", 1))
-    )
+    mean, std = (_per_channel(config.get(key), default) for key, default in (("image_mean", 0), ("image_std", 1)))
     height, width = outputs.shape[-2:]
     return BorrowedPreprocessing(theirs, (height, width), mean, std)
 
@@ -157,9 +153,7 @@ def _fetched(auto: Any, request: Request, **options: Any) -> Any:
     except OSError as error:
         if Path(request.name).is_dir():
             what = f"the folder {request.name} is not a complete model"
-            raise ModelError(
-                what, expected="files as save_pretrained writes them", got=first_line(error)
-            ) from error
+            raise ModelError(what, expected="files as save_pretrained writes them", got=first_line(error)) from error
         raise cannot_fetch(request.spec, error) from error
     except ImportError as error:
         need("torchvision", "torchvision")

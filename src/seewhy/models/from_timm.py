@@ -100,9 +100,7 @@ def _downloaded(timm: Any, name: str, request: Request) -> nn.Module:
         raise cannot_fetch(f"the weights of timm:{name}", error) from error
     except RuntimeError as error:
         what = f"{request.spec} has no weights that can be used"
-        raise ModelError(
-            what, expected="weights= (--weights): random or a file", got=first_line(error)
-        ) from error
+        raise ModelError(what, expected="weights= (--weights): random or a file", got=first_line(error)) from error
     return model
 
 

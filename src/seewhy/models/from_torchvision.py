@@ -48,9 +48,7 @@ def transform_of(theirs: Any) -> Preprocessing | BorrowedPreprocessing:
     if type(theirs).__name__ != "ImageClassification":
         return BorrowedPreprocessing(theirs, (size[0], size[1]), mean, std)
     resize = theirs.resize_size[0]
-    return Preprocessing(
-        (size[0], size[1]), mean, std, (resize, resize), interpolation=theirs.interpolation.value
-    )
+    return Preprocessing((size[0], size[1]), mean, std, (resize, resize), interpolation=theirs.interpolation.value)
 
 
 def _built(models: Any, name: str, classes: int | None) -> nn.Module:

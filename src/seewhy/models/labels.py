@@ -41,9 +41,7 @@ def _checked(names: Any, where: str) -> tuple[str, ...]:
     if isinstance(names, Mapping):
         names = _in_order(names, where)
     if not isinstance(names, Sequence) or not names:
-        raise InputError(
-            f"{where}: no class names", expected="a list, or index -> name", got=repr(names)[:60]
-        )
+        raise InputError(f"{where}: no class names", expected="a list, or index -> name", got=repr(names)[:60])
     for index, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"{where}: the name of class {index} is not text", got=repr(name)[:60])
@@ -56,9 +54,7 @@ def _in_order(names: Mapping[Any, Any], where: str) -> list[Any]:
     try:
         by_index = {int(index): name for index, name in names.items()}
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{where}: a key is not an index", expected='{"0": "name", ...}', got=error
-        ) from error
+        raise InputError(f"{where}: a key is not an index", expected='{"0": "name", ...}', got=error) from error
     missing = next((index for index in range(len(by_index)) if index not in by_index), None)
     if missing is not None:
         raise InputError(f"{where}: class {missing} has no name", expected=f"0 to {len(by_index) - 1}")

@@ -92,9 +92,7 @@ def load(
 def count_outputs(model: nn.Module, transform: Preprocessing | BorrowedPreprocessing) -> int | None:
     """How many classes the model scores, by running it once; None if its output is not (1, classes)."""
     parameter = next(model.parameters(), torch.empty(0))
-    grey = torch.zeros(
-        1, len(transform.mean), *transform.input_size, dtype=parameter.dtype, device=parameter.device
-    )
+    grey = torch.zeros(1, len(transform.mean), *transform.input_size, dtype=parameter.dtype, device=parameter.device)
     try:
         with torch.no_grad():
             outputs = model(grey)
@@ -120,9 +118,7 @@ def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
     if is_file_name(spec) and not colon:
         raise ModelError(f"{spec!r} is not a model", expected=f"{SPECS}; weights go with --weights")
     if colon and name and (close := close_matches(prefix, SOURCES)):
-        raise ModelError(
-            f"unknown model {spec!r}", expected=SPECS, close=[f"{known}:{name}" for known in close]
-        )
+        raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=[f"{known}:{name}" for known in close])
     if colon and name and all(part.isidentifier() for part in (*prefix.split("."), *name.split("."))):
         return load_factory, spec
     close = close_matches(spec, [EMBEDDED]) or (f"torchvision:{spec}", f"timm:{spec}")
@@ -155,9 +151,7 @@ def _adjusted(
 def _channels(values: float | Sequence[float] | None, known: tuple[float, ...]) -> tuple[float, ...]:
     if values is None:
         return known
-    return (
-        (float(values),) * len(known) if isinstance(values, int | float) else tuple(float(v) for v in values)
-    )
+    return (float(values),) * len(known) if isinstance(values, int | float) else tuple(float(v) for v in values)
 
 
 def _named(
@@ -180,9 +174,7 @@ def _moved(model: nn.Module, device: str | torch.device | None) -> nn.Module:
     try:
         return model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"the model cannot go to the device {str(device)!r}", got=first_line(error)
-        ) from error
+        raise InputError(f"the model cannot go to the device {str(device)!r}", got=first_line(error)) from error
 
 
 def _jsonable(value: Any) -> Any:

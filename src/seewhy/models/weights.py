@@ -24,9 +24,7 @@ State = dict[str, torch.Tensor]
 
 def is_file_name(weights: str) -> bool:
     """Whether ``weights`` means a file, rather than the name of published weights."""
-    return (
-        weights.lower().endswith(FILE_ENDINGS) or "/" in weights or "\\" in weights or Path(weights).is_file()
-    )
+    return weights.lower().endswith(FILE_ENDINGS) or "/" in weights or "\\" in weights or Path(weights).is_file()
 
 
 def read_state(path: str, trust_pickle: bool = False) -> State:
@@ -96,9 +94,7 @@ def load_into(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) 
     model.load_state_dict(state, strict=False)
 
 
-def fitted(
-    build: Callable[[int | None], nn.Module], state: Mapping[str, torch.Tensor], source: str
-) -> nn.Module:
+def fitted(build: Callable[[int | None], nn.Module], state: Mapping[str, torch.Tensor], source: str) -> nn.Module:
     """``build(None)`` with ``state`` in it; ``build(n)`` where the weights are of ``n`` other classes.
 
     Raises:

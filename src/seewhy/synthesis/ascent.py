@@ -52,7 +52,7 @@ def visualize(
     *,
     steps: int = 256,
     l2: float = 1e-4,
-    learning_rate: float = 1.0,
+    learning_rate: float = 0.02,
     parameterization: str = "pixels",
     start: Any = "grey",
     size: int | tuple[int, int] | None = None,
@@ -64,13 +64,13 @@ def visualize(
     """I* = argmax f(I) - l2 ||I||^2, by gradient ascent on the pixels: backpropagate, update the image, repeat.
 
     I is the image as the network reads it, so that zero is the mean colour, and f the score before the softmax.
-    The step is the gradient divided by its root mean square at the first step, times ``learning_rate`` per cent
-    of the network's unit: the same setting moves any network, and later steps keep the gradient's own length.
+    A step is the gradient divided by its root mean square, times ``learning_rate``: one setting moves any network.
 
     Args:
         model: a ``torch.nn.Module``, or a ``Classifier`` (which knows its size, mean and std).
         target: an int, a list of them (one image each), or a function of the model's output.
         steps: how many updates.
+        learning_rate: how far a step moves a pixel, root mean square, in the network's unit.
         l2: the penalty's weight, lambda.
         parameterization: what is ascended: "pixels".
         start: "grey", "noise", a PIL image, or pixels (C, H, W) or (B, C, H, W) in [0, 1].
@@ -105,7 +105,6 @@ def visualize(
         I = starting_image(start, scale, batch, (height, width), seed).requires_grad_()  # noqa: E741
         score_of = Score.resolve(target, module(I.detach().clone()), batch)
         history, objective = [], []
-        unit: float | None = None
         interrupted = False
         try:
             for step in range(steps):
@@ -113,11 +112,11 @@ def visualize(
                 check_finite(score)
                 J = score - l2 * I.square().sum((1, 2, 3))
                 (gradient,) = torch.autograd.grad(J.sum(), I)
-                if unit is None and not (unit := float(gradient.square().mean().sqrt())) > 0:
+                length = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
+                if not length.all():
                     raise ModelError("the score does not change with the image: there is nothing to ascend from here")
-                assert unit is not None
                 with torch.no_grad():
-                    I += 0.01 * learning_rate * gradient / unit  # noqa: E741
+                    I += learning_rate * gradient / length  # noqa: E741
                 history.append(score.detach().float())
                 objective.append(J.detach().float())
                 if callback is not None and callback(step, history[-1], I.detach()):
