@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from seewhy.errors import InputError
 from seewhy.pictures import ErrorPanel, MapPanel, PicturePanel, TopPanel, figure
 from seewhy.pictures.cells import CELL, percentage
+from seewhy.pictures.colormaps import table
 from seewhy.pictures.figure import GUTTER, MARGIN, columns_for
 from seewhy.pictures.text import Typesetter, clean
 
@@ -39,6 +40,8 @@ def test_no_panel_is_refused():
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(max_size=200), st.floats(0, 1))
+@example("W" * 200, 1.0)
+@example("long word " * 40, 0.0)
 def test_no_text_breaks_the_layout(text, probability):
     panels = [
         PicturePanel(text, CROP, text),
@@ -62,9 +65,14 @@ def test_pictures_keep_their_shape(size):
 
 
 def test_the_colour_bar_is_there_only_for_maps():
-    plain = figure([PicturePanel("x", CROP)] * 2, title="t", scale=1)
-    mapped = figure([PicturePanel("x", CROP), MapPanel("x", np.ones((2, 2)), CROP)], title="t", scale=1)
-    assert mapped.height > plain.height
+    strong = table("sequential")[200]
+
+    def drawn(panel):
+        return (np.asarray(figure([panel], title="t")) == strong).all(axis=2).any()
+
+    assert drawn(MapPanel("x", np.array([[0.0, 1.0]]), CROP))
+    assert not drawn(MapPanel("x", np.zeros((1, 2)), CROP))
+    assert not drawn(PicturePanel("x", CROP))
 
 
 def test_failed_methods_keep_their_place_and_say_why():

@@ -101,7 +101,7 @@ def test_headings_are_in_order_and_ids_are_unique():
 
 @pytest.mark.parametrize("path", ["a\udcff.jpg", "a\x1b[0m.jpg", "猫 ‮.jpg"])
 def test_any_path_can_be_written_as_utf8(path):
-    html = render_report([PhotoEntry(path, error="no")], run=RUN)
+    html = render_report([PhotoEntry(path, error="no", top=(("label \udcff", 0.5),))], run=RUN)
     assert html.encode("utf-8")
     assert "\x1b" not in html
 

@@ -83,8 +83,7 @@ def upsample(values: Floats, size: tuple[int, int]) -> NDArray[np.float32]:
     Returns:
         (height, width).
     """
-    # Pillow reads the array as it lies in memory.
-    raw = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+    raw = Image.fromarray(values.astype(np.float32))
     return np.asarray(raw.resize(size, Image.Resampling.BILINEAR))
 
 
