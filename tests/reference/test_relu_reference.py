@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from relu_reference import reference_gradient
 
 import seewhy
+from relu_reference import reference_gradient
 
 TORCHVISION = [
     "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet34", "resnet50", "wide_resnet50_2", "resnext50_32x4d",
@@ -13,7 +13,8 @@ TORCHVISION = [
     "regnet_y_800mf", "mobilenet_v3_small",
 ]  # fmt: skip
 TIMM = [
-    "resnet10t", "resnet26d", "tf_efficientnet_lite0", "repvgg_a0", "mobilenetv2_050", "ghostnet_050", "hrnet_w18_small",
+    "resnet10t", "resnet26d", "tf_efficientnet_lite0", "repvgg_a0", "mobilenetv2_050", "ghostnet_050",
+    "hrnet_w18_small",
     "dla34", "densenet121", "mixnet_s", "rexnet_100", "skresnet18", "res2net50_14w_8s", "darknet17", "selecsls42b",
 ]  # fmt: skip
 

@@ -111,9 +111,19 @@ class _Run:
             self._failed(path, f"the model failed on it: {type(error).__name__}: {error}")
         else:
             self.entries.append(photo_entry(explanation, self.explainer))
+            if self.given["methods"]:
+                self._missed(path, explanation)
             self.results.append({"folder": str(folder), **about})
             if not self.given["as_json"]:
                 self._show(explanation, folder)
+
+    def _missed(self, path: str, explanation: Explanation) -> None:
+        """A method asked for by name that does not apply is an error; one of all of them is only noted."""
+        errors = {name: view for found in explanation.targets for name, view in found.views.items()}
+        for name, view in errors.items():
+            if isinstance(view, SeewhyError):
+                self.failed += 1
+                self.errors.print(f"seewhy: {path}: {name}: {view}", markup=False, soft_wrap=True)
 
     def _failed(self, path: str, message: str) -> None:
         self.failed += 1
@@ -133,7 +143,7 @@ class _Run:
         for note in explanation.photo.notes:
             self.console.print(f"  note: {_escape(note)}", soft_wrap=True)
         self.console.print(table)
-        for found in explanation.targets:
+        for found in explanation.targets if not self.given["methods"] else ():
             for name, view in found.views.items():
                 if isinstance(view, SeewhyError):
                     self.console.print(f"  [dim]{name}: {_escape(str(view))}[/dim]", soft_wrap=True)

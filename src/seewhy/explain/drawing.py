@@ -70,7 +70,7 @@ def photo_entry(explanation: Explanation, explainer: Explainer) -> PhotoEntry:
 def _view_entries(explanation: Explanation, found: Explained, explainer: Explainer) -> tuple[ViewEntry, ...]:
     entries = [_view_entry(method, found.views[method.id], explanation.crop) for method in explainer.request.methods]
     if (made := found.visualization) is not None:
-        first, last = float(made.history[0, 0]), float(made.score[0])
+        first, last = float(made.history[0, 0]) + 0.0, float(made.score[0])
         caption = (
             f"{len(made.history)} steps of plain ascent, score {first:.1f} → {last:.1f}, λ = {made.params['l2']:g}"
         )

@@ -42,6 +42,10 @@ class Occlusion(Method):
         0.0, "what hides: a number, one per channel, a tensor (C, H, W), or 'blur'; in the inputs' own units"
     )
 
+    def __post_init__(self) -> None:
+        _pair(self.window, "window", default=(1, 1))
+        _pair(self.stride, "stride", default=(1, 1))
+
     def needs(self) -> Needs:
         return Needs()
 

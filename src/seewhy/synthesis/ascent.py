@@ -140,7 +140,8 @@ def _probability(outputs: Any, classes: Tensor) -> Tensor:
 
 
 def _size(size: int | tuple[int, int] | None, model: object) -> tuple[int, int]:
-    size = size or getattr(model, "input_size", None) or 224
+    if size is None:
+        size = getattr(model, "input_size", None) or 224
     height, width = (size, size) if isinstance(size, int) else size
     if height < 1 or width < 1:
         raise InputError("the size is in pixels", expected="positive", got=size)

@@ -1,0 +1,35 @@
+# Two commands on a fresh machine with Python and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint figures clean
+
+demo: $(VENV)/.installed  ## explain an example photo
+	$(BIN)/seewhy explain examples/photos/chelsea.png examples/photos/coffee.png --output-dir demo --force
+
+test: $(VENV)/.tested  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.tested  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check src tests examples scripts
+	$(BIN)/mypy
+
+figures: $(VENV)/.tested  ## draw the README's and the docs' figures anew
+	$(BIN)/python scripts/make_figures.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo seewhy-out

@@ -1,0 +1,251 @@
+"""The command as a person uses it: what it writes, what it says when something is wrong, and its exit codes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seewhy.cli import main
+
+TINY = ["--model", "nets.tiny:make", "--input-size", "32", "--steps", "3"]
+EIGHT = ["saliency", "deconvnet", "guided_backprop", "cam", "grad_cam", "guided_grad_cam", "occlusion",
+         "class_visualization"]  # fmt: skip
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "a photo of größe.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 56, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def seewhy(capfd):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as done:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return done.value.code, out, err
+
+    return call
+
+
+def test_explain_writes_everything(seewhy, photo, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("cat\ntiger cat\n<script>alert(1)</script>\nsea lion\n")
+    out = tmp_path / "out"
+    code, said, _ = seewhy("explain", photo, *TINY, "--labels", labels, "-o", out)
+    assert code == 0
+    assert str(out / "report.html") in said
+    folder = out / photo.stem
+    assert {path.name for path in folder.iterdir()} >= {"figure.png", "maps.npz", "explanation.json"}
+    assert Image.open(folder / "figure.png").width > 1000
+
+    about = json.loads((folder / "explanation.json").read_text())
+    assert len(about["photo"]["sha256"]) == len(about["model"]["weights_sha256"]) == 64
+    assert [entry["index"] for entry in about["top5"]][0] == about["targets"][0]["index"]
+    assert sum(entry["probability"] for entry in about["top5"]) == pytest.approx(1)
+    assert set(about["targets"][0]["methods"]) == set(EIGHT)
+    assert about["targets"][0]["methods"]["guided_backprop"]["overridden"] == 2
+    assert about["targets"][0]["methods"]["grad_cam"]["layer"] == "3"
+    assert about["targets"][0]["backwards"] == 3
+    assert {"seewhy", "versions", "created", "command", "seconds"} <= set(about)
+
+    with np.load(folder / "maps.npz", allow_pickle=False) as maps:
+        assert set(EIGHT) - {"class_visualization"} < set(maps.files)
+        assert maps["cam"].shape == (1, 1, 13, 13)
+        assert maps["guided_backprop"].shape == (1, 3, 32, 32)
+        assert maps["guided_backprop"].min() < 0
+        assert maps["occlusion.grid"].shape[:2] == (1, 1)
+    page = (out / "report.html").read_text()
+    assert "<script>alert(1)</script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_several_photos_targets_and_one_method(seewhy, photo, tmp_path):
+    other = tmp_path / "sub" / photo.name
+    other.parent.mkdir()
+    other.write_bytes(photo.read_bytes())
+    out = tmp_path / "out"
+    code, said, _ = seewhy("explain", photo, other, *TINY, "-o", out, "-t", 2, "-t", 0, "-M", "Grad-CAM", "--json")
+    assert code == 0
+    given = json.loads(said)
+    assert [entry["folder"] for entry in given["photos"]] == [str(out / photo.stem), str(out / f"{photo.stem}-2")]
+    assert [target["index"] for target in given["photos"][0]["targets"]] == [2, 0]
+    assert list(given["photos"][0]["targets"][0]["methods"]) == ["grad_cam"]
+    assert (out / photo.stem / "figure-0.png").exists()
+    with np.load(out / photo.stem / "maps.npz", allow_pickle=False) as maps:
+        assert maps["targets"].tolist() == [2, 0]
+        assert maps["grad_cam"].shape[0] == 2
+
+
+def test_parameters_come_from_the_methods_fields(seewhy, photo, tmp_path):
+    code, said, _ = seewhy(
+        "explain", photo, *TINY, "-o", tmp_path / "out", "--json", "--layer", "1", "--saliency-magnitude", "signed",
+        "--occlusion-window", "8x16", "--occlusion-stride", 8, "--occlusion-baseline", "-0.5,0,0.5",
+        "--no-grad-cam-relu", "-M", "saliency", "-M", "occlusion", "-M", "grad_cam",
+    )  # fmt: skip
+    assert code == 0
+    methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
+    assert methods["saliency"]["params"] == {"magnitude": "signed"}
+    assert methods["occlusion"]["params"] == {"window": [8, 16], "stride": 8, "baseline": [-0.5, 0, 0.5]}
+    assert methods["grad_cam"]["params"] == {"layer": "1", "relu": False}
+
+
+def test_nothing_is_replaced_without_force(seewhy, photo, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["explain", photo, *TINY, "-o", out, "-M", "cam"]
+    assert seewhy(*arguments)[0] == 0
+    before = (out / "report.html").read_bytes()
+    code, _, err = seewhy(*arguments)
+    assert code == 2
+    assert "--force" in err
+    assert (out / "report.html").read_bytes() == before
+    (out / "report.html").unlink()
+    code, _, err = seewhy(*arguments)
+    assert code == 2
+    assert "exists" in err
+    assert seewhy(*arguments, "--force")[0] == 0
+
+
+def _bad_photos(folder):
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("I am not a photo")
+    (folder / "folder.jpg").mkdir()
+    Image.new("RGB", (64, 64), "red").save(folder / "whole.png")
+    (folder / "cut.png").write_bytes((folder / "whole.png").read_bytes()[:60])
+    names = ["missing.jpg", "empty.jpg", "text.jpg", "folder.jpg", "cut.png"]
+    return [folder / name for name in names]
+
+
+def test_bad_photos_lose_no_other_work(seewhy, photo, tmp_path):
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    bad = _bad_photos(folder)
+    code, said, err = seewhy("explain", *bad[:3], photo, *bad[3:], *TINY, "-o", tmp_path / "out", "-M", "cam", "--json")
+    assert code == 2
+    given = json.loads(said)["photos"]
+    assert [("error" in entry) for entry in given] == [True, True, True, False, True, True]
+    lines = [line for line in err.splitlines() if line.startswith("seewhy:")]
+    assert len(lines) == len(bad)
+    for path, line in zip(bad, lines, strict=True):
+        assert path.name in line
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert all(path.name in page for path in bad)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--method", "gradcamm"], "did you mean grad_cam"),
+        (["--method", "xyzzy"], "saliency, deconvnet"),
+        (["--layer", "33"], "no layer '33'"),
+        (["--target", "9"], "0 to 3"),
+        (["--target", "cta"], "cat"),
+        (["--target", "sea loin"], "sea lion"),
+        (["--background", "bluish"], "no colour"),
+        (["--occlusion-window", "0"], "window is in pixels"),
+        (["--model", "nets.tiny:makee"], "make"),
+        (["--model", "nets.missing:make"], "nets.missing"),
+        (["--model", "efficientnet_lite"], "efficientnet_lite0"),
+        (["--weights", "missing.safetensors"], "missing.safetensors"),
+        (["--model", "nets.tiny:make_nan"], "NaN"),
+        (["--model", "nets.tiny:make_maps"], r"\(B, classes\)"),
+        (["--no-such-flag"], "No such option"),
+        (["--batch-size", "0"], "batch-size"),
+    ],
+)
+def test_users_errors_are_one_line_and_exit_2(seewhy, photo, tmp_path, arguments, match):
+    labels = tmp_path / "labels.json"
+    labels.write_text('["cat", "dog", "sea lion", "owl"]')
+    given = [*TINY, "--labels", labels] if "--model" not in arguments else TINY[2:]
+    code, out, err = seewhy("explain", photo, *given, "-o", tmp_path / "out", *arguments)
+    assert code == 2
+    assert match.replace("\\", "") in out + err
+    assert len([line for line in err.splitlines() if "error" in line.lower() or "seewhy:" in line]) == 1
+
+
+def test_a_method_that_does_not_apply_stops_no_other(seewhy, photo, tmp_path):
+    code, said, _ = seewhy("explain", photo, "--model", "nets.tiny:make_flat", "--input-size", 32, "--steps", 2,
+                           "-o", tmp_path / "out", "--json")  # fmt: skip
+    assert code == 0
+    methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
+    assert "Grad-CAM works on any CNN" in methods["cam"]["error"]
+    assert methods["grad_cam"]["layer"] == "1"
+    code, _, err = seewhy("explain", photo, "--model", "nets.tiny:make_flat", "--input-size", 32, "-M", "cam", "-M",
+                          "grad_cam", "-o", tmp_path / "asked")  # fmt: skip
+    assert code == 2
+    assert "cam: CAM does not apply" in err
+    assert (tmp_path / "asked" / photo.stem / "figure.png").exists()
+    assert (tmp_path / "out" / photo.stem / "figure.png").exists()
+
+
+def test_html_in_a_file_name(seewhy, photo, tmp_path):
+    path = tmp_path / "<img src=x onerror=alert(1)>.png"
+    path.write_bytes(photo.read_bytes())
+    assert seewhy("explain", path, *TINY, "-o", tmp_path / "out", "-M", "cam")[0] == 0
+    assert "<img src=x" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_visualize(seewhy, tmp_path, photo):
+    out = tmp_path / "out"
+    arguments = ["visualize", *TINY, "-t", 1, "-t", 3, "-o", out, "--size", 24, "--seed", 5, "--start", "noise"]
+    code, said, _ = seewhy(*arguments, "--json")
+    assert code == 0
+    first = json.loads(said)[0]
+    assert first["target"]["index"] == 1
+    assert len(first["history"]) == 3
+    assert Image.open(out / "class-3.png").size == (24, 24)
+    assert json.loads((out / "class-3.json").read_text())["params"]["seed"] == 5
+    assert seewhy(*arguments)[0] == 2
+    assert seewhy(*arguments, "--force")[0] == 0
+    assert seewhy("visualize", *TINY, "-t", 1, "-o", tmp_path / "photo", "--start", photo)[0] == 0
+    code, _, err = seewhy("visualize", *TINY, "-t", 1, "-o", tmp_path / "b", "--start", "gray")
+    assert code == 2
+    assert "gray" in err
+
+
+def test_layers_and_methods(seewhy):
+    code, out, _ = seewhy("layers", *TINY[:4])
+    assert code == 0
+    assert [line for line in out.splitlines() if "default" in line][0].split()[0] == "3"
+    layers = json.loads(seewhy("layers", *TINY[:4], "--json")[1])
+    assert layers[0] == {"name": "0", "kind": "Conv2d", "shape": [8, 15, 15], "default": False}
+    code, out, _ = seewhy("methods")
+    assert code == 0
+    assert all(method in out for method in EIGHT)
+    assert "Rˡ = [hˡ > 0] [Rˡ⁺¹ > 0] Rˡ⁺¹" in " ".join(out.split())
+    assert [row["id"] for row in json.loads(seewhy("methods", "--json")[1])] == EIGHT
+
+
+def test_help_is_instant_and_lists_everything():
+    program = "import sys; from seewhy.cli import main\ntry: main(['--help'])\nfinally: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    for command in ("explain", "visualize", "layers", "methods"):
+        assert command in done.stdout
+
+
+def test_ctrl_c_keeps_what_is_done(seewhy, photo, tmp_path, monkeypatch):
+    from seewhy.explain import Explainer
+
+    explain = Explainer.__call__
+
+    def interrupted(self, path, progress=None):
+        if path.endswith("second.png"):
+            raise KeyboardInterrupt
+        return explain(self, path, progress)
+
+    monkeypatch.setattr(Explainer, "__call__", interrupted)
+    (tmp_path / "second.png").write_bytes(photo.read_bytes())
+    out = tmp_path / "out"
+    code, _, err = seewhy("explain", photo, tmp_path / "second.png", *TINY, "-o", out, "-M", "cam")
+    assert code == 1
+    assert "interrupted" in err
+    assert photo.name in (out / "report.html").read_text()
+    assert (out / photo.stem / "explanation.json").exists()

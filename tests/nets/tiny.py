@@ -1,0 +1,30 @@
+"""A small classifier for the command's tests."""
+
+import torch
+from torch import nn
+
+
+def make() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 12, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4),
+    )  # fmt: skip
+
+
+def make_flat() -> nn.Module:
+    """No CAM: the maps are flattened."""
+    torch.manual_seed(4)
+    return nn.Sequential(nn.Conv2d(3, 4, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 7 * 7, 4))
+
+
+def make_nan() -> nn.Module:
+    model = make()
+    with torch.no_grad():
+        model[-1].bias.fill_(float("nan"))
+    return model
+
+
+def make_maps() -> nn.Module:
+    """Gives (B, 4, h, w): no classifier."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
