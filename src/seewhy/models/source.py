@@ -53,9 +53,9 @@ def need(package: str, extra: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        missing = error.name or package
+        missing = (error.name or package).split(".")[0]
         expected = f'pip install "seewhy[{extra}]"'
-        if missing.split(".")[0] == package.split(".")[0] and not isinstance(error, ModuleNotFoundError):
+        if missing == package.split(".")[0] and not isinstance(error, ModuleNotFoundError):
             raise MissingExtraError(
                 f"{package} cannot be imported", expected=expected, got=first_line(error)
             ) from error
