@@ -47,12 +47,14 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
     """
 
     def theirs(image: Image.Image) -> torch.Tensor:
-        outputs = processor(image, return_tensors="pt")["pixel_values"]
-        return outputs if isinstance(outputs, torch.Tensor) else torch.as_tensor(np.array(outputs))
+        return torch.as_tensor(processor(image, return_tensors="pt")["pixel_values"])
 
     config = processor.to_dict()
     trial = _trial_picture()
     outputs = theirs(trial)
+    if outputs.ndim != 4:
+        kind, got = type(processor).__name__, tuple(outputs.shape)
+        raise ModelError(f"{kind} does not make pictures of a photo", expected="(1, 3, H, W)", got=got)
     try:
         ours = derived(config)
     except (KeyError, TypeError, ValueError, InputError):
@@ -65,7 +67,7 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
                 return ours
         elif _has_open_size(config):
             return ours
-    mean, std = (_per_channel(config.get(key), default) for key, default in (("image_mean", 0), ("image_std", 1)))
+    mean, std = _normalisation(config)
     height, width = outputs.shape[-2:]
     return BorrowedPreprocessing(theirs, (height, width), mean, std)
 
@@ -94,14 +96,13 @@ def derived(config: Mapping[str, Any]) -> Preprocessing:
         input_size = (crop["height"], crop["width"])
     if not config.get("do_resize", True):
         raise ValueError("without a resize the input has no fixed size")
-    mean, std = _per_channel(0, 0), _per_channel(1, 1)
-    if config.get("do_normalize", True):
-        mean, std = _per_channel(config.get("image_mean"), 0), _per_channel(config.get("image_std"), 1)
+    mean, std = _normalisation(config)
     # Their mean is of pixels times rescale_factor (usually 1/255), ours of pixels in [0, 1].
     scale = 255 * config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 255.0
+    below = 1.0 if config.get("rescale_offset") else 0.0
     return Preprocessing(
         (int(input_size[0]), int(input_size[1])),
-        tuple(value / scale for value in mean),
+        tuple((value + below) / scale for value in mean),
         tuple(value / scale for value in std),
         resize=(int(resize[0]), int(resize[1])),
         fit=fit,  # type: ignore[arg-type]
@@ -111,14 +112,21 @@ def derived(config: Mapping[str, Any]) -> Preprocessing:
     )
 
 
+def _normalisation(config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    mean, std = _per_channel(0), _per_channel(1)
+    if config.get("do_normalize"):
+        mean, std = _per_channel(config["image_mean"]), _per_channel(config["image_std"])
+    if config.get("include_top"):  # EfficientNet's processor divides twice
+        std = tuple(a * b for a, b in zip(std, _per_channel(config["image_std"]), strict=True))
+    return mean, std
+
+
 def _has_open_size(config: Mapping[str, Any]) -> bool:
     """Whether only the shorter side is fixed: then we crop the centre, and every photo has one size."""
     return not config.get("do_center_crop") and "shortest_edge" in (config.get("size") or {})
 
 
-def _per_channel(values: Any, default: float) -> tuple[float, ...]:
-    if values is None:
-        values = default
+def _per_channel(values: Any) -> tuple[float, ...]:
     return (float(values),) * 3 if isinstance(values, int | float) else tuple(map(float, values))
 
 
@@ -154,7 +162,7 @@ def _fetched(auto: Any, request: Request, **options: Any) -> Any:
         if Path(request.name).is_dir():
             what = f"the folder {request.name} is not a complete model"
             raise ModelError(what, expected="files as save_pretrained writes them", got=first_line(error)) from error
-        raise cannot_fetch(request.spec, error) from error
+        raise cannot_fetch(request.spec, error, instead="a local folder (hf:FOLDER)") from error
     except ImportError as error:
         need("torchvision", "torchvision")
         raise ModelError(f"{request.spec} cannot be loaded", got=first_line(error)) from error

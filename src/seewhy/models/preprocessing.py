@@ -18,7 +18,7 @@ from seewhy.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-GREY_MEAN = GREY_STD = (0.5,)
+MOST_PIXELS = 1 << 25  # of a whole resized photo: 100 MB
 
 Fit = Literal["cover", "stretch", "contain"]
 Order = Literal["RGB", "BGR", "L"]
@@ -37,7 +37,8 @@ class Preprocessing:
         interpolation: a filter of Pillow in lower case: "bilinear", "bicubic", "lanczos", "nearest", ...
         order: the channels as the model takes them.
         fill: the colour around a photo that is smaller than the crop.
-        offset: how half a pixel is rounded when the crop is centred; libraries differ.
+        offset: how half a pixel is rounded when the crop is centred: "round" as torchvision and timm do,
+            "floor" as transformers.
     """
 
     input_size: tuple[int, int]
@@ -75,12 +76,12 @@ class Preprocessing:
         left, top = self._start(scaled_width, width), self._start(scaled_height, height)
         x0, x1 = max(left, 0), min(left + width, scaled_width)
         y0, y1 = max(top, 0), min(top + height, scaled_height)
-        # Only the part that is kept is resized: the same pixels as resizing all of it first, and a
-        # photo of 10,000 x 1 pixels does not become one of 2,560,000 x 256 on the way.
-        across, down = image.width / scaled_width, image.height / scaled_height
-        box = (x0 * across, y0 * down, min(x1 * across, image.width), min(y1 * down, image.height))
-        resampling = Image.Resampling[self.interpolation.upper()]
-        seen = image.resize((x1 - x0, y1 - y0), resampling, box=box)
+        seen = _resized_part(
+            image,
+            (scaled_width, scaled_height),
+            (x0, y0, x1, y1),
+            Image.Resampling[self.interpolation.upper()],
+        )
         if seen.size == (width, height):
             return seen
         canvas = Image.new("RGB", (width, height), self.fill)
@@ -116,9 +117,9 @@ class Preprocessing:
 
     def _start(self, scaled: int, size: int) -> int:
         """Where the crop begins along one axis; negative where there is a border instead."""
-        if scaled < size:
-            return -((size - scaled) // 2)
-        return round((scaled - size) / 2) if self.offset == "round" else (scaled - size) // 2
+        if self.offset == "floor":
+            return (scaled - size) // 2
+        return -((size - scaled) // 2) if scaled < size else round((scaled - size) / 2)
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,20 @@ class BorrowedPreprocessing:
         """What is known of the transform, ready for JSON."""
         known = {"input_size": self.input_size, "mean": self.mean, "std": self.std}
         return {**known, "transform": " ".join(repr(self.transform).split())}
+
+
+def _resized_part(
+    image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int], resampling: Image.Resampling
+) -> Image.Image:
+    """``image`` resized to ``size`` (W, H), and of that the part in ``box``."""
+    if size[0] * size[1] <= MOST_PIXELS:
+        return image.resize(size, resampling).crop(box)
+    # A photo of 10,000 x 1 pixels would become one of 2,560,000 x 256. Resizing only the part gives the same
+    # but for one or two grey levels of rounding.
+    across, down = image.width / size[0], image.height / size[1]
+    x0, y0, x1, y1 = box
+    part = (x0 * across, y0 * down, min(x1 * across, image.width), min(y1 * down, image.height))
+    return image.resize((x1 - x0, y1 - y0), resampling, box=part)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

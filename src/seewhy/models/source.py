@@ -53,9 +53,9 @@ def need(package: str, extra: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        missing = error.name or package
+        missing = (error.name or package).split(".")[0]
         expected = f'pip install "seewhy[{extra}]"'
-        if missing.split(".")[0] == package.split(".")[0] and not isinstance(error, ModuleNotFoundError):
+        if missing == package.split(".")[0] and not isinstance(error, ModuleNotFoundError):
             raise MissingExtraError(
                 f"{package} cannot be imported", expected=expected, got=first_line(error)
             ) from error
@@ -66,7 +66,7 @@ def need(package: str, extra: str) -> Any:
         if "torchvision" not in str(error):
             raise
         what = f"torchvision {installed('torchvision')} does not fit torch {torch.__version__}"
-        expected = "both from the same index, built for the same device (CPU or the same CUDA)"
+        expected = "pip install of both from one index, for the same device (CPU or the same CUDA)"
         raise MissingExtraError(what, expected=expected, got=first_line(error)) from error
 
 
@@ -78,7 +78,10 @@ def installed(package: str) -> str:
         return "unknown"
 
 
-def cannot_fetch(what: str, error: BaseException) -> ModelError:
-    """The error for weights that could not be downloaded."""
-    expected = "a network connection, or the weights as a local file (weights=, --weights FILE)"
-    return ModelError(f"{what} could not be fetched", expected=expected, got=first_line(error))
+def cannot_fetch(
+    what: str, error: BaseException, instead: str = "the weights as a local file (weights=, --weights FILE)"
+) -> ModelError:
+    """The error for a model or weights that could not be downloaded, and what to give ``instead``."""
+    return ModelError(
+        f"{what} could not be fetched", expected=f"a network connection, or {instead}", got=first_line(error)
+    )
