@@ -116,6 +116,7 @@ def hf_folder(tmp_path):
     )
     config.id2label = {0: "cat", 1: "dog", 2: "eel"}
     config.label2id = {"cat": 0, "dog": 1, "eel": 2}
+    torch.manual_seed(41)  # not the seed of random weights
     model = transformers.ResNetForImageClassification(config).eval()
     model.save_pretrained(tmp_path / "hf")
     processor = transformers.ConvNextImageProcessorPil(size={"shortest_edge": 64}, crop_pct=0.8)

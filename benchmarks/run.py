@@ -1,0 +1,66 @@
+"""Every benchmark in one run: python benchmarks/run.py [--quick]; writes benchmarks/RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+
+from gradient_methods import ALL_COLUMNS, ONE_MAP_COLUMNS, all_at_once, one_map  # noqa: E402
+from start_up import START_UP_COLUMNS, start_up  # noqa: E402
+from torchvision_cpu import allow_torchvision  # noqa: E402
+
+SECTIONS = [
+    ("Start-up", "Medians of whole processes.", START_UP_COLUMNS, start_up),
+    ("One map", "Times one plain forward of the same batch under no_grad, 224 × 224, random weights; medians of "
+     "paired ratios.", ONE_MAP_COLUMNS, one_map),
+    ("Six methods at once", "Saliency, deconvnet, guided backprop, CAM, Grad-CAM and guided Grad-CAM of one batch: one "
+     "shared record against the sum of the cheapest peer for each (Captum's; torch-cam's for CAM).", ALL_COLUMNS,
+     all_at_once),
+]  # fmt: skip
+
+
+def table(columns: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table, printed row by row as the rows come."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    print("\n".join(lines), flush=True)
+    for row in rows:
+        lines.append("| " + " | ".join(row) + " |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    import torch
+
+    import seewhy
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and networks, under 3 minutes")
+    parser.add_argument("--only", help="run the sections whose title contains this; writes no file")
+    given = parser.parse_args()
+    allow_torchvision()
+    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    text = [
+        "# Benchmark results",
+        f"`python benchmarks/run.py{' --quick' if given.quick else ''}` on {date.today()}: seewhy {seewhy.__version__}, "
+        f"torch {torch.__version__}, Python {platform.python_version()}, {machine}. All contenders run in turn in every "
+        "round; only the ratios mean anything on a shared machine.",
+    ]
+    for title, note, columns, rows in SECTIONS:
+        if given.only and given.only.lower() not in title.lower():
+            continue
+        print(f"\n## {title}\n")
+        text += [f"## {title}", note, table(columns, rows(given.quick))]
+    if not given.only:
+        (HERE / "RESULTS.md").write_text("\n\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    main()
