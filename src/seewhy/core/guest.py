@@ -41,10 +41,10 @@ def guest(model: nn.Module) -> Iterator[list[nn.Module]]:
     Gives the list of the model's modules.
     """
     modules = _modules(model)
-    parameters = [p for module in modules for p in module._parameters.values() if p is not None]
+    parameters = [p for module in modules if module._parameters for p in module._parameters.values() if p is not None]
     training = [module for module in modules if module.training]
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    buffers = [_Buffer(module, name) for module in modules for name in module._buffers]
+    buffers = _Buffers(modules)
     with ExitStack() as stack:
         stack.enter_context(_same_random_state(parameters))
         if any(type(module).__name__ == "OptimizedModule" for module in modules):
@@ -61,8 +61,7 @@ def guest(model: nn.Module) -> Iterator[list[nn.Module]]:
                 module.training = True
             for parameter in trainable:
                 parameter.requires_grad_(True)
-            for buffer in buffers:
-                buffer.restore()
+            buffers.restore()
 
 
 def _modules(model: nn.Module) -> list[nn.Module]:
@@ -76,25 +75,41 @@ def _modules(model: nn.Module) -> list[nn.Module]:
     return list(found)
 
 
-class _Buffer:
-    """One buffer as it was: which tensor it was, and what it held."""
+class _Buffers:
+    """All buffers of a model as they were: which tensors they were, and what they held.
 
-    def __init__(self, module: nn.Module, name: str):
-        self.module, self.name = module, name
-        self.tensor = module._buffers[name]
-        self.content = None if self.tensor is None else self.tensor.detach().clone()
-        self.version = _version(self.tensor)
+    Copied together, not one by one: a network has hundreds of tiny ones, and this runs before every forward.
+    """
+
+    def __init__(self, modules: list[nn.Module]):
+        self._places = [
+            (module._buffers, name, tensor)
+            for module in modules
+            if module._buffers
+            for name, tensor in module._buffers.items()
+        ]
+        groups: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+        for _, _, tensor in self._places:
+            if tensor is not None:
+                groups.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+        self._kept = [
+            (tensors, [_version(tensor) for tensor in tensors], torch.cat([tensor.reshape(-1) for tensor in tensors]))
+            for tensors in groups.values()
+        ]
 
     def restore(self) -> None:
-        self.module._buffers[self.name] = self.tensor
-        if self.tensor is not None and self.content is not None and _version(self.tensor) != self.version:
-            with torch.no_grad():
-                self.tensor.copy_(self.content)
+        for place, name, tensor in self._places:
+            place[name] = tensor
+        for tensors, versions, content in self._kept:
+            if versions != [_version(tensor) for tensor in tensors]:
+                with torch.no_grad():
+                    for tensor, before in zip(tensors, torch.split(content, [t.numel() for t in tensors]), strict=True):
+                        tensor.copy_(before.view(tensor.shape))
 
 
-def _version(tensor: Tensor | None) -> int:
-    # Inference tensors keep no version; -1 counts as unchanged, since nothing may change them in place.
-    return -1 if tensor is None or tensor.is_inference() else tensor._version
+def _version(tensor: Tensor) -> int:
+    # Inference tensors keep no version; nothing may change them in place.
+    return -1 if tensor.is_inference() else tensor._version
 
 
 @contextmanager
