@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint figures clean
+.PHONY: demo test lint bench figures clean
 
 demo: $(VENV)/.installed  ## explain an example photo
 	$(BIN)/seewhy explain examples/photos/chelsea.png examples/photos/coffee.png --output-dir demo --force
@@ -14,8 +14,11 @@ test: $(VENV)/.tested  ## run the tests
 
 lint: $(VENV)/.tested  ## style and types
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check src tests examples scripts
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.benched  ## measure against peers; QUICK=1 for a form under 3 minutes
+	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
 figures: $(VENV)/.tested  ## draw the README's and the docs' figures anew
 	$(BIN)/python scripts/make_figures.py
@@ -29,6 +32,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.tested: $(VENV)/.installed
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.benched: $(VENV)/.installed
+	$(PIP) --editable '.[bench]'
 	@touch $@
 
 clean:

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import torch
+from paired import median, paired, ratio
 from torch import Tensor, nn
 
 import seewhy
-from paired import median, paired, ratio
 
 LAYERS = {"resnet18": "layer4", "resnet50": "layer4", "mobilenet_v2": "features"}
 SIX = ["saliency", "deconvnet", "guided_backprop", "cam", "grad_cam", "guided_grad_cam"]

@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from gradient_methods import ALL_COLUMNS, ONE_MAP_COLUMNS, all_at_once, one_map  # noqa: E402
 from start_up import START_UP_COLUMNS, start_up  # noqa: E402
+
 from torchvision_cpu import allow_torchvision  # noqa: E402
 
 SECTIONS = [
@@ -49,9 +50,9 @@ def main() -> None:
     machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
     text = [
         "# Benchmark results",
-        f"`python benchmarks/run.py{' --quick' if given.quick else ''}` on {date.today()}: seewhy {seewhy.__version__}, "
-        f"torch {torch.__version__}, Python {platform.python_version()}, {machine}. All contenders run in turn in every "
-        "round; only the ratios mean anything on a shared machine.",
+        f"`make bench` {'QUICK=1 ' if given.quick else ''}on {date.today()}: seewhy {seewhy.__version__}, torch "
+        f"{torch.__version__}, Python {platform.python_version()}, {machine}. All contenders run in turn in every round; "
+        "only the ratios mean anything on a shared machine.",
     ]
     for title, note, columns, rows in SECTIONS:
         if given.only and given.only.lower() not in title.lower():

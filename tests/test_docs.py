@@ -1,0 +1,54 @@
+"""The documents say what is true: their Python runs, their structure is the source's, their links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import seewhy
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [(page, block) for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)]
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=lambda value: getattr(value, "name", ""))
+def test_python_blocks_run(page, block, tmp_path, monkeypatch):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, str(page), "exec"), {"__name__": "block"})
+
+
+def test_the_drawn_house_is_the_built_one():
+    drawn = re.search(r"```\nsrc/seewhy/\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.S).group(1)
+    top = {line.split()[0].rstrip("/") for line in drawn.splitlines() if re.match(r"  \S", line)}
+    core = {line.split()[0] for line in drawn.splitlines() if re.match(r"    \S", line)}
+    source = Path(seewhy.__file__).parent
+    hidden = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
+    assert top == {path.name for path in source.iterdir()} - hidden
+    assert core == {path.name for path in (source / "core").iterdir()} - hidden
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+    for figure in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text()):
+        assert len(figure[0]) > 20, "a figure needs a description"
+        assert Image.open(page.parent / figure[1]).width > 1000
+
+
+def test_methods_page_names_every_method_and_how_it_misleads():
+    text = (ROOT / "docs" / "methods.md").read_text()
+    for method in seewhy.methods.METHODS:
+        assert f"## {method.title} " in text, method.title
+    assert text.count("*Misleads:*") == len(seewhy.methods.METHODS) + 1
+
+
+def test_the_example_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "examples" / "why_this_cat.py"
+    exec(compile(path.read_text(), str(path), "exec"), {"__name__": "__main__", "__file__": str(path)})
+    assert "mean of CAM" in capsys.readouterr().out
+    assert (tmp_path / "seewhy-out" / "grad_cam.npz").exists()
