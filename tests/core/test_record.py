@@ -338,3 +338,15 @@ def test_cuda_agrees_with_cpu():
     cuda = seewhy.attribute(model.cuda(), x, methods, 1)
     for name, a in cuda.items():
         assert torch.allclose(a.values.cpu(), cpu[name].values, atol=1e-4), name
+
+
+def test_hugging_face_models():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
+    model = transformers.ResNetForImageClassification(config)
+    x = torch.randn(2, 3, 64, 64)
+    many = seewhy.attribute(model, x, [*SIX, Occlusion(32, 32)], [1, 0])
+    bias = model.classifier[1].bias.detach()[[1, 0]]
+    assert torch.allclose(many["cam"].values.mean((1, 2, 3)), many["cam"].score - bias, atol=1e-5)
+    assert many["grad_cam"].layer.startswith("resnet.encoder")
+    assert many["guided_backprop"].overridden > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +51,8 @@ def seewhy() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command. Exit codes: 0 done, 2 the user's error, 1 anything else."""
+    # Pillow says on stderr what it thinks of broken files; seewhy says it itself, in one line.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         code: Any = seewhy.main(arguments, prog_name="seewhy", standalone_mode=False)
     except SeewhyError as error:

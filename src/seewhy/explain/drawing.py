@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from PIL import Image
 
@@ -62,7 +64,7 @@ def photo_entry(explanation: Explanation, explainer: Explainer) -> PhotoEntry:
         crop=explanation.crop,
         top=tuple((entry.name, entry.probability) for entry in explanation.top),
         targets=targets,
-        preprocessing=str(explainer.classifier.provenance.get("preprocessing", "")),
+        preprocessing=str(explainer.classifier.transform),
         notes=explanation.photo.notes,
     )
 
@@ -70,7 +72,7 @@ def photo_entry(explanation: Explanation, explainer: Explainer) -> PhotoEntry:
 def _view_entries(explanation: Explanation, found: Explained, explainer: Explainer) -> tuple[ViewEntry, ...]:
     entries = [_view_entry(method, found.views[method.id], explanation.crop) for method in explainer.request.methods]
     if (made := found.visualization) is not None:
-        first, last = float(made.history[0, 0]) + 0.0, float(made.score[0])
+        first, last = (round(float(score), 1) + 0.0 for score in (made.history[0, 0], made.score[0]))
         caption = (
             f"{len(made.history)} steps of plain ascent, score {first:.1f} → {last:.1f}, λ = {made.params['l2']:g}"
         )
@@ -80,7 +82,7 @@ def _view_entries(explanation: Explanation, found: Explained, explainer: Explain
                 VISUALIZATION_FORMULA,
                 str(BIBLIOGRAPHY["simonyan2013"]),
                 VISUALIZATION_MISLEADS,
-                made.params,
+                _readable(made.params),
             )
         )
     return tuple(entries)
@@ -93,7 +95,7 @@ def _view_entry(method: Method, view: Attribution | SeewhyError, crop: Image.Ima
     else:
         kind = "diverging" if method.signed else None
         panel = MapPanel(method.title, view.values[0].cpu().numpy(), crop, _caption(view), kind)  # type: ignore[arg-type]
-    return ViewEntry(panel, method.formula, str(BIBLIOGRAPHY[method.source]), method.misleads, method.params)
+    return ViewEntry(panel, method.formula, str(BIBLIOGRAPHY[method.source]), method.misleads, _readable(method.params))
 
 
 _MAGNITUDES = {
@@ -116,6 +118,28 @@ def _caption(view: Attribution) -> str:
     if magnitude := _MAGNITUDES.get(str(view.params.get("magnitude"))):
         parts.append(magnitude)
     return " · ".join(parts)
+
+
+def _readable(params: Mapping[str, object]) -> dict[str, str]:
+    """Parameters for people: short numbers, and "default" for what was left open."""
+    return {name.replace("_", " "): _short(value) for name, value in params.items()}
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "default"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        each = [_short(item) for item in value]
+        return (
+            each[0]
+            if len(set(each)) == 1 and len(each) == 3
+            else " × ".join(each)
+            if len(each) == 2
+            else ", ".join(each)
+        )
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def to_image(pixels: torch.Tensor) -> Image.Image:

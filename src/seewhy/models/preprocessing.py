@@ -97,6 +97,17 @@ class Preprocessing:
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return ((pixels - mean) / std).contiguous()
 
+    def __str__(self) -> str:
+        """One line for people."""
+        height, width = self.input_size
+        if self.resize in (None, self.input_size) and self.fit == "stretch":
+            way = f"resized to {height} × {width}"
+        elif self.fit == "cover":
+            way = f"shorter side to {min(self.resize or self.input_size)}, then the centre {height} × {width}"
+        else:
+            way = f"{self.fit} {self.resize or self.input_size}, then the centre {height} × {width}"
+        return f"{way}; {self.interpolation}; mean {_numbers(self.mean)}, deviation {_numbers(self.std)}"
+
     def describe(self) -> dict[str, Any]:
         """Every parameter, ready for JSON."""
         return {**asdict(self), "resize": self.resize or self.input_size}
@@ -147,10 +158,18 @@ class BorrowedPreprocessing:
         inputs = self.transform(as_rgb(image)).to(torch.float32)
         return inputs if inputs.ndim == 4 else inputs[None]
 
+    def __str__(self) -> str:
+        """One line for people."""
+        return " ".join(repr(self.transform).split())
+
     def describe(self) -> dict[str, Any]:
         """What is known of the transform, ready for JSON."""
         known = {"input_size": self.input_size, "mean": self.mean, "std": self.std}
         return {**known, "transform": " ".join(repr(self.transform).split())}
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(dict.fromkeys(f"{value:.3g}" for value in values))
 
 
 def _resized_part(
