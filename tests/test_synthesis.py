@@ -9,7 +9,7 @@ import seewhy
 from nets.tiny import make
 from seewhy.checks import fingerprint
 
-GREY = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+GREY = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25), "preset": "simonyan"}
 
 
 def test_the_ascent_of_the_notes_rises():
@@ -52,7 +52,8 @@ def test_an_optimum_known_on_paper():
             return (x * self.w).sum((1, 2, 3))[:, None]
 
     model = Inner()
-    v = seewhy.visualize(model, 0, steps=2000, size=8, l2=1.0, learning_rate=0.002, mean=(0.5,), std=(0.1,))
+    v = seewhy.visualize(model, 0, steps=2000, size=8, l2=1.0, learning_rate=0.002, mean=(0.5,), std=(0.1,),
+                         preset="simonyan")  # fmt: skip
     assert torch.allclose((v.images[0] - 0.5) / 0.1, model.w.detach() / 2, atol=0.02)
 
 
@@ -118,3 +119,146 @@ def test_what_does_not_fit_is_said(wrong, match):
         seewhy.visualize(make(), 1, **{"steps": 1, "size": 16, **GREY, **wrong})
     with pytest.raises(seewhy.SeewhyError, match="needs a target"):
         seewhy.visualize(make(), None, **GREY)
+
+
+CLEAR = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+
+
+def _seen(size=32):
+    photo = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(2))
+    return torch.nn.functional.interpolate(photo, (size, size + 8), mode="bicubic").clamp(0.02, 0.98)
+
+
+@pytest.mark.parametrize("image", ["pixels", "fourier", "phase"])
+def test_every_parameterization_can_reproduce_a_photo(image):
+    from seewhy.synthesis.images import Fourier, Phase, Pixels, Spectrum
+    from seewhy.synthesis.pixels import Scale
+
+    pixels = _seen()
+    scale = Scale(CLEAR["mean"], CLEAR["std"], pixels)
+    x = scale.to_network(pixels)
+    made = {
+        "pixels": lambda: Pixels(x),
+        "fourier": lambda: Fourier(x, scale, Spectrum()),
+        "phase": lambda: Phase.of_photo(x, scale, Spectrum()),
+    }[image]()
+    assert torch.allclose(scale.to_pixels(made.x().detach()), pixels, atol=1e-3)
+
+
+def test_the_spectrum_decays_as_asked():
+    from seewhy.synthesis.images import Spectrum
+
+    magnitude = Spectrum(decay=1.4).magnitudes(64, 64, torch.zeros(()))
+    assert magnitude[0, 8] / magnitude[0, 16] == pytest.approx(2**1.4, rel=1e-5)
+    white = torch.view_as_complex(torch.randn(200, 64, 33, 2))
+    plane = torch.fft.irfft2(white * magnitude, s=(64, 64))
+    assert plane.square().mean().sqrt() == pytest.approx(1, rel=0.2)
+
+
+@pytest.mark.parametrize("preset", ["default", "simonyan", "yosinski", "olah", "maco"])
+def test_every_preset_ascends_and_repeats_bit_for_bit(preset):
+    model = make()
+    with torch.no_grad():
+        model[-1].weight.mul_(10)
+    rate = {"maco": 0.5}.get(preset, 0.1)
+    a, b = (seewhy.visualize(model, 2, preset=preset, steps=60, size=48, learning_rate=rate, seed=3, **CLEAR)
+            for _ in range(2))  # fmt: skip
+    assert torch.equal(a.images, b.images)
+    assert a.history[-15:].mean() > a.history[:3].mean()
+    assert a.params["preset"] == preset
+
+
+def _objectives():
+    from seewhy.synthesis import objectives as o
+
+    reference = torch.rand(1, 12, 9, 9)
+    return {
+        "logit": o.logit(1), "probability": o.probability(1), "channel": o.channel("2", 4), "neuron": o.neuron("2", 4),
+        "neuron at": o.neuron("2", 4, 1, 2), "position": o.position("2", 3, 3),
+        "direction": o.direction("2", torch.randn(12)), "layer": o.layer("2"), "diversity": o.diversity("2"),
+        "caricature": o.match("3", reference), "inversion": o.match("3", reference, kind="inversion"),
+        "less norm": -o.l2(), "less variation": -o.total_variation(), "less roughness": -o.roughness(),
+        "sum": o.logit(1) - 1e-3 * o.l2() + 0.5 * o.channel("2", 3) - 1, "mean": o.mean(o.logit(1)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _objectives())
+def test_ascent_ascends_for_every_objective(name):
+    torch.manual_seed(1)
+    objective = _objectives()[name]
+    v = seewhy.visualize(
+        make(), objective=objective, preset="simonyan", l2=0.0, steps=25, learning_rate=0.005, batch=2, size=24,
+        start="noise", **CLEAR,
+    )  # fmt: skip
+    assert v.history[-1].mean() > v.history[0].mean(), name
+    assert v.score is None
+    assert v.params["objective"] == str(objective)
+
+
+def test_objectives_compose_as_numbers_do():
+    from seewhy.synthesis import objectives as o
+    from seewhy.synthesis.objectives import Scene
+
+    scene = Scene(torch.randn(2, 3, 8, 8), torch.randn(2, 4), {})
+    a, b = o.logit(1), o.l2()
+    got = (2 * a - 0.1 * b + 3)(scene)
+    assert torch.allclose(got, 2 * a(scene) - 0.1 * b(scene) + 3)
+    assert (a + o.layer("x")).layers == {"x"}
+
+
+def test_transforms_keep_the_shape_and_do_what_they_say():
+    from seewhy.synthesis import transforms as t
+
+    x = _seen(32)
+    draw = lambda: torch.Generator().manual_seed(0)  # noqa: E731
+    for transform in (t.Warp(20, 0.2, 0.1), t.RandomCrop(), t.Noise(0.1), t.Colour(), t.Mirror(), t.jitter(4, 32)):
+        y = transform(x, draw())
+        assert y.shape == x.shape
+        assert torch.equal(y, transform(x, draw()))
+        assert not torch.equal(y, x)
+    assert torch.allclose(t.Warp()(x, draw()), x, atol=1e-5)
+    assert t.Pad(3)(x, draw()).shape[-2:] == (38, 46)
+    assert torch.equal(t.CentreCrop(32, 40)(t.Pad(3)(x, draw()), draw()), x)
+    square = _seen(32)[..., :32]
+    quarter = t.Warp(rotate=90)
+    draws = [quarter(square, torch.Generator().manual_seed(s)) for s in range(3)]
+    assert all(abs(d.mean() - square.mean()) < 0.1 for d in draws)
+
+
+def test_dead_relus_do_not_leave_a_grey_image():
+    class Dead(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            with torch.no_grad():
+                self.conv.bias.fill_(-0.3)
+
+        def forward(self, x):
+            self.maps = None
+            return torch.relu(self.conv(x)).mean((2, 3))
+
+    model = nn.Sequential(Dead(), nn.Identity())
+    v = seewhy.visualize(model, objective=_first(1), preset="simonyan", steps=16, l2=0.0, learning_rate=0.1, size=12,
+                         **CLEAR)  # fmt: skip
+    assert v.history[0] == 0
+    assert v.history[-1] > 0
+
+
+def _first(index):
+    from seewhy.synthesis.objectives import Objective
+
+    return Objective("first", lambda s: s.activations["0"][:, index], frozenset({"0"}))
+
+
+def test_checkpoints_patience_and_resuming():
+    v = seewhy.visualize(make(), 1, preset="default", steps=12, size=24, checkpoints=(4, 8), **CLEAR)
+    assert sorted(v.frames) == [4, 8]
+    again = seewhy.visualize(make(), 1, preset="default", steps=1, size=24, start=v.images, learning_rate=1e-6,
+                             transforms=(), **CLEAR)  # fmt: skip
+    assert torch.allclose(again.images, v.images, atol=0.01)
+    flat = seewhy.visualize(
+        make(), 1, preset="simonyan", steps=200, size=16, l2=10.0, learning_rate=0.5, patience=5, **CLEAR
+    )
+    assert len(flat.history) < 200
+    with pytest.raises(seewhy.SeewhyError, match="did you mean yosinski"):
+        seewhy.visualize(make(), 1, preset="yosinsky")

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import seewhy
+from seewhy.core.gaussian import blur
 from seewhy.methods import Occlusion
-from seewhy.methods.occlusion import baseline_like, blur, spans
+from seewhy.methods.occlusion import baseline_like, spans
 
 
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(1, 40))

@@ -25,6 +25,7 @@ from ..files import write_text
 from ..methods import METHODS
 from ..models import Classifier
 from ..report import PhotoEntry, RunInfo, render_report
+from ..synthesis.presets import find_preset
 from .options import build_method, load_model, method_options, model_options
 
 
@@ -38,6 +39,7 @@ from .options import build_method, load_model, method_options, model_options
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--steps", type=click.IntRange(1), default=128, show_default=True, help="Of the class visualization.")
+@click.option("--preset", default="simonyan", show_default=True, help="Of the class visualization; or default.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images per forward.")
 @click.option("--background", default="white", show_default=True, help="Colour behind transparent pixels.")
 @method_options
@@ -73,6 +75,7 @@ class _Run:
         request = Request(
             methods=tuple(build_method(method, given, given["layer"]) for method in METHODS if method.id in wanted),
             targets=targets,
+            preset=find_preset(given["preset"]).name,
             steps=given["steps"] if CLASS_VISUALIZATION in wanted else 0,
             batch_size=given["batch_size"],
             background=background,

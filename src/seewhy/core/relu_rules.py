@@ -114,14 +114,18 @@ def rectified(root: Node, rule: Rule, smooth: bool = False, visible: bool = Fals
             handle.remove()
 
 
-def rectifiers(root: Node, smooth: bool = False, visible: bool = False) -> list[Node]:
-    """The rectifier nodes below ``root``; with ``smooth`` also SiLU, GELU and their like."""
+def rectifiers(root: Node, smooth: bool = False, visible: bool = False, required: bool = True) -> list[Node]:
+    """The rectifier nodes below ``root``; with ``smooth`` also SiLU, GELU and their like.
+
+    Raises:
+        MethodError: there is none, or one may be hidden; unless none is ``required``.
+    """
     nodes = nodes_of(root)
     for node in nodes:
-        if (reason := HIDING.get(kind(node))) and not (visible and kind(node) == "CopySlices"):
+        if required and (reason := HIDING.get(kind(node))) and not (visible and kind(node) == "CopySlices"):
             raise MethodError(f"a ReLU may be hidden from autograd: {reason}")
     found = [node for node in nodes if _is_rectifier(node) or (smooth and kind(node) in SMOOTH)]
-    if not found:
+    if required and not found:
         near = sorted({kind(node) for node in nodes} & SMOOTH)
         hint = f"; it has {', '.join(near)}: smooth=True treats these as rectifiers" if near else ""
         raise MethodError(f"no ReLU ran in this network, so deconvnet and guided backprop do not apply{hint}")

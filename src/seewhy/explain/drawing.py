@@ -14,6 +14,7 @@ from ..core.method import Method
 from ..errors import SeewhyError
 from ..pictures import ErrorPanel, MapPanel, Panel, PicturePanel, TopPanel, figure
 from ..report import PhotoEntry, TargetEntry, ViewEntry
+from ..synthesis import Visualization
 from .explainer import Explained, Explainer, Explanation
 
 VISUALIZATION_FORMULA = "argmax over I of f(I) − λ‖I‖²"
@@ -72,10 +73,7 @@ def photo_entry(explanation: Explanation, explainer: Explainer) -> PhotoEntry:
 def _view_entries(explanation: Explanation, found: Explained, explainer: Explainer) -> tuple[ViewEntry, ...]:
     entries = [_view_entry(method, found.views[method.id], explanation.crop) for method in explainer.request.methods]
     if (made := found.visualization) is not None:
-        first, last = (round(float(score), 1) + 0.0 for score in (made.history[0, 0], made.score[0]))
-        caption = (
-            f"{len(made.history)} steps of plain ascent, score {first:.1f} → {last:.1f}, λ = {made.params['l2']:g}"
-        )
+        caption = f"{len(made.history)} steps of ascent, preset {made.params['preset']}{_reached(made)}"
         entries.append(
             ViewEntry(
                 PicturePanel("Class visualization", to_image(made.images[0]), caption),
@@ -118,6 +116,11 @@ def _caption(view: Attribution) -> str:
     if magnitude := _MAGNITUDES.get(str(view.params.get("magnitude"))):
         parts.append(magnitude)
     return " · ".join(parts)
+
+
+def _reached(made: Visualization) -> str:
+    score = "" if made.score is None else f" · score {float(made.score[0]):.1f}"
+    return score + ("" if made.probability is None else f" · {float(made.probability[0]):.1%}")
 
 
 def _readable(params: Mapping[str, object]) -> dict[str, str]:

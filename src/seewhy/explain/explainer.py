@@ -37,6 +37,7 @@ class Request:
         methods: the attributions wanted.
         targets: class indices; empty for the predicted class.
         steps: of the class visualization; 0 for none.
+        preset: of the class visualization.
         batch_size: images per forward.
         background: the colour, 0..255, that shows through transparent pixels.
     """
@@ -44,6 +45,7 @@ class Request:
     methods: tuple[Method, ...]
     targets: tuple[int, ...] = ()
     steps: int = 128
+    preset: str = "simonyan"
     batch_size: int = 32
     background: tuple[int, int, int] = (255, 255, 255)
 
@@ -169,7 +171,7 @@ class Explainer:
             def tell(step: int, score: torch.Tensor, image: torch.Tensor) -> None:
                 told(step + 1, steps)
 
-            made = visualize(self.classifier, target, steps=steps, callback=tell)
+            made = visualize(self.classifier, target, preset=self.request.preset, steps=steps, callback=tell)
             if made.interrupted:
                 raise KeyboardInterrupt
             self._visualizations[target] = made

@@ -103,7 +103,7 @@ def _explained(found: Explained) -> dict[str, Any]:
     if (made := found.visualization) is not None:
         methods[CLASS_VISUALIZATION] = {
             "params": jsonable(made.params),
-            "score": float(made.score[0]),
+            "score": None if made.score is None else float(made.score[0]),
             "probability": None if made.probability is None else float(made.probability[0]),
             "history": [round(float(score), 4) for score in made.history[:, 0]],
         }

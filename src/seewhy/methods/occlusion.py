@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import ceil
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.gaussian import blur
 from ..core.method import Method, Values, param
 from ..core.record import Needs, Record
 from ..errors import InputError
@@ -120,17 +120,6 @@ def baseline_like(x: Tensor, baseline: object, window: tuple[int, int]) -> Tenso
         expected=f"a number, {channels} numbers, a tensor that broadcasts to {tuple(x.shape)}, or 'blur'",
         got=got,
     )
-
-
-def blur(x: Tensor, sigma: float) -> Tensor:
-    """``x`` (B, C, H, W) under a Gaussian of ``sigma`` pixels, its edge repeated outwards."""
-    radius = ceil(3 * sigma)
-    offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=torch.float32)
-    kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), 0).to(x)
-    channels = x.shape[1]
-    padded = F.pad(x, (radius,) * 4, mode="replicate")
-    across = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
-    return F.conv2d(across, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
 
 
 def _pair(value: object, name: str, default: tuple[int, int]) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Images made by raising what a network answers."""
 
-from .ascent import Visualization, visualize
+from . import objectives, transforms
+from .presets import PRESETS, Preset
+from .visualize import Visualization, visualize
 
-__all__ = ["Visualization", "visualize"]
+__all__ = ["PRESETS", "Preset", "Visualization", "objectives", "transforms", "visualize"]

@@ -1,148 +1,172 @@
-"""Class visualization: the image that a class is, to the network (Simonyan 2013, eq. 1)."""
+"""The ascent: look, backpropagate, move; and the account of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..core.guest import guest, original
-from ..core.target import Score, Target, check_finite, logits_of
-from ..errors import InputError, ModelError
-from .pixels import Scale, starting_image
+from ..core.gaussian import blur
+from ..core.guest import guest
+from ..core.layers import find_layer
+from ..core.relu_rules import rectifiers
+from ..core.target import check_finite
+from ..errors import InputError, LayerError, ModelError
+from .images import Image, Pixels
+from .objectives import Objective, Scene
+from .presets import Preset
+from .transforms import apply
 
 Callback: TypeAlias = Callable[[int, Tensor, Tensor], "bool | None"]
-"""Called after each step with the step, the scores (B,) and the image (B, C, H, W) as the network reads it;
+"""Called after each step with the step, the objective (B,) and the images (B, C, H, W) as the network reads them;
 returning True stops the ascent."""
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+REDIRECTED_STEPS = 16
+"""So long, an image whose gradient is dead gets one through its closed ReLUs (Lucid's redirected ReLU)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Visualization:
-    """What gradient ascent made.
+class Course:
+    """How an ascent went: the objective and the part of it that was to be raised, before each step, (steps, B)."""
 
-    Attributes:
-        images: (B, C, H, W) float32, pixels in [0, 1]; what left that range is cut off.
-        score: (B,) float32, the network's score of ``images`` as shown, cut off and all.
-        probability: (B,) float32, the softmax probability of the target for ``images``; None without classes.
-        history: (steps, B) float32, the score before each step.
-        objective: (steps, B) float32, the score minus the penalty before each step: what is ascended.
-        target: (B,) int64, or None under a target function.
-        params: everything needed to make the images again.
-        interrupted: whether Ctrl-C ended the ascent early; the image so far is kept.
-    """
-
-    images: Tensor
-    score: Tensor
-    probability: Tensor | None
     history: Tensor
     objective: Tensor
-    target: Tensor | None
-    params: dict[str, Any]
-    interrupted: bool = False
+    frames: dict[int, Tensor]
+    interrupted: bool
 
 
-def visualize(
-    model: object,
-    target: Target,
+def ascend(
+    model: nn.Module,
+    image: Image,
+    aim: Objective,
+    penalty: Objective | None,
+    preset: Preset,
     *,
-    steps: int = 256,
-    l2: float = 1e-4,
-    learning_rate: float = 0.02,
-    parameterization: str = "pixels",
-    start: Any = "grey",
-    size: int | tuple[int, int] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
     seed: int = 0,
     callback: Callback | None = None,
-) -> Visualization:
-    """I* = argmax f(I) - l2 ||I||^2, by gradient ascent on the pixels: backpropagate, update the image, repeat.
-
-    I is the image as the network reads it, so that zero is the mean colour, and f the score before the softmax.
-    A step is the gradient divided by its root mean square, times ``learning_rate``: one setting moves any network.
-
-    Args:
-        model: a ``torch.nn.Module``, or a ``Classifier`` (which knows its size, mean and std).
-        target: an int, a list of them (one image each), or a function of the model's output.
-        steps: how many updates.
-        learning_rate: how far a step moves a pixel, root mean square, in the network's unit.
-        l2: the penalty's weight, lambda.
-        parameterization: what is ascended: "pixels".
-        start: "grey", "noise", a PIL image, or pixels (C, H, W) or (B, C, H, W) in [0, 1].
-        size: height and width; default: the classifier's, or 224.
-        mean, std: per channel, for a bare module; default: ImageNet's.
-        seed: of the noise.
-        callback: progress; may stop the ascent by returning True.
-
-    Raises:
-        SeewhyError: something of the above does not fit.
-    """
-    if parameterization != "pixels":
-        raise InputError(f"there is no parameterization {parameterization!r}", expected="pixels")
-    if steps < 1 or l2 < 0 or learning_rate <= 0:
-        raise InputError("steps and the learning rate are above zero, l2 is not below", got=(steps, learning_rate, l2))
-    if target is None:
-        raise InputError("class visualization needs a target", expected="a class, a list of classes or a function")
-    module = original(model)
-    height, width = _size(size, model)
-    mean = tuple(mean or getattr(model, "mean", None) or IMAGENET_MEAN)
-    std = tuple(std or getattr(model, "std", None) or IMAGENET_STD)
-    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    scale = Scale(mean, std, like)
-    batch = 1 if isinstance(target, int) or callable(target) else len(target)
-    params = {
-        "steps": steps, "l2": l2, "learning_rate": learning_rate, "parameterization": parameterization,
-        "start": start if isinstance(start, str) else "an image", "size": (height, width), "mean": mean, "std": std,
-        "seed": seed,
-    }  # fmt: skip
-
-    with torch.inference_mode(False), torch.enable_grad(), guest(module):
-        I = starting_image(start, scale, batch, (height, width), seed).requires_grad_()  # noqa: E741
-        score_of = Score.resolve(target, module(I.detach().clone()), batch)
-        history, objective = [], []
-        interrupted = False
+    checkpoints: Sequence[int] = (),
+    patience: int | None = None,
+    autocast: bool = False,
+) -> Course:
+    """Raise ``aim`` minus ``penalty`` by moving ``image``'s variables; Ctrl-C keeps the image so far."""
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = _optimizer(preset, image.variables)
+    history: list[Tensor] = []
+    objective: list[Tensor] = []
+    frames: dict[int, Tensor] = {}
+    interrupted = False
+    layers = aim.layers | (penalty.layers if penalty else frozenset())
+    device = image.variables.device.type
+    with torch.inference_mode(False), torch.enable_grad(), guest(model), _listening(model, layers) as activations:
         try:
-            for step in range(steps):
-                score = score_of(module(I.clone()))
-                check_finite(score)
-                J = score - l2 * I.square().sum((1, 2, 3))
-                (gradient,) = torch.autograd.grad(J.sum(), I)
-                length = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
-                if not length.all():
-                    raise ModelError("the score does not change with the image: there is nothing to ascend from here")
-                with torch.no_grad():
-                    I += learning_rate * gradient / length  # noqa: E741
-                history.append(score.detach().float())
+            for step in range(preset.steps):
+                x = image.x()
+                with torch.autocast(device, torch.bfloat16) if autocast else nullcontext():
+                    outputs = model(apply(preset.transforms, x, generator))
+                scene = Scene(x, outputs, dict(activations))
+                raised = aim(scene)
+                J = raised - penalty(scene) if penalty else raised
+                if J.shape != (len(x),):
+                    raise InputError("an objective gives one number per image", expected=(len(x),), got=tuple(J.shape))
+                check_finite(J)
+                redirect = _redirected(J) if layers and step < REDIRECTED_STEPS else nullcontext()
+                with redirect:
+                    (gradient,) = torch.autograd.grad(J.sum(), image.variables, allow_unused=True)
+                history.append(raised.detach().float())
                 objective.append(J.detach().float())
-                if callback is not None and callback(step, history[-1], I.detach()):
+                _move(image, gradient, optimizer, preset, step)
+                if step + 1 in checkpoints:
+                    frames[step + 1] = image.x().detach()
+                if callback is not None and callback(step, history[-1], image.x().detach()):
+                    break
+                if patience is not None and _stalled(objective, patience):
                     break
         except KeyboardInterrupt:
             if not history:
                 raise
             interrupted = True
-        images = scale.to_pixels(I.detach())
-        with torch.no_grad():
-            outputs = module(scale.to_network(images.to(like)))
-        shown = score_of(outputs).float()
-        probability = None if score_of.classes is None else _probability(outputs, score_of.classes)
-    return Visualization(
-        images, shown, probability, torch.stack(history), torch.stack(objective), score_of.classes, params, interrupted
-    )
+    return Course(torch.stack(history), torch.stack(objective), frames, interrupted)
 
 
-def _probability(outputs: Any, classes: Tensor) -> Tensor:
-    return logits_of(outputs).float().softmax(1).gather(1, classes[:, None])[:, 0]
+def _move(image: Image, gradient: Tensor | None, optimizer: torch.optim.Optimizer, preset: Preset, step: int) -> None:
+    if gradient is None or not gradient.any():
+        raise ModelError("the objective does not change with the image: there is nothing to ascend from here")
+    if preset.normalize:
+        gradient = gradient / gradient.square().flatten(1).mean(1).sqrt().clamp(min=1e-20).view(-1, 1, 1, 1)
+    if preset.schedule == "cosine":
+        falling = 0.55 + 0.45 * math.cos(math.pi * step / preset.steps)
+        optimizer.param_groups[0]["lr"] = preset.learning_rate * falling
+    image.variables.grad = -gradient
+    optimizer.step()
+    image.variables.grad = None
+    with torch.no_grad():
+        if isinstance(image, Pixels):
+            if preset.blur_every and (step + 1) % preset.blur_every == 0:
+                image.variables.copy_(blur(image.variables, preset.blur))
+            if preset.small_norm:
+                norm = image.variables.norm(dim=1, keepdim=True)
+                least = norm.flatten(1).quantile(preset.small_norm, dim=1).view(-1, 1, 1, 1)
+                image.variables.mul_(norm >= least)
 
 
-def _size(size: int | tuple[int, int] | None, model: object) -> tuple[int, int]:
-    if size is None:
-        size = getattr(model, "input_size", None) or 224
-    height, width = (size, size) if isinstance(size, int) else size
-    if height < 1 or width < 1:
-        raise InputError("the size is in pixels", expected="positive", got=size)
-    return height, width
+def _optimizer(preset: Preset, variables: Tensor) -> torch.optim.Optimizer:
+    kinds: dict[str, Any] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "nadam": torch.optim.NAdam}
+    if preset.optimizer not in kinds:
+        raise InputError(f"there is no optimizer {preset.optimizer!r}", expected=", ".join(kinds))
+    made: torch.optim.Optimizer = kinds[preset.optimizer]([variables], lr=preset.learning_rate)
+    return made
+
+
+@contextmanager
+def _listening(model: nn.Module, layers: frozenset[str]) -> Iterator[dict[str, Tensor]]:
+    """The last outputs of ``layers``, on the graph, for the time of the block."""
+    outputs: dict[str, Tensor] = {}
+    handles = []
+
+    def listener(name: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                raise LayerError(f"layer {name!r} gives no tensor", got=type(output).__name__)
+            outputs[name] = output.clone()  # the network may overwrite it
+
+        return hook
+
+    try:
+        for name in layers:
+            handles.append(find_layer(model, name).register_forward_hook(listener(name)))
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _redirected(J: Tensor) -> Iterator[None]:
+    """Where a ReLU would let nothing at all of an image's gradient pass, let pass what would open it."""
+
+    def redirect(grad_inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        given = grad_inputs[0]
+        dead = given.flatten(1).abs().sum(1) == 0
+        opening = torch.where(dead.view(-1, *[1] * (given.dim() - 1)), grad_outputs[0].clamp(min=0), given)
+        return (opening, *grad_inputs[1:])
+
+    handles = []
+    try:
+        for node in rectifiers(J.grad_fn, required=False):
+            handles.append(node.register_hook(redirect))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _stalled(objective: list[Tensor], patience: int) -> bool:
+    if len(objective) <= patience:
+        return False
+    means = torch.stack(objective).mean(1)
+    return bool(means[-patience:].max() <= means[:-patience].max())

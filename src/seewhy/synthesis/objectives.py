@@ -1,0 +1,207 @@
+"""What is raised: objectives that compose with + - and *, each giving one number per image.
+
+>>> logit(130) - 1e-4 * l2() + 0.1 * diversity("blocks.5")      # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.target import Score, Target, logits_of
+from ..errors import InputError, LayerError
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One look of the network at the images.
+
+    Attributes:
+        x: (B, C, H, W) the images as the network reads them, before any transform; penalties are about these.
+        outputs: what the network gave for the transformed images.
+        activations: the layers that the objective asked for.
+    """
+
+    x: Tensor
+    outputs: Any
+    activations: dict[str, Tensor]
+
+
+class Objective:
+    """A function of a ``Scene`` that gives (B,), and the layers it reads."""
+
+    def __init__(self, name: str, function: Callable[[Scene], Tensor], layers: frozenset[str] = frozenset()):
+        self.name, self.function, self.layers = name, function, layers
+
+    def __call__(self, scene: Scene) -> Tensor:
+        return self.function(scene)
+
+    def __add__(self, other: Objective | float) -> Objective:
+        other = _constant(other)
+        return Objective(f"{self} + {other}", lambda s: self(s) + other(s), self.layers | other.layers)
+
+    def __sub__(self, other: Objective | float) -> Objective:
+        other = _constant(other)
+        return Objective(f"{self} - {other}", lambda s: self(s) - other(s), self.layers | other.layers)
+
+    def __mul__(self, factor: float) -> Objective:
+        return Objective(f"{factor:g} ({self})", lambda s: factor * self(s), self.layers)
+
+    def __neg__(self) -> Objective:
+        return self * -1.0
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _constant(value: Objective | float) -> Objective:
+    if isinstance(value, Objective):
+        return value
+    return Objective(f"{value:g}", lambda s: torch.full((len(s.x),), float(value)).to(s.x))
+
+
+def logit(target: Target) -> Objective:
+    """The score before the softmax: of a class, one class per image, or a function of the output."""
+
+    def function(scene: Scene) -> Tensor:
+        return Score.resolve(target, scene.outputs, len(scene.x))(scene.outputs)
+
+    return Objective(f"logit {target}", function)
+
+
+def probability(target: int | Sequence[int]) -> Objective:
+    """The logarithm of the softmax probability: it also lowers the other classes."""
+
+    def function(scene: Scene) -> Tensor:
+        classes = Score.resolve(target, scene.outputs, len(scene.x)).classes
+        assert classes is not None
+        return logits_of(scene.outputs).log_softmax(1).gather(1, classes[:, None])[:, 0]
+
+    return Objective(f"log probability {target}", function)
+
+
+def channel(layer: str, index: int | Sequence[int]) -> Objective:
+    """The mean of a channel over space; one channel per image if several are given."""
+
+    def function(scene: Scene) -> Tensor:
+        return _channel(scene, layer, index).flatten(1).mean(1)
+
+    return Objective(f"channel {index} of {layer}", function, frozenset({layer}))
+
+
+def neuron(layer: str, index: int | Sequence[int], row: int | None = None, column: int | None = None) -> Objective:
+    """A channel at one position, by default the centre."""
+
+    def function(scene: Scene) -> Tensor:
+        maps = _channel(scene, layer, index)
+        if maps.dim() < 3:
+            return maps
+        at = maps.shape[1] // 2 if row is None else row, maps.shape[2] // 2 if column is None else column
+        return maps[:, at[0], at[1]]
+
+    return Objective(f"neuron {index} of {layer}", function, frozenset({layer}))
+
+
+def position(layer: str, row: int, column: int) -> Objective:
+    """The length of the whole vector of channels at one position."""
+
+    def function(scene: Scene) -> Tensor:
+        length: Tensor = torch.linalg.vector_norm(scene.activations[layer][:, :, row, column], dim=1)
+        return length
+
+    return Objective(f"position {row}, {column} of {layer}", function, frozenset({layer}))
+
+
+def direction(layer: str, vector: Tensor) -> Objective:
+    """The mean over space of the activation's part along ``vector`` (K,), which is taken at unit length."""
+
+    def function(scene: Scene) -> Tensor:
+        maps = scene.activations[layer].flatten(2)
+        if vector.shape != maps.shape[1:2]:
+            raise InputError("the direction does not fit the layer", expected=maps.shape[1], got=tuple(vector.shape))
+        return torch.einsum("bkp,k->b", maps, (vector / vector.norm()).to(maps)) / maps.shape[2]
+
+    return Objective(f"direction in {layer}", function, frozenset({layer}))
+
+
+def layer(name: str) -> Objective:
+    """The mean square of a whole layer: whatever it sees already, more of it (DeepDream, Mordvintsev 2015)."""
+    return Objective(f"layer {name}", lambda s: s.activations[name].flatten(1).square().mean(1), frozenset({name}))
+
+
+def diversity(layer: str) -> Objective:
+    """How unlike the images of the batch are, as Gram matrices of ``layer`` (Olah 2017); at most 0."""
+
+    def function(scene: Scene) -> Tensor:
+        maps = scene.activations[layer].flatten(2)
+        gram = F.normalize(torch.einsum("bip,bjp->bij", maps, maps).flatten(1), dim=1)
+        alike = gram @ gram.T
+        return -(alike.sum(1) - alike.diagonal()) / max(1, len(alike) - 1)
+
+    return Objective(f"diversity in {layer}", function, frozenset({layer}))
+
+
+def match(layer: str, reference: Tensor, *, kind: str = "caricature") -> Objective:
+    """Likeness of ``layer`` to a reference activation (1 or B, K, h, w).
+
+    "caricature": the inner product times the cosine, which exaggerates what the reference has (Olah 2017);
+    "inversion": minus the relative squared distance (Mahendran 2015).
+    """
+    if kind not in ("caricature", "inversion"):
+        raise InputError("there is no such kind of match", expected="caricature or inversion", got=kind)
+
+    def function(scene: Scene) -> Tensor:
+        a, b = scene.activations[layer].flatten(1), reference.to(scene.x).flatten(1)
+        if a.shape[1] != b.shape[1]:
+            raise InputError("the reference does not fit the layer", expected=a.shape[1], got=b.shape[1])
+        if kind == "inversion":
+            return -(a - b).square().sum(1) / b.square().sum(1)
+        dot = (a * b).sum(1)
+        return dot * F.cosine_similarity(a, b).clamp(min=0.1) / b.square().sum(1).sqrt()
+
+    return Objective(f"{kind} in {layer}", function, frozenset({layer}))
+
+
+def l2() -> Objective:
+    """||I||^2 in the network's unit: the penalty of Simonyan 2013, to be subtracted."""
+    return Objective("‖I‖²", lambda s: s.x.square().sum((1, 2, 3)))
+
+
+def total_variation() -> Objective:
+    """The mean absolute difference of neighbouring pixels; to be subtracted."""
+
+    def function(scene: Scene) -> Tensor:
+        x = scene.x
+        return x.diff(dim=2).abs().flatten(1).mean(1) + x.diff(dim=3).abs().flatten(1).mean(1)
+
+    return Objective("total variation", function)
+
+
+def roughness() -> Objective:
+    """The mean square of what a 5 x 5 blur takes away; to be subtracted."""
+
+    def function(scene: Scene) -> Tensor:
+        smooth = F.avg_pool2d(F.pad(scene.x, (2,) * 4, mode="replicate"), 5, 1)
+        return (scene.x - smooth).square().flatten(1).mean(1)
+
+    return Objective("roughness", function)
+
+
+def mean(objective: Objective) -> Objective:
+    """The batch's mean, given to each of its images: they are raised together."""
+    return Objective(f"mean of {objective}", lambda s: objective(s).mean().expand(len(s.x)), objective.layers)
+
+
+def _channel(scene: Scene, layer: str, index: int | Sequence[int]) -> Tensor:
+    maps = scene.activations[layer]
+    indices = [index] * len(maps) if isinstance(index, int) else list(index)
+    if len(indices) != len(maps) or not all(0 <= i < maps.shape[1] for i in indices):
+        raise LayerError(f"layer {layer!r} has no such channel", expected=f"0 to {maps.shape[1] - 1}", got=index)
+    return maps[torch.arange(len(maps)), indices]

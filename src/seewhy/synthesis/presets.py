@@ -1,0 +1,97 @@
+"""Ways to ascend, named after their source, with the parameters that it published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError, close_matches
+from .transforms import CentreCrop, Noise, Pad, RandomCrop, Transform, Warp
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything about an ascent but its target.
+
+    Attributes:
+        name: what it is called.
+        source: where it comes from, and what of it is ours.
+        parameterization: "pixels", "fourier" or "phase".
+        start: what it starts from unless told otherwise.
+        steps: how many.
+        l2: weight of the penalty ||I||^2.
+        learning_rate: the optimizer's.
+        optimizer: "sgd", "adam" or "nadam".
+        decay: of the spectrum, for "fourier" and "phase".
+        schedule: "constant", or "cosine" down to a tenth.
+        normalize: divide each image's gradient by its root mean square.
+        blur_every, blur: every so many steps a Gaussian of this deviation in pixels (0: never).
+        small_norm: the share of pixels, those of the smallest norm, that is set to zero after each step.
+        logit: raise the score; else the logarithm of the probability.
+        transforms: before each look; a side of 224 is assumed for those in pixels.
+    """
+
+    name: str
+    source: str
+    parameterization: str = "fourier"
+    start: str = "grey"
+    steps: int = 256
+    l2: float = 0.0
+    learning_rate: float = 0.05
+    optimizer: str = "adam"
+    decay: float = 1.3
+    schedule: str = "constant"
+    normalize: bool = False
+    blur_every: int = 0
+    blur: float = 0.0
+    small_norm: float = 0.0
+    logit: bool = True
+    transforms: tuple[Transform, ...] = ()
+
+
+PRESETS: tuple[Preset, ...] = (
+    Preset(
+        "default",
+        "seewhy's own: Olah 2017 with a steeper spectrum and one resampling for rotation, scale and shift",
+        start="noise", schedule="cosine", decay=1.4, learning_rate=0.08,
+        transforms=(Warp(rotate=10, scale=0.1, shift=0.07), Noise(0.02)),
+    ),
+    Preset(
+        "simonyan",
+        "Simonyan 2013, eq. 1, the notes' own: plain ascent on pixels; the step's length is ours",
+        parameterization="pixels", l2=1e-4, learning_rate=0.02, optimizer="sgd", normalize=True,
+    ),
+    Preset(
+        "yosinski",
+        "Yosinski 2015, arXiv:1506.06579: L2 decay 1e-4 and a blur of 1 pixel every 4 steps; the step's length is ours",
+        parameterization="pixels", steps=500, l2=1e-4, learning_rate=0.05, optimizer="sgd", normalize=True,
+        blur_every=4, blur=1.0,
+    ),
+    Preset(
+        "olah",
+        "Olah 2017 (Feature Visualization, Distill): Fourier with 1/f, decorrelated colours, pad 12, jitter 8, scale "
+        "0.9 to 1.1, rotation to 10 degrees, jitter 4; Adam 0.05, 512 steps",
+        steps=512, start="noise", decay=1.0,
+        transforms=(Pad(12), Warp(shift=8 / 248), Warp(scale=0.1), Warp(rotate=10), Warp(shift=4 / 248),
+                    CentreCrop(224, 224)),
+    ),
+    Preset(
+        "maco",
+        "MaCo, Fel 2023, arXiv:2306.06805: the phase alone, natural magnitudes, random crops and noise; NAdam "
+        "1.0, 256 steps",
+        parameterization="phase", start="noise", learning_rate=1.0, optimizer="nadam",
+        transforms=(RandomCrop(0.2, 0.8), Noise(0.08)),
+    ),
+)  # fmt: skip
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises:
+        InputError: there is none; says which are close.
+    """
+    names = [preset.name for preset in PRESETS]
+    for preset in PRESETS:
+        if preset.name == name.lower():
+            return preset
+    raise InputError(f"there is no preset {name!r}", expected=", ".join(names), close=close_matches(name, names))

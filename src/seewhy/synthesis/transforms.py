@@ -1,0 +1,135 @@
+"""Small random changes before each look: what survives them is not a trick of a few pixels.
+
+Each is a frozen value, called with images as the network reads them and a generator; a list of them is applied in
+order. All randomness comes from the generator, on the CPU, so a seed means the same on every device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+Transform: TypeAlias = Callable[[Tensor, Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Rotate, scale and shift, each image by its own draw, in one bilinear resampling; the border is mirrored.
+
+    Attributes:
+        rotate: degrees, at most so many to either side.
+        scale: at most this share larger or smaller.
+        shift: at most this share of the image's side, each way.
+    """
+
+    rotate: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        angle, size, across, down = (torch.rand(4, len(x), generator=generator) * 2 - 1).to(x)
+        angle, size = angle * math.radians(self.rotate), 1 / (1 + size * self.scale)
+        stretch = x.shape[2] / x.shape[3]  # rotation in pixels, although the grid's unit is half a side
+        top = torch.stack([size * angle.cos(), -size * angle.sin() * stretch, 2 * self.shift * across], 1)
+        bottom = torch.stack([size * angle.sin() / stretch, size * angle.cos(), 2 * self.shift * down], 1)
+        grid = F.affine_grid(torch.stack([top, bottom], 1), list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+def jitter(pixels: int, side: int) -> Warp:
+    """Shift by at most so many pixels of an image with this side."""
+    return Warp(shift=pixels / side)
+
+
+def rotate(degrees: float) -> Warp:
+    """Rotate by at most so many degrees."""
+    return Warp(rotate=degrees)
+
+
+def scale(share: float) -> Warp:
+    """Scale by at most this share."""
+    return Warp(scale=share)
+
+
+@dataclass(frozen=True)
+class Pad:
+    """A rim of the mean colour, so many pixels on each side; what follows may move it into view."""
+
+    pixels: int
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        return F.pad(x, (self.pixels,) * 4)
+
+
+@dataclass(frozen=True)
+class CentreCrop:
+    """The centre, ``height`` by ``width``; takes a rim away again."""
+
+    height: int
+    width: int
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        top, left = (x.shape[2] - self.height) // 2, (x.shape[3] - self.width) // 2
+        return x[:, :, top : top + self.height, left : left + self.width]
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A window of between ``least`` and ``most`` of each side, anywhere, resized to the whole."""
+
+    least: float = 0.6
+    most: float = 1.0
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        share, across, down = torch.rand(3, len(x), generator=generator).to(x)
+        share = self.least + (self.most - self.least) * share
+        across, down = (1 - share) * (2 * across - 1), (1 - share) * (2 * down - 1)
+        zero = torch.zeros_like(share)
+        matrix = torch.stack([torch.stack([share, zero, across], 1), torch.stack([zero, share, down], 1)], 1)
+        grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Gaussian, of this deviation in the network's unit."""
+
+    deviation: float
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        return x + self.deviation * torch.randn(x.shape, generator=generator).to(x)
+
+
+@dataclass(frozen=True)
+class Colour:
+    """Each channel times its own 1 +- ``gain`` and plus its own +- ``offset``, in the network's unit."""
+
+    gain: float = 0.1
+    offset: float = 0.1
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        gain, offset = (torch.rand(2, *x.shape[:2], 1, 1, generator=generator) * 2 - 1).to(x)
+        coloured: Tensor = x * (1 + self.gain * gain) + self.offset * offset
+        return coloured
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Left and right exchanged, for about every second image."""
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        swap = torch.rand(len(x), 1, 1, 1, generator=generator).to(x) < 0.5
+        return torch.where(swap, x.flip(-1), x)
+
+
+def apply(transforms: Sequence[Transform], x: Tensor, generator: Generator) -> Tensor:
+    """All of them, in order."""
+    for transform in transforms:
+        x = transform(x, generator)
+    return x
