@@ -44,6 +44,22 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[I
         raise
 
 
+def make_folder(path: str | Path) -> Path:
+    """The folder at ``path``, made with its parents where it is missing.
+
+    Raises:
+        OutputError: it cannot be made, or nothing can be written into it.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".seewhy."):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path} cannot be used as a folder: {error.strerror or error}") from error
+    return path
+
+
 def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with write_atomically(path, overwrite=overwrite) as file:

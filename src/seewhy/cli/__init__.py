@@ -8,6 +8,9 @@ import warnings
 from importlib import import_module
 from typing import Any
 
+# Threads that wait by spinning slow a busy machine down twentyfold. It must be set before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import click
 
 from .. import __version__
@@ -40,13 +43,13 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="seewhy")
 def seewhy() -> None:
-    r"""See why your CNN decided, and what to change.
+    """See why your CNN decided, and what to change.
 
     \b
     seewhy explain cat.jpg                      all views of what the embedded model sees
     seewhy explain cat.jpg --target "tiger cat" why not, or why also, another class
     seewhy explain cat.jpg --model torchvision:resnet50 --method grad_cam
-    """
+    """  # noqa: D301
 
 
 def main(arguments: list[str] | None = None) -> None:

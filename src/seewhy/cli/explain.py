@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from .. import __version__
 from ..core.layers import find_layer
 from ..errors import MethodError, OutputError, SeewhyError, close_matches, plain
 from ..explain import CLASS_VISUALIZATION, Explainer, Explanation, Folder, Request, folder_names, photo_entry
-from ..files import write_text
+from ..files import make_folder, write_text
 from ..methods import METHODS
 from ..models import Classifier
 from ..report import PhotoEntry, RunInfo, render_report
@@ -58,13 +58,16 @@ class _Run:
 
     def __init__(self, photos: tuple[str, ...], given: dict[str, Any]):
         self.given = given
+        self._by_name = bool(given["methods"] or given["layer"])
         self.console = Console(stderr=given["as_json"], highlight=False)
         self.errors = Console(stderr=True, highlight=False)
         self.folder = Path(given["output_dir"])
         self.report = self.folder / "report.html"
         if self.report.exists() and not given["force"]:
             raise OutputError(f"{self.report} exists; use --force to replace it, or another --output-dir")
-        self.photos = dict(zip(photos, folder_names(photos), strict=False))
+        photos = tuple(dict.fromkeys(photos))
+        self.photos = dict(zip(photos, folder_names(photos), strict=True))
+        make_folder(self.folder)
         wanted = _wanted(given["methods"])
         background = _colour(given["background"])
         with self.console.status("Loading the model"):
@@ -72,8 +75,9 @@ class _Run:
         if given["layer"] is not None:
             find_layer(self.classifier.model, given["layer"])
         targets = tuple(dict.fromkeys(self.classifier.index(target) for target in given["targets"]))
+        built = [build_method(method, given, given["layer"]) for method in METHODS]
         request = Request(
-            methods=tuple(build_method(method, given, given["layer"]) for method in METHODS if method.id in wanted),
+            methods=tuple(method for method in built if method.id in wanted),
             targets=targets,
             preset=find_preset(given["preset"]).name,
             steps=given["steps"] if CLASS_VISUALIZATION in wanted else 0,
@@ -104,17 +108,17 @@ class _Run:
     def _one(self, path: str, folder: Path) -> None:
         try:
             place = Folder(folder, self.given["force"])
-            with self._progress(Path(path).name) as told:
+            with self._progress(Path(path).name) as told, redirect_stdout(sys.stderr):
                 explanation = self.explainer(path, told)
             about = place.write(explanation, self.explainer, self.command)
         except SeewhyError as error:
             self._failed(path, str(error))
-        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001
             # The model is foreign code: whatever it raises on this photo is said, and the next photo goes on.
             self._failed(path, f"the model failed on it: {type(error).__name__}: {error}")
         else:
             self.entries.append(photo_entry(explanation, self.explainer))
-            if self.given["methods"]:
+            if self._by_name:
                 self._missed(path, explanation)
             self.results.append({"folder": str(folder), **about})
             if not self.given["as_json"]:
@@ -146,7 +150,7 @@ class _Run:
         for note in explanation.photo.notes:
             self.console.print(f"  note: {_escape(note)}", soft_wrap=True)
         self.console.print(table)
-        for found in explanation.targets if not self.given["methods"] else ():
+        for found in explanation.targets if not self._by_name else ():
             for name, view in found.views.items():
                 if isinstance(view, SeewhyError):
                     self.console.print(f"  [dim]{name}: {_escape(str(view))}[/dim]", soft_wrap=True)
@@ -155,7 +159,6 @@ class _Run:
         )
 
     def _write_report(self, seconds: float) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         run = RunInfo(
             model=self.classifier.name,
             weights=self.classifier.weights_hash,

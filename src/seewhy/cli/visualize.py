@@ -17,7 +17,7 @@ from .. import __version__
 from ..core.attribution import jsonable
 from ..errors import InputError, OutputError
 from ..explain import to_image
-from ..files import write_atomically, write_text
+from ..files import make_folder, write_atomically, write_text
 from ..pictures import read_photo
 from ..synthesis import visualize
 from ..synthesis.presets import find_preset
@@ -45,7 +45,7 @@ def command(targets: tuple[str, ...], output_dir: str, force: bool, as_json: boo
     """
     classifier = load_model(given)
     indices = list(dict.fromkeys(classifier.index(target) for target in targets))
-    folder = Path(output_dir)
+    folder = make_folder(output_dir)
     for index in indices:
         if (folder / f"class-{index}.png").exists() and not force:
             raise OutputError(f"{folder / f'class-{index}.png'} exists; --force replaces it")
@@ -65,7 +65,6 @@ def command(targets: tuple[str, ...], output_dir: str, force: bool, as_json: boo
                 task, completed=step + 1, description=f"score {float(score.mean()):.1f}"
             ),
         )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
     results = []
     for row, index in enumerate(indices):
         buffer = io.BytesIO()

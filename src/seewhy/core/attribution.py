@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -62,6 +65,10 @@ class Attribution:
         keep(self, "params", MappingProxyType(dict(self.params)))
         keep(self, "details", MappingProxyType({name: part.detach() for name, part in self.details.items()}))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        plain = (dict(part) if isinstance(part, Mapping) else part for part in vars(self).values())
+        return Attribution, tuple(plain)
+
     def upsampled(self, size: tuple[int, int] | None = None) -> Tensor:
         """The values at ``size`` (default: the inputs'), (B, C|1, H, W), bilinear with half-pixel centres."""
         return F.interpolate(self.values, size=tuple(size or self.input_size), mode="bilinear", align_corners=False)
@@ -110,12 +117,14 @@ class Attribution:
                 overridden=about["overridden"],
                 details={k.removeprefix("details."): v for k, v in arrays.items() if k.startswith("details.")},
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is not a saved attribution: {error}") from error
 
 
 def jsonable(value: Any) -> Any:
-    """Parameters as JSON holds them: tuples become lists, tensors nested lists."""
+    """As JSON holds it: tuples become lists, tensors nested lists, what is not finite null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, Tensor):

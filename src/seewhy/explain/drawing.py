@@ -15,7 +15,7 @@ from ..errors import SeewhyError
 from ..pictures import ErrorPanel, MapPanel, Panel, PicturePanel, TopPanel, figure
 from ..report import PhotoEntry, TargetEntry, ViewEntry
 from ..synthesis import Visualization
-from .explainer import Explained, Explainer, Explanation
+from .explainer import CLASS_VISUALIZATION, Explained, Explainer, Explanation
 
 VISUALIZATION_FORMULA = "argmax over I of f(I) − λ‖I‖²"
 VISUALIZATION_MISLEADS = (
@@ -83,6 +83,8 @@ def _view_entries(explanation: Explanation, found: Explained, explainer: Explain
                 _readable(made.params),
             )
         )
+    if isinstance(error := found.views.get(CLASS_VISUALIZATION), SeewhyError):
+        entries.append(ViewEntry(ErrorPanel("Class visualization", str(error)), VISUALIZATION_FORMULA))
     return tuple(entries)
 
 
@@ -107,7 +109,7 @@ def _caption(view: Attribution) -> str:
     parts = []
     if view.layer:
         height, width = view.values.shape[-2:]
-        parts.append(f"layer {view.layer}" + (f", {height} × {width}" if (height, width) != view.input_size else ""))
+        parts.append(view.layer + (f", {height} × {width}" if (height, width) != view.input_size else ""))
     if view.overridden:
         parts.append(f"{view.overridden} ReLU nodes overridden")
     if (windows := view.details.get("windows")) is not None:

@@ -127,7 +127,10 @@ class Explainer:
                 top = top or self._top(record)
                 found = self._views(record, portion)
             if request.steps:
-                found = replace(found, visualization=self._visualization(found.target.index, portion))
+                try:
+                    found = replace(found, visualization=self._visualization(found.target.index, portion))
+                except SeewhyError as error:
+                    found.views[CLASS_VISUALIZATION] = error
             explained.append(found)
         progress("done", 1.0)
         return Explanation(

@@ -17,7 +17,7 @@ from PIL import Image
 from .. import __version__
 from ..core.attribution import Attribution, jsonable
 from ..errors import OutputError, SeewhyError
-from ..files import write_atomically, write_text
+from ..files import make_folder, write_atomically, write_text
 from .drawing import draw, to_image
 from .explainer import CLASS_VISUALIZATION, Explained, Explainer, Explanation, Ranked
 
@@ -36,10 +36,7 @@ class Folder:
 
     def write(self, explanation: Explanation, explainer: Explainer, command: str) -> dict[str, Any]:
         """Write the files; gives what ``explanation.json`` says."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be made: {error.strerror or error}") from error
+        make_folder(self.path)
         self._maps(explanation)
         for number, found in enumerate(explanation.targets):
             name = "figure.png" if number == 0 else f"figure-{found.target.index}.png"
@@ -47,8 +44,8 @@ class Folder:
             if (made := found.visualization) is not None:
                 path = self.path / f"class-{found.target.index}.png"
                 write_png(path, to_image(made.images[0]), overwrite=self.force)
-        about = describe(explanation, explainer, command)
-        text = json.dumps(about, indent=2, ensure_ascii=False)
+        about: dict[str, Any] = jsonable(describe(explanation, explainer, command))
+        text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False)
         write_text(self.path / "explanation.json", text + "\n", overwrite=self.force)
         return about
 
@@ -124,12 +121,12 @@ def _view(view: Attribution | SeewhyError) -> dict[str, Any]:
 
 
 def folder_names(paths: Sequence[str | Path]) -> list[str]:
-    """One folder name per photo: its stem; where stems repeat, numbered."""
-    names: list[str] = []
+    """One folder name per photo: its stem, without dots around it; where stems repeat, numbered."""
+    names = ["report.html"]  # lies beside the folders
     for path in paths:
-        stem = Path(path).stem or "photo"
+        stem = Path(path).stem.strip(". ") or "photo"
         name, number = stem, 2
         while name.casefold() in (taken.casefold() for taken in names):
             name, number = f"{stem}-{number}", number + 1
         names.append(name)
-    return names
+    return names[1:]
