@@ -97,8 +97,8 @@ def run(method: Method, record: Record) -> Attribution:
 
 
 def _key(method: Method, among: Sequence[Method]) -> str:
-    same = [other for other in among if other.id == method.id]
-    if len(same) > 1 and same.count(method) > 1:
+    same = [str(other) for other in among if other.id == method.id]
+    if same.count(str(method)) > 1:
         raise InputError(f"{method} was asked for twice")
     return method.id if len(same) == 1 else str(method)
 

@@ -22,6 +22,7 @@ from ..core.attribution import Attribution
 from ..core.method import Method
 from ..core.record import recorded
 from ..errors import MethodError, SeewhyError, TargetError
+from ..methods import find_method
 from .networks import awkward_networks, fingerprint
 
 __all__ = ["CHECKS", "CheckError", "awkward_networks", "check_method", "fingerprint"]
@@ -33,7 +34,7 @@ class CheckError(SeewhyError, AssertionError):
     """A method does not keep a promise that every method keeps."""
 
 
-def check_method(method: Method) -> list[str]:
+def check_method(method: str | Method | type[Method]) -> list[str]:
     """Run every check on every awkward network.
 
     Where a method says, by a MethodError, that it does not apply to a network, only its leaving the network
@@ -45,6 +46,7 @@ def check_method(method: Method) -> list[str]:
     Raises:
         CheckError: names every check that failed, on which network, and how.
     """
+    method = find_method(method)
     passed, failed, applied = [], [], 0
     for name, (model, x) in awkward_networks().items():
         applies = _applies(method, copy.deepcopy(model), x)

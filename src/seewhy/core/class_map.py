@@ -76,7 +76,9 @@ class Watch(TorchFunctionMode):
         self._model = model
         # No more than these: what is kept alive cannot be reused, and would slow the forward down.
         self._maps: deque[_Maps] = deque(maxlen=2)
-        self._linear: _Linear | None = None
+        # Also what was reduced to less: a later head may have gone on with maps.
+        self._reduced: deque[_Maps] = deque(maxlen=4)
+        self._linears: deque[_Linear] = deque(maxlen=8)
         self._last_layer = "inputs"
 
     @contextmanager
@@ -96,7 +98,12 @@ class Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func is F.linear:
-            self._linear = _Linear(*_input_and_weight(*args, **(kwargs or {})), result)
+            self._linears.append(_Linear(*_input_and_weight(*args, **(kwargs or {})), result))
+        elif func is torch.conv2d and not is_map(result) and tuple(args[1].shape[2:]) == (1, 1):
+            # A 1x1 convolution of one position is a linear layer.
+            self._linears.append(_Linear(args[0].flatten(1), args[1].flatten(1), result.flatten(1)))
+        elif args and is_map(args[0]) and isinstance(result, Tensor) and not is_map(result):
+            self._reduced.extend(maps for maps in self._maps if maps.tensor is args[0])
         elif is_map(result) and getattr(func, "__name__", "") not in _PASSED_ON:
             self._maps.append(_Maps(result, getattr(func, "__name__", "function")))
         return result
@@ -108,8 +115,10 @@ class Watch(TorchFunctionMode):
                 for maps in self._maps:
                     if maps.tensor.data_ptr() == output.data_ptr() and maps.tensor.shape == output.shape:
                         maps.layer, maps.version = name, output._version
-            elif isinstance(module, nn.Linear) and self._linear is not None and self._linear.weight is module.weight:
-                self._linear.layer = name
+            elif isinstance(module, nn.Linear):
+                for linear in self._linears:
+                    if linear.weight is module.weight:
+                        linear.layer = name
 
         return hook
 
@@ -119,20 +128,23 @@ class Watch(TorchFunctionMode):
         Raises:
             MethodError: the network is not of CAM's kind; says why, and names Grad-CAM.
         """
-        for maps in reversed(self._maps):
+        candidates = [*self._reduced, *self._maps]
+        for maps in reversed(candidates):
             if _is_mean(maps.tensor, logits):
                 return ClassMap(maps.tensor, None, self._name(maps)), self._known(maps, None)
-        if self._linear is None:
+        if not self._linears:
             raise MethodError("CAM does not apply: the network has no linear layer; Grad-CAM works on any CNN")
-        if not self._linear.explains(logits):
+        heads = [linear for linear in self._linears if linear.explains(logits)]
+        if not heads:
             raise MethodError(
                 "CAM does not apply: the class scores are not what the last linear layer gives; "
                 "Grad-CAM works on any CNN"
             )
-        for maps in reversed(self._maps):
-            if _is_mean(maps.tensor, self._linear.input):
-                known = self._known(maps, self._linear.layer) if self._linear.layer else None
-                return ClassMap(maps.tensor, self._linear.weight, self._name(maps)), known
+        head = heads[-1]
+        for maps in reversed(candidates):
+            if _is_mean(maps.tensor, head.input):
+                known = self._known(maps, head.layer) if head.layer else None
+                return ClassMap(maps.tensor, head.weight, self._name(maps)), known
         raise MethodError(
             "CAM does not apply: what the last linear layer reads is not the spatial mean of maps of more than one "
             "position (it needs global average pooling straight into one linear layer); Grad-CAM works on any CNN"
@@ -207,6 +219,7 @@ def _is_mean(features: Tensor, pooled: Tensor) -> bool:
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
-    """Equal up to the rounding of ``b``'s dtype, over some thousand additions."""
-    tolerance = 64 * torch.finfo(b.dtype).eps * float(b.detach().abs().max())
+    """Equal up to rounding: some thousand additions in float32, one in half precision, which adds in float32."""
+    eps = torch.finfo(b.dtype).eps
+    tolerance = (2 * eps if b.dtype.itemsize == 2 else 64 * eps) * float(b.detach().abs().max())
     return a.shape == b.shape and float((a.detach().double() - b.detach().double()).abs().max()) <= tolerance

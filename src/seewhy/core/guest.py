@@ -43,11 +43,12 @@ def guest(model: nn.Module) -> Iterator[list[nn.Module]]:
     modules = _modules(model)
     parameters = [p for module in modules if module._parameters for p in module._parameters.values() if p is not None]
     training = [module for module in modules if module.training]
-    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    check_usable(modules, parameters)
+    trainable = [parameter for parameter in parameters if parameter.requires_grad and parameter.is_leaf]
     buffers = _Buffers(modules)
     with ExitStack() as stack:
         stack.enter_context(_same_random_state(parameters))
-        if any(type(module).__name__ == "OptimizedModule" for module in modules):
+        if any(type(module).__name__ == "OptimizedModule" or module._compiled_call_impl for module in modules):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         try:
             # The flag, not .eval(): a module may override train() to rewrite its weights.
@@ -62,6 +63,22 @@ def guest(model: nn.Module) -> Iterator[list[nn.Module]]:
             for parameter in trainable:
                 parameter.requires_grad_(True)
             buffers.restore()
+
+
+def check_usable(modules: list[nn.Module], parameters: list[nn.Parameter]) -> None:
+    """Refuse, by name, models that cannot be explained as they are."""
+    for module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ModelError("TorchScript hides what happens inside a model", expected="the original Python module")
+    for parameter in parameters:
+        if nn.parameter.is_lazy(parameter):
+            raise ModelError(
+                "the model has lazy layers", expected="it to have seen an input once, so that they have a shape"
+            )
+        if parameter.is_meta:
+            raise ModelError("the model is on the meta device and has no weights")
+        if parameter.is_inference():
+            raise ModelError("the model was made under torch.inference_mode, so autograd cannot use it")
 
 
 def _modules(model: nn.Module) -> list[nn.Module]:
@@ -82,29 +99,34 @@ class _Buffers:
     """
 
     def __init__(self, modules: list[nn.Module]):
-        self._places = [
-            (module._buffers, name, tensor)
-            for module in modules
-            if module._buffers
-            for name, tensor in module._buffers.items()
-        ]
+        self._modules = modules
+        self._dicts = [(module._buffers, dict(module._buffers)) for module in modules if module._buffers]
         groups: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
-        for _, _, tensor in self._places:
-            if tensor is not None:
-                groups.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+        for place, _ in self._dicts:
+            for tensor in place.values():
+                if tensor is not None and tensor.layout == torch.strided:
+                    groups.setdefault((tensor.dtype, tensor.device), []).append(tensor)
         self._kept = [
-            (tensors, [_version(tensor) for tensor in tensors], torch.cat([tensor.reshape(-1) for tensor in tensors]))
+            (tensors, [_version(tensor) for tensor in tensors], torch.cat([tensor.reshape(-1) for tensor in tensors]),
+             [tensor.shape for tensor in tensors])
             for tensors in groups.values()
-        ]
+        ]  # fmt: skip
 
     def restore(self) -> None:
-        for place, name, tensor in self._places:
-            place[name] = tensor
-        for tensors, versions, content in self._kept:
+        """Also buffers that were replaced, added, resized or written to."""
+        for module in self._modules:
+            if module._buffers:
+                module._buffers.clear()
+        for place, before in self._dicts:
+            place.update(before)
+        for tensors, versions, content, shapes in self._kept:
             if versions != [_version(tensor) for tensor in tensors]:
                 with torch.no_grad():
-                    for tensor, before in zip(tensors, torch.split(content, [t.numel() for t in tensors]), strict=True):
-                        tensor.copy_(before.view(tensor.shape))
+                    parts = torch.split(content, [shape.numel() for shape in shapes])
+                    for tensor, part, shape in zip(tensors, parts, shapes, strict=True):
+                        if tensor.shape != shape:
+                            tensor.resize_(shape)
+                        tensor.copy_(part.view(shape))
 
 
 def _version(tensor: Tensor) -> int:

@@ -15,6 +15,10 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     Raises:
         LayerError: there is none; says which names are close.
     """
+    if not isinstance(name, str):
+        raise LayerError(
+            "a layer is given by its dotted name", expected="a key of named_modules()", got=type(name).__name__
+        )
     if name:
         with suppress(AttributeError):
             return model.get_submodule(name)
@@ -41,11 +45,17 @@ def is_pooling(module: nn.Module) -> bool:
     return "pool" in type(module).__name__.lower() and next(module.parameters(), None) is None
 
 
+def is_attention(module: nn.Module, output: Tensor) -> bool:
+    """Whether a square output is no place map but attention: its rows add up to one."""
+    square = output.shape[-1] == output.shape[-2] and next(module.parameters(), None) is None
+    return square and bool(((output.detach().sum(-1) - 1).abs() < 1e-2).all())
+
+
 class LastSpatial:
     """Follows a forward and knows, at its end, the last spatial layer before pooling.
 
-    A map that a pooling layer gave does not count. Where several modules give the same tensor, the outermost
-    that contains the one which made it lends its name: ``layer4`` rather than ``layer4.1.relu``.
+    A map that a pooling layer gave does not count, nor does attention. Where several modules give the same tensor,
+    the outermost that contains the one which made it lends its name: ``layer4`` rather than ``layer4.1.relu``.
     """
 
     def __init__(self, inputs: Tensor):
@@ -54,17 +64,25 @@ class LastSpatial:
         self._output: Tensor | None = None
         self._version = -1
         self._pooled: object = None
+        self._ran = self._since = 0
+
+    @property
+    def left_maps_early(self) -> bool:
+        """Whether most of the network worked on something else after the last map: tokens, as in a transformer."""
+        return self._since >= 8 and self._since > self._ran / 2
 
     def is_new(self, name: str, module: nn.Module, output: object) -> bool:
         """Whether ``output`` of ``module`` is a new candidate; call ``keep`` with what goes on in its place."""
+        if module._parameters and not module._modules:
+            self._ran, self._since = self._ran + 1, self._since + 1
         if not is_spatial(output, self.inputs):
             return False
+        assert isinstance(output, Tensor)
         if is_pooling(module):
             self._pooled = output
-        if output is self._pooled:
+        if output is self._pooled or is_attention(module, output):
             return False
-        assert isinstance(output, Tensor)
-        if output is self._output and output._version == self._version:
+        if output is self._output and _version(output) == self._version:
             if self.name is not None and self.name.startswith(name + "."):
                 self.name = name
             return False
@@ -72,4 +90,10 @@ class LastSpatial:
 
     def keep(self, name: str, output: Tensor) -> None:
         """``output`` of the layer ``name`` is the last candidate so far."""
-        self.name, self._output, self._version = name, output, output._version
+        self.name, self._output, self._version = name, output, _version(output)
+        self._since = 0
+
+
+def _version(output: Tensor) -> int:
+    # A network that runs itself in inference mode keeps no versions; nothing is overwritten unseen there.
+    return -1 if output.is_inference() else output._version

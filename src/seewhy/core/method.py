@@ -64,8 +64,14 @@ class Method(ABC):
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def __str__(self) -> str:
-        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        changed = [
+            f"{name}={value!r}" for name, value in self.params.items() if repr(value) != repr(_default(self, name))
+        ]
         return f"{self.id}({', '.join(changed)})" if changed else self.id
+
+
+def _default(method: Method, name: str) -> Any:
+    return next(f.default for f in fields(method) if f.name == name)
 
 
 def param(default: Any, help: str, *, choices: tuple[str, ...] = ()) -> Any:

@@ -87,8 +87,8 @@ class Record:
         check_finite(self.score)
         self.target = self._score_of.classes
         self.logits = None if self.target is None else at_least_float32(logits_of(outputs).detach())
-        self._taps, self.default_layer = self._collect(taps, graph)
         self._watch = watch
+        self._taps, self.default_layer = self._collect(taps, graph)
 
     # -- what methods read -------------------------------------------------------------------------
 
@@ -167,17 +167,27 @@ class Record:
                 "variants of another shape than the batch", expected=f"(M, {', '.join(map(str, self.inputs.shape))})",
                 got=tuple(variants.shape),
             )  # fmt: skip
-        # A target function may look at the rows together, so it always gets the batch as it was.
-        step = 1 if self.target is None else max(1, self.batch_size // batch)
+        if self._closed:
+            raise InputError("the record is closed", expected="to be asked inside the with block")
         scores = []
         with torch.no_grad():
-            for part in torch.split(variants.to(self.inputs), step):
+            for part, score_of in self._forwards(variants.to(self.inputs)):
                 self.forwards += 1
-                outputs = self._model(part.flatten(0, 1))
-                scores.append(self._score_of(outputs, len(part)).view(len(part), batch))
+                scores.append(score_of(self._model(part)))
         if not scores:
             return self.score.new_zeros(0, batch)
-        return at_least_float32(torch.cat(scores))
+        return at_least_float32(torch.cat(scores).view(-1, batch))
+
+    def _forwards(self, variants: Tensor) -> Iterator[tuple[Tensor, Score]]:
+        """Images for one forward each, and what scores them."""
+        if self.target is None:
+            # A target function may look at the rows together, so it always gets the batch as it was.
+            yield from ((variant, self._score_of) for variant in variants)
+            return
+        images, targets = variants.flatten(0, 1), self.target.repeat(len(variants))
+        for start in range(0, len(images), self.batch_size):
+            some = slice(start, start + self.batch_size)
+            yield images[some], Score(targets[some])
 
     def portions(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
         """``items``, as many at a time as variants of the batch fit one forward; reports progress."""
@@ -198,7 +208,8 @@ class Record:
             return layer
         if self.default_layer is None:
             raise LayerError(
-                "no spatial layer was found to explain: no layer gives maps (B, C, h, w) of more than one position"
+                "no default layer: none gives maps (B, C, h, w) of more than one position, or the network goes on for "
+                "long after its last maps, as transformers do; name a layer (`seewhy layers` lists them)"
                 if None in self._needs.layers
                 else "the record was made without the default layer"
             )
@@ -227,20 +238,29 @@ class Record:
         return taps, watch, outputs
 
     def _collect(self, taps: Taps, graph: bool) -> tuple[dict[str, Tap], str | None]:
-        if missing := sorted(set(taps.explicit) - set(taps.taps)):
+        missing = sorted(set(taps.explicit) - set(taps.taps))
+        if missing == [self._notes.default_layer] and None in self._needs.layers:
+            # The network took another way than last time.
+            self._notes.default_layer = None
+            return self._collect(self._again(graph), graph)
+        if missing:
             raise LayerError(f"layer {missing[0]!r} did not run in this forward")
         if taps.search is None:
             return taps.taps, self._notes.default_layer if None in self._needs.layers else None
-        name, last = taps.search.name, taps.last
-        if name is None or last is None:
+        name = taps.last_below(self._score.grad_fn)
+        if name is None or taps.last is None or taps.search.left_maps_early:
             return taps.taps, None
         self._notes.default_layer = name
-        if last.value() is None:
-            # The layer's output and its input were both overwritten: run once more, now knowing which to keep.
-            taps, _, outputs = self._forward(self._needs.layers, graph)
-            self._score = self._score_of(outputs)
-            return taps.taps, name
-        return {**taps.taps, name: last}, name
+        if name != taps.search.name or taps.last.value() is None:
+            # Another head ran after it, or its output and its input were both overwritten: run once more, now
+            # knowing which to keep.
+            return self._again(graph).taps, name
+        return {**taps.taps, name: taps.last}, name
+
+    def _again(self, graph: bool) -> Taps:
+        taps, self._watch, outputs = self._forward(self._needs.layers, graph)
+        self._score = self._score_of(outputs)
+        return taps
 
     def _tap(self, layer: str | None) -> Tap:
         name = self.layer_name(layer)

@@ -13,6 +13,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from ..errors import LayerError
 from .layers import LastSpatial, find_layer
+from .relu_rules import nodes_of
 
 
 class Tap:
@@ -28,9 +29,12 @@ class Tap:
 
     def value(self) -> Tensor | None:
         """The activation as the layer gave it; None if something overwrote it beyond recovery."""
-        if self._replay is None or not self._replay.overwritten():
-            return self.output
-        return self._replay.run()
+        if self._replay is not None and self._replay.overwritten():
+            found, self._replay = self._replay.run(), None
+            if found is None:
+                return None
+            self.output = found
+        return self.output
 
 
 class Replay:
@@ -40,23 +44,32 @@ class Replay:
     the forward. So only the last candidate's inputs are kept, and the layer alone runs again if need be.
     """
 
-    def __init__(self, module: nn.Module, args: Any, kwargs: Any, output: Tensor):
+    def __init__(self, module: nn.Module, args: Any, kwargs: Any, output: Tensor, before: list[int]):
         self.module, self.args, self.kwargs, self.output = module, args, kwargs, output
-        self.version = output._version
-        self.versions = self._input_versions()
+        self.version = version(output)
+        self.before = before
 
     def overwritten(self) -> bool:
-        return self.output._version != self.version
+        return version(self.output) != self.version
 
     def run(self) -> Tensor | None:
-        if self._input_versions() != self.versions:
+        # Not if its inputs changed, also by itself; nor if a hook of the user's may have changed its output.
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in self.module.modules())
+        if hooked or versions(self.args, self.kwargs) != self.before:
             return None
         with torch.no_grad():
             output = self.module.forward(*self.args, **self.kwargs)
         return output if isinstance(output, Tensor) else None
 
-    def _input_versions(self) -> list[int]:
-        return [arg._version for arg in (*self.args, *self.kwargs.values()) if isinstance(arg, Tensor)]
+
+def version(tensor: Tensor) -> int:
+    """How often a tensor was changed in place; -1 for an inference tensor, which does not know."""
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def versions(args: Any, kwargs: Any) -> list[int]:
+    """Those of a layer's inputs."""
+    return [version(arg) for arg in (*args, *kwargs.values()) if isinstance(arg, Tensor)]
 
 
 class Taps:
@@ -77,6 +90,8 @@ class Taps:
         self.cut = graph and not inputs.requires_grad and not self.explicit
         self.taps: dict[str, Tap] = {}
         self.last: Tap | None = None
+        self._entered: list[list[int]] = []
+        self._candidates: list[tuple[str, Any]] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -87,6 +102,7 @@ class Taps:
                 for name, module in self.model.named_modules():
                     if name:
                         hook = partial(self._consider, name)
+                        handles.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
                         handles.append(module.register_forward_hook(hook, with_kwargs=True))
             for name, module in self.explicit.items():
                 handles.append(module.register_forward_hook(partial(self._tap, name)))
@@ -102,14 +118,29 @@ class Taps:
         self.taps[name] = Tap(tensor, self._edge(tensor), None)
         return tensor
 
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._entered.append(versions(args, kwargs))
+
     def _consider(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         assert self.search is not None
+        before = self._entered.pop()
         if not self.search.is_new(name, module, output):
             return output
         output = self._on_graph(output.detach() if self.cut else output)
         self.search.keep(name, output)
-        self.last = Tap(output, self._edge(output), Replay(module, args, kwargs, output))
+        self.last = Tap(output, self._edge(output), Replay(module, args, kwargs, output, before))
+        self._candidates.append((name, self.last.edge))
         return output
+
+    def last_below(self, root: Any) -> str | None:
+        """The last candidate that the score hangs on: a second head may have run maps of its own after it."""
+        assert self.search is not None
+        if not self.graph or root is None:
+            return self.search.name
+        below = set(nodes_of(root))
+        if self._candidates and self._candidates[-1][1].node in below:
+            return self.search.name
+        return next((name for name, edge in reversed(self._candidates) if edge.node in below), None)
 
     def _on_graph(self, output: Tensor) -> Tensor:
         """The same tensor, with a graph that starts here if it had none."""

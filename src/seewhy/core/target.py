@@ -85,10 +85,10 @@ class Score:
                 raise TargetError("there is no such class", expected=f"0 to {count - 1}", got=value)
         return cls(classes.to(logits.device))
 
-    def __call__(self, outputs: Any, repeats: int = 1) -> Tensor:
-        """The scores, (repeats * B,), of ``repeats`` stacked variants of the batch."""
+    def __call__(self, outputs: Any) -> Tensor:
+        """The scores, (B,)."""
         if self.classes is not None:
-            return logits_of(outputs).gather(1, self.classes.repeat(repeats)[:, None])[:, 0]
+            return logits_of(outputs).gather(1, self.classes[:, None])[:, 0]
         assert self.function is not None
         score = self.function(outputs)
         if not isinstance(score, Tensor) or score.dim() != 1:
@@ -109,11 +109,9 @@ def check_finite(score: Tensor) -> None:
 def _as_classes(target: object, batch: int) -> Tensor:
     if isinstance(target, bool):
         raise TargetError("a target is a class index", expected="an int", got=target)
-    if isinstance(target, int):
-        return torch.full((batch,), target)
     try:
         classes = torch.as_tensor(target)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise TargetError(
             "this is not a target", expected="None, an int, one int per image or a function", got=repr(target)
         ) from error

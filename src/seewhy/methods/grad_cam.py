@@ -33,6 +33,9 @@ class GradCAM(Method):
     layer: str | None = param(None, _LAYER)
     relu: bool = param(True, "keep evidence for the class only (eq. 2); without it the map is signed")
 
+    def __post_init__(self) -> None:
+        _check_name(self.layer)
+
     @property
     def signed(self) -> bool:
         return not self.relu
@@ -67,6 +70,9 @@ class GuidedGradCAM(Method):
     layer: str | None = param(None, _LAYER)
     smooth: bool = param(False, "treat SiLU, GELU, ELU, Mish, hard-swish and softplus as ReLUs too")
 
+    def __post_init__(self) -> None:
+        _check_name(self.layer)
+
     def needs(self) -> Needs:
         return GradCAM(self.layer).needs() | Needs(input_gradient=True)
 
@@ -75,3 +81,8 @@ class GuidedGradCAM(Method):
         guided = record.gradient(INPUT, "guided", self.smooth)
         upsampled = F.interpolate(cam, size=guided.shape[-2:], mode="bilinear", align_corners=False)
         return Values(upsampled * guided, record.layer_name(self.layer))
+
+
+def _check_name(layer: object) -> None:
+    if not isinstance(layer, str | None):
+        raise LayerError("a layer is given by its dotted name", expected="such as 'layer4.1'", got=type(layer).__name__)

@@ -123,8 +123,7 @@ def visualize(
         )
     module = original(model)
     height, width = _size(size, model)
-    mean = tuple(mean or getattr(model, "mean", None) or IMAGENET_MEAN)
-    std = tuple(std or getattr(model, "std", None) or IMAGENET_STD)
+    mean, std = _units(mean, std, model, module)
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     scale = Scale(mean, std, like)
     start = plan.start if start is None else start
@@ -168,7 +167,7 @@ def _image(plan: Preset, x: Tensor, scale: Scale, start: Any, seed: int) -> Imag
 
 
 def _count(target: Target, start: Any, batch: int | None) -> int:
-    if target is not None and not isinstance(target, int) and not callable(target):
+    if isinstance(target, Sequence) or (isinstance(target, Tensor) and target.dim() == 1):
         return len(target)
     if isinstance(start, Tensor) and start.dim() == 4:
         return len(start)
@@ -188,10 +187,25 @@ def _account(module: Any, x: Tensor, target: Target) -> tuple[Tensor | None, Ten
     return score_of(outputs).float(), probability, score_of.classes
 
 
+def _units(mean: Any, std: Any, model: object, module: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation per channel: as given, the classifier's, or ImageNet's, a half if not 3."""
+    first = next((p for p in module.parameters() if p.dim() == 4), None)
+    channels = 3 if first is None or first.shape[1] == 3 else first.shape[1]
+    usual = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else ((0.5,) * channels, (0.5,) * channels)
+    found = []
+    for given, known, name in ((mean, usual[0], "mean"), (std, usual[1], "std")):
+        values = given if given is not None else getattr(model, name, None)
+        found.append(tuple(float(value) for value in (known if values is None else values)))
+    return found[0], found[1]
+
+
 def _size(size: int | tuple[int, int] | None, model: object) -> tuple[int, int]:
     if size is None:
         size = getattr(model, "input_size", None) or 224
-    height, width = (size, size) if isinstance(size, int) else size
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2:
+        raise InputError("the size is height and width", got=size)
+    height, width = pair
     if height < 1 or width < 1:
         raise InputError("the size is in pixels", expected="positive", got=size)
     return height, width
