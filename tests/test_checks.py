@@ -8,7 +8,8 @@ import torch
 
 import seewhy
 from seewhy.checks import CHECKS, CheckError, awkward_networks, check_method
-from seewhy.core.record import INPUT, Needs
+from seewhy.core.needs import Needs
+from seewhy.core.record import INPUT
 from seewhy.methods import CAM, METHODS, Deconvnet, GradCAM, GuidedBackprop, Method, Occlusion, Saliency
 
 VARIANTS = [

@@ -249,3 +249,44 @@ def test_ctrl_c_keeps_what_is_done(seewhy, photo, tmp_path, monkeypatch):
     assert "interrupted" in err
     assert photo.name in (out / "report.html").read_text()
     assert (out / photo.stem / "explanation.json").exists()
+
+
+def test_folders_stay_inside_the_output_dir(seewhy, photo, tmp_path):
+    place = tmp_path / "photos"
+    place.mkdir()
+    for name in ("...png", "report.html.png"):
+        (place / name).write_bytes(photo.read_bytes())
+    out = tmp_path / "o" / "ut"
+    photos = [place / "...png", place / "report.html.png", place / "...png"]
+    code, said, _ = seewhy("explain", *photos, *TINY, "-o", out, "-M", "cam", "--json")
+    assert code == 0
+    folders = [entry["folder"] for entry in json.loads(said)["photos"]]
+    assert folders == [str(out / "photo"), str(out / "report.html-2")]
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"ut"}
+
+
+def test_an_output_dir_that_cannot_be_used(seewhy, photo, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for command in (["explain", photo], ["visualize", "-t", 1]):
+        code, _, err = seewhy(*command, *TINY, "-o", tmp_path / "file" / "sub")
+        assert code == 2
+        assert "cannot be used as a folder" in err
+
+
+def test_a_model_that_raises_and_prints(seewhy, photo, tmp_path):
+    other = tmp_path / "second.png"
+    other.write_bytes(photo.read_bytes())
+    code, said, err = seewhy("explain", photo, other, "--model", "nets.tiny:make_rude", "--input-size", 32, "-o",
+                             tmp_path / "out", "--json", "-M", "cam")  # fmt: skip
+    assert code == 2
+    assert [("error" in entry) for entry in json.loads(said)["photos"]] == [True, False]
+    assert "AssertionError: not yet" in err
+
+
+def test_a_class_visualization_that_fails_loses_no_map(seewhy, photo, tmp_path):
+    code, said, _ = seewhy("explain", photo, "--model", "nets.tiny:make_without_bias", "--input-size", 32, "-o",
+                           tmp_path / "out", "--json")  # fmt: skip
+    assert code == 0
+    methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
+    assert "nothing to ascend" in methods["class_visualization"]["error"]
+    assert methods["grad_cam"]["layer"]

@@ -111,3 +111,31 @@ def test_every_method_cites_a_paper():
         assert BIBLIOGRAPHY[method.source].title
         assert method.formula
         assert len(method.misleads) > 40
+
+
+def test_pickled_and_copied(attribution):
+    import copy
+    import pickle
+
+    for other in (pickle.loads(pickle.dumps(attribution)), copy.deepcopy(attribution)):
+        assert torch.equal(other.values, attribution.values)
+        assert dict(other.params) == dict(attribution.params)
+
+
+def test_a_damaged_file_is_refused(attribution, tmp_path):
+    attribution.save(tmp_path / "whole.npz")
+    content = (tmp_path / "whole.npz").read_bytes()
+    middle = len(content) // 3
+    for damaged in (
+        content[: len(content) // 2],
+        content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :],
+    ):
+        (tmp_path / "damaged.npz").write_bytes(damaged)
+        with pytest.raises(InputError, match="not a saved attribution"):
+            seewhy.Attribution.load(tmp_path / "damaged.npz")
+
+
+def test_two_methods_with_tensor_parameters():
+    model, x = awkward_networks()["functional_relu"]
+    a, b = (Occlusion(6, 6, torch.full((3, 1, 1), value)) for value in (0.1, 0.2))
+    assert len(seewhy.attribute(model, x, [a, b])) == 2

@@ -9,7 +9,8 @@ from torch import nn
 
 import seewhy
 from seewhy.checks import awkward_networks, fingerprint
-from seewhy.core.record import Needs, recorded
+from seewhy.core.needs import Needs
+from seewhy.core.record import recorded
 from seewhy.errors import InputError, LayerError, ModelError, TargetError
 from seewhy.methods import METHODS, GradCAM, Occlusion
 
@@ -350,3 +351,157 @@ def test_hugging_face_models():
     assert torch.allclose(many["cam"].values.mean((1, 2, 3)), many["cam"].score - bias, atol=1e-5)
     assert many["grad_cam"].layer.startswith("resnet.encoder")
     assert many["guided_backprop"].overridden > 0
+
+
+def test_a_second_head_that_runs_last_does_not_take_the_default_layer():
+    class TwoHeads(Counted):
+        def __init__(self):
+            super().__init__()
+            self.segment = nn.Conv2d(8, 2, 1)
+
+        def forward(self, x):
+            x = F.relu(self.conv2(F.relu(self.conv1(x))))
+            return {"logits": self.fc(x.mean((2, 3))), "mask": self.segment(x).relu().sigmoid()}
+
+    model, x = TwoHeads(), torch.randn(2, 3, 12, 12)
+    for _ in range(2):
+        many = seewhy.attribute(model, x, ["grad_cam", "cam"], 1)
+        assert many["grad_cam"].layer == "conv2"
+        assert many["cam"].layer == "conv2 + relu"
+        assert torch.equal(seewhy.attribute(model, x, "grad_cam", 1).values, many["grad_cam"].values)
+
+
+def test_attention_is_no_map():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patch, self.softmax = nn.Conv2d(3, 8, 4, stride=4), nn.Softmax(-1)
+            self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(10)])
+            self.fc = nn.Linear(8, 4)
+
+        def forward(self, x):
+            tokens = self.patch(x).flatten(2).transpose(1, 2)
+            for layer in self.layers:
+                attention = self.softmax((tokens @ tokens.transpose(1, 2))[:, None])
+                tokens = tokens + layer(attention[:, 0] @ tokens)
+            return self.fc(tokens.mean(1))
+
+    model, x = Attention(), torch.randn(2, 3, 16, 16)
+    with pytest.raises(LayerError, match="as transformers do"):
+        seewhy.attribute(model, x, "grad_cam")
+    assert seewhy.attribute(model, x, GradCAM("patch")).values.shape == (2, 1, 4, 4)
+
+
+def test_what_was_noted_is_looked_up_again_when_the_network_changes_its_way():
+    class Switch(Counted):
+        deep = True
+
+        def forward(self, x):
+            x = F.relu(self.conv1(x))
+            x = F.relu(self.conv2(x)) if self.deep else torch.cat([x, x[:, :2]], 1)
+            return self.fc(x.mean((2, 3)))
+
+    model, x = Switch(), torch.randn(2, 3, 12, 12)
+    assert seewhy.attribute(model, x).layer == "conv2"
+    model.deep = False
+    assert seewhy.attribute(model, x).layer == "conv1"
+    assert seewhy.attribute(model, x, "cam").layer == "conv1 + cat"
+
+
+def test_a_layer_that_changes_its_own_input():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            return self.conv(F.leaky_relu_(x, 0.5)) * 1.0
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.own, self.fc = nn.Conv2d(3, 4, 3), Own(), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.fc(self.own(self.first(x)).relu_().mean((2, 3)))
+
+    model, x = Net(), torch.randn(2, 3, 9, 9)
+    expected = model.own(model.first(x)).detach()
+    with seewhy.record(model, x) as record:
+        assert record.default_layer == "own"
+        assert torch.allclose(record.activation(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_cam_is_checked_in_half_precision_too(dtype):
+    class Scaled(Counted):
+        factor = 1.0
+
+        def forward(self, x):
+            return self.fc(F.relu(self.conv2(F.relu(self.conv1(x)))).mean((2, 3)) * self.factor)
+
+    model, x = Scaled().to(dtype), torch.randn(2, 3, 12, 12)
+    assert seewhy.attribute(model, x, "cam", 1).values.isfinite().all()
+    model.factor = 1.1
+    with pytest.raises(seewhy.SeewhyError, match="CAM does not apply"):
+        seewhy.attribute(model, x, "cam", 1)
+
+
+def test_nothing_runs_after_the_record_is_closed():
+    model, x = Counted().train(), torch.randn(2, 3, 12, 12)
+    with seewhy.record(model, x) as record:
+        pass
+    before = model.forwards
+    with pytest.raises(InputError, match="closed"):
+        record.rescore(x[None])
+    assert model.forwards == before
+
+
+def test_no_forward_takes_more_images_than_the_batch_size():
+    sizes = []
+    model, x = Counted(), torch.randn(5, 3, 12, 12)
+    model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    small = seewhy.attribute(model, x, Occlusion(6, 6), [0, 1, 2, 3, 0], batch_size=2)
+    assert max(sizes[1:]) == 2
+    large = seewhy.attribute(model, x, Occlusion(6, 6), [0, 1, 2, 3, 0], batch_size=100)
+    assert torch.allclose(small.values, large.values, atol=1e-6)
+
+
+def test_models_that_cannot_be_explained_are_named():
+    x = torch.randn(2, 3, 12, 12)
+    with torch.inference_mode():
+        inference = Counted()
+    for model, match in [
+        (torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())), "TorchScript"), (inference, "inference_mode"),
+        (nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten()), "lazy"), (Counted().to("meta"), "meta device"),
+    ]:  # fmt: skip
+        with pytest.raises(ModelError, match=match):
+            seewhy.attribute(model, x, "saliency")
+    for wrong in (Counted(), ["conv2"]):
+        with pytest.raises(LayerError, match="dotted name"):
+            GradCAM(layer=wrong)
+
+
+def test_buffers_that_are_added_resized_or_replaced_are_put_back():
+    class Restless(Counted):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("grid", torch.zeros(3))
+
+        def forward(self, x):
+            self.grid.resize_(7).fill_(1)
+            self.register_buffer("extra", x.detach().mean())
+            return super().forward(x)
+
+    model, x = Restless(), torch.randn(2, 3, 12, 12)
+    before = fingerprint(model)
+    seewhy.attribute(model, x, SIX)
+    assert fingerprint(model) == before
+    assert "extra" not in model.state_dict()
+
+
+def test_a_module_compiled_in_place():
+    model, x = Counted(), torch.randn(2, 3, 12, 12)
+    expected = seewhy.attribute(model, x, "guided_backprop", 1)
+    model.compile(backend="eager")
+    assert torch.equal(seewhy.attribute(model, x, "guided_backprop", 1).values, expected.values)

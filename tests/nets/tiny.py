@@ -28,3 +28,30 @@ def make_nan() -> nn.Module:
 def make_maps() -> nn.Module:
     """Gives (B, 4, h, w): no classifier."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+
+class _Rude(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.calls = make(), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print("hello from the model")
+        if x.any():
+            self.calls += 1
+            assert self.calls > 1, "not yet"
+        return self.body(x)
+
+
+def make_rude() -> nn.Module:
+    """Prints, and fails on its first photo."""
+    return _Rude()
+
+
+def make_without_bias() -> nn.Module:
+    """On grey nothing moves: every gradient is zero."""
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, 4, bias=False),
+    )  # fmt: skip
