@@ -11,7 +11,8 @@ from torch import Tensor
 
 from .core.attribution import Attribution
 from .core.method import Method, Values
-from .core.record import Needs, Record, recorded
+from .core.needs import Needs
+from .core.record import Record, recorded
 from .core.target import Target
 from .errors import InputError, MethodError
 from .methods import find_method

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from .core.guest import original
-from .core.record import Needs, recorded
+from .core.needs import Needs
+from .core.record import recorded
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..errors import InputError
-from .record import Needs, Record
+from .needs import Needs
+from .record import Record
 from .relu_rules import Rule
 
 

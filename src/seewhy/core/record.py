@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +13,7 @@ from ..errors import InputError, LayerError, ModelError
 from .class_map import ClassMap, Known, Watch
 from .guest import guest, original
 from .layers import find_layer
+from .needs import Needs
 from .notes import Notes, notes_on
 from .relu_rules import HIDING, Rule, kind, nodes_of, rectified
 from .taps import Tap, Taps
@@ -23,31 +23,6 @@ from .visible_relu import VisibleReLU
 T = TypeVar("T")
 INPUT = "input"
 """What ``Record.gradient`` calls the model's input."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a method asks of a Record, so that nothing else is kept.
-
-    Attributes:
-        input_gradient: the gradient at the pixels.
-        layers: layers whose activation is read; None stands for the default layer.
-        layer_gradients: whether gradients are read at those layers.
-        class_map: what CAM needs.
-    """
-
-    input_gradient: bool = False
-    layers: frozenset[str | None] = frozenset()
-    layer_gradients: bool = False
-    class_map: bool = False
-
-    def __or__(self, other: Needs) -> Needs:
-        return Needs(
-            self.input_gradient or other.input_gradient,
-            self.layers | other.layers,
-            self.layer_gradients or other.layer_gradients,
-            self.class_map or other.class_map,
-        )
 
 
 class Record:

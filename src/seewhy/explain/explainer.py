@@ -16,7 +16,8 @@ from PIL import Image
 from ..api import run
 from ..core.attribution import Attribution
 from ..core.method import Method
-from ..core.record import Needs, Record, recorded
+from ..core.needs import Needs
+from ..core.record import Record, recorded
 from ..errors import SeewhyError
 from ..models import Classifier
 from ..pictures import Photo, read_photo

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..core.method import Method, Values, param
+from ..core.needs import Needs
+from ..core.record import INPUT
 from ..errors import MethodError, close_matches, plain
 from .cam import CAM
 from .grad_cam import GradCAM, GuidedGradCAM
@@ -21,8 +23,8 @@ METHODS: tuple[type[Method], ...] = (
 )
 
 __all__ = [
-    "CAM", "METHODS", "Deconvnet", "GradCAM", "GuidedBackprop", "GuidedGradCAM", "Method", "Occlusion", "Saliency",
-    "Values", "find_method", "param",
+    "CAM", "INPUT", "METHODS", "Deconvnet", "GradCAM", "GuidedBackprop", "GuidedGradCAM", "Method", "Needs",
+    "Occlusion", "Saliency", "Values", "find_method", "param",
 ]  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.method import Method, Values
-from ..core.record import Needs, Record
+from ..core.needs import Needs
+from ..core.record import Record
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.method import Method, Values, param
-from ..core.record import INPUT, Needs, Record
+from ..core.needs import Needs
+from ..core.record import INPUT, Record
 from ..errors import LayerError
 
 _LAYER = "dotted name of the layer; default: the last spatial one before pooling"

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..core.gaussian import blur
 from ..core.method import Method, Values, param
-from ..core.record import Needs, Record
+from ..core.needs import Needs
+from ..core.record import Record
 from ..errors import InputError
 
 

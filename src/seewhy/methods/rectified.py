@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..core.method import Method, param
-from ..core.record import INPUT, Needs, Record
+from ..core.needs import Needs
+from ..core.record import INPUT, Record
 
 
 @dataclass(frozen=True)
