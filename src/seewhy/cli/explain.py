@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ..methods import METHODS
 from ..models import Classifier
 from ..report import PhotoEntry, RunInfo, render_report
 from ..synthesis.presets import find_preset
-from .options import build_method, load_model, method_options, model_options
+from .options import build_method, foreign, load_model, method_options, model_options
 
 
 @click.command("explain", short_help="Explain what a model said about photos.")
@@ -108,7 +108,7 @@ class _Run:
     def _one(self, path: str, folder: Path) -> None:
         try:
             place = Folder(folder, self.given["force"])
-            with self._progress(Path(path).name) as told, redirect_stdout(sys.stderr):
+            with self._progress(Path(path).name) as told, foreign():
                 explanation = self.explainer(path, told)
             about = place.write(explanation, self.explainer, self.command)
         except SeewhyError as error:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..layer_table import layers
-from .options import load_model, model_options
+from .options import foreign, load_model, model_options
 
 
 @click.command("layers")
@@ -22,7 +22,8 @@ def command(as_json: bool, **given: Any) -> None:
     """List a model's layers with the shape of what they give; the one explained by default is marked."""
     classifier = load_model(given)
     inputs = torch.zeros(1, len(classifier.mean), *classifier.input_size)
-    found = layers(classifier, inputs)
+    with foreign():
+        found = layers(classifier, inputs)
     if as_json:
         click.echo(json.dumps([asdict(layer) for layer in found]))
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
@@ -39,7 +41,13 @@ MODEL_KEYS = ("spec", "weights", "labels", "trust_pickle", "input_size", "mean",
 def load_model(given: Mapping[str, Any]) -> Classifier:
     """The classifier that ``model_options`` ask for."""
     chosen = {key: given[key] for key in MODEL_KEYS if given[key] not in (None, ())}
-    return load(chosen.pop("spec"), **chosen)
+    with foreign():
+        return load(chosen.pop("spec"), **chosen)
+
+
+def foreign() -> AbstractContextManager[Any]:
+    """For the time that a model runs: whatever it prints goes to stderr, since stdout is the command's own."""
+    return redirect_stdout(sys.stderr)
 
 
 def method_options(function: F) -> F:

@@ -21,7 +21,7 @@ from ..files import make_folder, write_atomically, write_text
 from ..pictures import read_photo
 from ..synthesis import visualize
 from ..synthesis.presets import find_preset
-from .options import load_model, model_options
+from .options import foreign, load_model, model_options
 
 
 @click.command("visualize")
@@ -55,7 +55,7 @@ def command(targets: tuple[str, ...], output_dir: str, force: bool, as_json: boo
             raise InputError(f"there is no start {start!r}", expected="grey, noise, or a photo's path")
         start = classifier.crop(read_photo(start).image)
     console = Console(stderr=True, highlight=False)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress, foreign():
         steps = given["steps"] or find_preset(given["preset"]).steps
         task = progress.add_task("ascent", total=steps)
         made = visualize(

@@ -43,10 +43,11 @@ class ClassMap:
 
 @dataclass(eq=False)
 class _Maps:
-    """Maps (B, K, h, w) that a function gave, and the layer that handed them on."""
+    """Maps (B, K, h, w) that a function gave; the layer that gave maps before them, and the one that hands them on."""
 
     tensor: Tensor
     function: str
+    after: str = ""
     layer: str | None = None
     version: int = -1
 
@@ -105,7 +106,7 @@ class Watch(TorchFunctionMode):
         elif args and is_map(args[0]) and isinstance(result, Tensor) and not is_map(result):
             self._reduced.extend(maps for maps in self._maps if maps.tensor is args[0])
         elif is_map(result) and getattr(func, "__name__", "") not in _PASSED_ON:
-            self._maps.append(_Maps(result, getattr(func, "__name__", "function")))
+            self._maps.append(_Maps(result, getattr(func, "__name__", "function"), self._last_layer))
         return result
 
     def _namer(self, name: str) -> Any:
@@ -153,7 +154,7 @@ class Watch(TorchFunctionMode):
     def _name(self, maps: _Maps) -> str:
         if maps.layer is not None and maps.version == maps.tensor._version:
             return maps.layer
-        return f"{maps.layer or self._last_layer} + {maps.function.strip('_')}"
+        return f"{maps.layer or maps.after} + {maps.function.strip('_')}"
 
     def _known(self, maps: _Maps, head: str | None) -> tuple[str, str | None] | None:
         return (self._name(maps), head) if maps.layer == self._name(maps) else None
@@ -186,7 +187,7 @@ class Known:
                 handle.remove()
 
     def _keep_maps(self, module: nn.Module, args: Any, output: Tensor) -> None:
-        self._maps = _Maps(output, "", self.layers[0], output._version)
+        self._maps = _Maps(output, "", layer=self.layers[0], version=output._version)
 
     def _keep_linear(self, module: Any, args: Any, output: Tensor) -> None:
         self._linear = _Linear(args[0], module.weight, output)
