@@ -37,6 +37,7 @@ class Attribution:
         layer: the layer explained, where the method has one.
         overridden: how many autograd nodes a ReLU rule was put on.
         details: further arrays of the method's own, e.g. occlusion's grid of scores per mask position.
+        notes: what should be said of how it was done, as JSON holds it, e.g. occlusion's engine.
     """
 
     values: Tensor
@@ -48,6 +49,7 @@ class Attribution:
     layer: str | None = None
     overridden: int = 0
     details: Mapping[str, Tensor] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         batch = len(self.score)
@@ -64,6 +66,7 @@ class Attribution:
         keep(self, "score", self.score.detach().float())
         keep(self, "params", MappingProxyType(dict(self.params)))
         keep(self, "details", MappingProxyType({name: part.detach() for name, part in self.details.items()}))
+        keep(self, "notes", MappingProxyType(dict(self.notes)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = (dict(part) if isinstance(part, Mapping) else part for part in vars(self).values())
@@ -90,6 +93,7 @@ class Attribution:
             "layer": self.layer,
             "overridden": self.overridden,
             "input_size": list(self.input_size),
+            "notes": jsonable(self.notes),
         }
         numpy: dict[str, Any] = {name: part.cpu().numpy() for name, part in arrays.items()}
         with write_atomically(path, overwrite=overwrite) as file:
@@ -116,6 +120,7 @@ class Attribution:
                 layer=about["layer"],
                 overridden=about["overridden"],
                 details={k.removeprefix("details."): v for k, v in arrays.items() if k.startswith("details.")},
+                notes=about.get("notes", {}),
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is not a saved attribution: {error}") from error

@@ -18,11 +18,12 @@ from .relu_rules import Rule
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """What a method gives: (B, 1 or C, h, w), and what else is worth keeping."""
+    """What a method gives: (B, 1 or C, h, w), further arrays, and what should be said of how it was done."""
 
     values: Tensor
     layer: str | None = None
     details: Mapping[str, Tensor] = dataclass_field(default_factory=dict)
+    notes: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,6 @@ from .taps import Tap, Taps
 from .target import Score, Target, check_finite, logits_of
 from .visible_relu import VisibleReLU
 
-T = TypeVar("T")
 INPUT = "input"
 """What ``Record.gradient`` calls the model's input."""
 
@@ -142,16 +141,18 @@ class Record:
                 "variants of another shape than the batch", expected=f"(M, {', '.join(map(str, self.inputs.shape))})",
                 got=tuple(variants.shape),
             )  # fmt: skip
-        if self._closed:
-            raise InputError("the record is closed", expected="to be asked inside the with block")
-        scores = []
-        with torch.no_grad():
-            for part, score_of in self._forwards(variants.to(self.inputs)):
-                self.forwards += 1
-                scores.append(score_of(self._model(part)))
+        scores = [score_of(self.run(part)) for part, score_of in self._forwards(variants.to(self.inputs))]
         if not scores:
             return self.score.new_zeros(0, batch)
         return at_least_float32(torch.cat(scores).view(-1, batch))
+
+    def run(self, inputs: Tensor) -> Any:
+        """The model's raw output for other inputs, (N, C, H, W) of the record's device and dtype; one forward more."""
+        if self._closed:
+            raise InputError("the record is closed", expected="to be asked inside the with block")
+        self.forwards += 1
+        with torch.no_grad():
+            return self._model(inputs)
 
     def _forwards(self, variants: Tensor) -> Iterator[tuple[Tensor, Score]]:
         """Images for one forward each, and what scores them."""
@@ -163,14 +164,6 @@ class Record:
         for start in range(0, len(images), self.batch_size):
             some = slice(start, start + self.batch_size)
             yield images[some], Score(targets[some])
-
-    def portions(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
-        """``items``, as many at a time as variants of the batch fit one forward; reports progress."""
-        step = max(1, self.batch_size // len(self.inputs))
-        for start in range(0, len(items), step):
-            yield items[start : start + step]
-            if self.progress is not None:
-                self.progress(min(start + step, len(items)), len(items))
 
     def close(self) -> None:
         """Let the graph go. What was read before can still be read; nothing new can be asked."""

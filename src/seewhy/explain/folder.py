@@ -114,6 +114,7 @@ def _view(view: Attribution | SeewhyError) -> dict[str, Any]:
         "params": jsonable(view.params),
         "layer": view.layer,
         "overridden": view.overridden,
+        "notes": dict(view.notes),
         "shape": list(view.values.shape[1:]),
         "min": float(view.values.min()),
         "max": float(view.values.max()),

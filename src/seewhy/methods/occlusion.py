@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..core.gaussian import blur
-from ..core.method import Method, Values, param
+from ..core.method import Method, Values, check_choices, param
 from ..core.needs import Needs
 from ..core.record import Record
 from ..errors import InputError
+from ..incremental.hiding import Way, hidden_scores
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Occlusion(Method):
 
     Gives (B, 1, H, W), signed: positive where hiding the place lowers the score. ``details`` hold ``grid``,
     (B, rows, columns), the score per mask position; ``windows``, (rows * columns, 4) int64, each mask's
-    top, left, bottom, right; and ``coverage``, (H, W), how many windows cover each pixel.
+    top, left, bottom, right; and ``coverage``, (H, W), how many windows cover each pixel. ``notes`` say which engine
+    did it, why not the other, and what a fast mode's error was on a seeded sample of masks.
     """
 
     id = "occlusion"
@@ -43,7 +46,21 @@ class Occlusion(Method):
         0.0, "what hides: a number, one per channel, a tensor (C, H, W), or 'blur'; in the inputs' own units"
     )
 
+    engine: str = param(
+        "auto", "auto: only what a mask changes where the network can be followed, else whole images; or incremental, "
+        "or dense", choices=("auto", "incremental", "dense"),
+    )  # fmt: skip
+    precision: str = param(
+        "exact", "exact, or bfloat16: faster, and the error is measured", choices=("exact", "bfloat16")
+    )
+    reach: float = param(
+        1.0, "share of a map that a mask's window may grow to; below 1 faster, and the error is measured"
+    )
+
     def __post_init__(self) -> None:
+        check_choices(self)
+        if not isinstance(self.reach, int | float) or not 0 < self.reach <= 1:
+            raise InputError("reach is a share of a map", expected="above 0, at most 1", got=repr(self.reach))
         _pair(self.window, "window", default=(1, 1))
         _pair(self.stride, "stride", default=(1, 1))
 
@@ -59,10 +76,8 @@ class Occlusion(Method):
         windows = [(top, left, bottom, right) for top, bottom in rows for left, right in columns]
         hidden = baseline_like(x, self.baseline, window)
 
-        scores = torch.cat([
-            record.rescore(torch.stack([occlude(x, hidden, w) for w in some]))
-            for some in record.portions(windows)
-        ])  # (windows, B)  # fmt: skip
+        way = Way(self.engine, self.precision, self.reach)
+        scores, notes = hidden_scores(record, np.array(windows), hidden, way)  # (windows, B)
 
         drop = record.score - scores
         total, coverage = x.new_zeros(batch, height, width, dtype=drop.dtype), x.new_zeros(height, width)
@@ -76,6 +91,7 @@ class Occlusion(Method):
                 "windows": torch.tensor(windows),
                 "coverage": coverage,
             },
+            notes=notes,
         )
 
 
@@ -89,14 +105,6 @@ def spans(length: int, window: int, stride: int) -> list[tuple[int, int]]:
     # With stride > window the last start may lie beyond the edge.
     starts = [start for start in range(0, count * stride, stride) if start < length]
     return [(start, min(start + window, length)) for start in starts]
-
-
-def occlude(x: Tensor, hidden: Tensor, window: tuple[int, int, int, int]) -> Tensor:
-    """A copy of ``x`` (B, C, H, W) that shows ``hidden`` inside ``window``."""
-    top, left, bottom, right = window
-    occluded = x.clone()
-    occluded[..., top:bottom, left:right] = hidden[..., top:bottom, left:right]
-    return occluded
 
 
 def baseline_like(x: Tensor, baseline: object, window: tuple[int, int]) -> Tensor:

@@ -1,0 +1,230 @@
+"""Runs a program for many masks at once, each operator only in the windows that its masks reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .operators import Call, Mean, RowRule, Rule, find_rule
+from .patches import Base, Patches, Place, index_of, own_index
+from .program import Node, Program, Ref, filled, leaves, refs
+from .simplify import activated
+from .windows import laid_out, windows_of
+
+IMAGE = Place(2, 3, 4)
+MOSTLY = 0.85
+"""Windows that cover more than this share of their maps are computed as whole maps: no copies then, and one call."""
+
+
+class Engine:
+    """A simplified program, with a rule for each operator that has one.
+
+    Attributes:
+        program: what is run.
+        reach: no window side grows beyond this share of its map; 1 is exact.
+        ended: the operators at which windows ended for want of a rule, in order.
+    """
+
+    def __init__(self, program: Program, reach: float = 1.0):
+        self.program, self.reach = program, reach
+        self.places: dict[Ref, Place] = {Ref(0): IMAGE}
+        self.rules: list[Rule | None] = []
+        self.looked: set[Ref] = set()
+        self.ended: list[str] = []
+        for node in program.nodes:
+            self.rules.append(self._rule(node))
+
+    def _rule(self, node: Node) -> Rule | None:
+        sources = [ref for ref in refs(node.args, node.kwargs) if ref in self.program.varying]
+        rule = find_rule(Call(node, self.places, self.program.shapes)) if sources else None
+        if rule is None:
+            mapped = [ref for ref in sources if ref in self.places]
+            self.looked.update(mapped)
+            if mapped:
+                self.ended.append(node.name)
+        else:
+            if rule.looks:
+                self.looked.update(sources)
+            if not isinstance(rule, Mean):
+                self.places[node.result] = rule.place
+        return rule
+
+    def photo(self, x: Tensor) -> Photo:
+        """The base pass: one photo without a mask, (1, C, H, W)."""
+        env: dict[Ref, Any] = {Ref(0): x}
+        kept: dict[Ref, Tensor] = {Ref(0): x}
+        users = dict(self.program.users)
+        for node in self.program.nodes:
+            _dense(node, env, users, 1, copies=True)
+            kept.update((ref, env[ref]) for ref in refs(node.result) if ref in self.places and ref in env)
+        return Photo(self, kept, env[self.program.output])
+
+    def logits(self, photo: Photo, patches: Patches) -> tuple[Tensor, int]:
+        """What the program gives for one photo under each of M masks.
+
+        Returns:
+            (M, classes); and the bytes of the largest tensor on the way.
+        """
+        run = _Run(self, photo, len(patches.windows))
+        run.env[Ref(0)] = patches
+        for node, rule in zip(self.program.nodes, self.rules, strict=True):
+            run.step(node, rule)
+        return run.whole(self.program.output), run.largest
+
+    def whole(self, images: Tensor) -> Tensor:
+        """What the program gives for whole images, (M, C, H, W) -> (M, classes)."""
+        env: dict[Ref, Any] = {Ref(0): images}
+        users = dict(self.program.users)
+        for node in self.program.nodes:
+            _dense(node, env, users, len(images))
+        result: Tensor = env[self.program.output]
+        return result
+
+
+@dataclass(eq=False)
+class Photo:
+    """What a program gives for one photo without a mask.
+
+    Attributes:
+        engine: whose program it is.
+        maps: every map, (1, ...) as the network sees it.
+        logits: (1, classes).
+    """
+
+    engine: Engine
+    maps: dict[Ref, Tensor]
+    logits: Tensor
+
+    def __post_init__(self) -> None:
+        self._bases: dict[Ref, Base] = {}
+
+    def base(self, ref: Ref) -> Base:
+        """The map of ``ref`` as rows."""
+        if ref not in self._bases:
+            self._bases[ref] = Base.of(self.maps.pop(ref), self.engine.places[ref])
+        return self._bases[ref]
+
+
+def masked(photo: Photo, boxes: np.ndarray, fill: Sequence[Tensor] | Tensor) -> Patches:
+    """A photo's own pixels under masks.
+
+    Args:
+        photo: the base pass.
+        boxes: (M, 4) int64 top, left, bottom, right, inside the photo.
+        fill: what shows inside: one image (C, H, W) for all, or (C, h, w) for each.
+    """
+    base = photo.base(Ref(0))
+    size = IMAGE.size(photo.engine.program.shapes[Ref(0)])
+    layout = laid_out(windows_of(boxes, size), 1.0, 0.0)  # as many blocks as sizes
+    if isinstance(fill, Tensor):
+        whole = IMAGE.to_rows(fill[None])
+        w = layout.windows
+        index = [own_index(size, w.top[b.masks], w.left[b.masks], (b.height, b.width)) for b in layout.blocks]
+        rows = whole[torch.from_numpy(np.concatenate(index)).to(whole.device)]
+    else:
+        rows = torch.cat([IMAGE.to_rows(fill[mask][None]) for block in layout.blocks for mask in block.masks])
+    return Patches(layout, rows.to(base.rows), base, layout.windows)
+
+
+class _Run:
+    """One run through the program, for one photo and M masks."""
+
+    def __init__(self, engine: Engine, photo: Photo, masks: int):
+        self.engine, self.photo, self.masks = engine, photo, masks
+        self.env: dict[Ref, Patches | Tensor] = {}
+        self.users = dict(engine.program.users)
+        self.largest = 0
+
+    def step(self, node: Node, rule: Rule | None) -> None:
+        sources = [ref for ref in refs(node.args, node.kwargs) if ref in self.engine.program.varying]
+        inputs = [self.env[ref] for ref in sources]
+        patches = [value for value in inputs if isinstance(value, Patches)]
+        if rule is None or len(patches) < len(inputs) or not inputs or not self._windowed(node, rule, patches):
+            for ref in sources:
+                self.env[ref] = self.whole(ref)
+            _dense(node, self.env, self.users, self.masks)
+        else:
+            _let_go(sources, self.env, self.users)
+        for ref in refs(node.result):
+            if (made := self.env.get(ref)) is not None:
+                tensor = made if isinstance(made, Tensor) else made.rows
+                self.largest = max(self.largest, tensor.numel() * tensor.element_size())
+
+    def _windowed(self, node: Node, rule: Rule, inputs: list[Patches]) -> bool:
+        """Do a step in windows; False where whole maps are cheaper."""
+        if isinstance(rule, Mean):
+            shape = self.engine.program.shapes[node.result]
+            pooled = rule.pooled(inputs[0]).view(self.masks, *shape[1:])
+            self.env[node.result] = activated(node, pooled)
+            return True
+        base = self.photo.base(node.result) if node.result in self.engine.looked else None
+        if isinstance(rule, RowRule):
+            self.env[node.result] = self._rowwise(node, rule, inputs[0], base)
+            return True
+        windows = rule.spread([source.windows for source in inputs])
+        if self.engine.reach < 1:
+            windows = windows.at_most(self.engine.reach)
+        most = self.masks * windows.size[0] * windows.size[1]
+        if windows.area > MOSTLY * most:
+            return False
+        layout = rule.arrange(windows, inputs)
+        made = Patches.empty(layout, windows, base, self._like(node, inputs))
+        rule.compute(inputs, layout, made.rows)
+        self.env[node.result] = made
+        return True
+
+    def _rowwise(self, node: Node, rule: RowRule, source: Patches, base: Base | None) -> Patches:
+        if node.in_place and not (source.owned and self.users[node.args[0]] == 1):
+            source = source.copy()
+        rows = rule.rows([source])
+        owned = not rule.shares or source.owned
+        if rule.shares or base is None:
+            rows = activated(node, rows) if node.then else rows
+            return Patches(source.layout, rows, base, source.windows, owned=owned)
+        made = Patches.empty(source.layout, source.windows, base, rows)
+        rule.write(node, rows, made.rows)
+        return made
+
+    def _like(self, node: Node, inputs: list[Patches]) -> Tensor:
+        channels = [self.engine.program.shapes[node.result][dim] for dim in self.engine.places[node.result].channels]
+        return inputs[0].rows.new_empty(0, *channels)
+
+    def whole(self, ref: Ref) -> Tensor:
+        """A value as whole maps, (M, ...)."""
+        value = self.env[ref]
+        if isinstance(value, Tensor):
+            return value
+        layout, place = value.layout, self.engine.places[ref]
+        height, width = layout.windows.size
+        if layout.full and len(layout.blocks) == 1:
+            return place.from_rows(value.rows.contiguous(), self.masks, height, width)
+        zeros = np.zeros(self.masks, np.int64)
+        index = index_of(layout, np.arange(self.masks), zeros, zeros, (height, width))
+        value.base = value.base or self.photo.base(ref)
+        return place.from_rows(value.look(torch.from_numpy(index).to(value.rows.device)), self.masks, height, width)
+
+
+def _dense(node: Node, env: dict[Ref, Any], users: dict[Ref, int], batch: int, copies: bool = False) -> None:
+    """Run a node on whole tensors, and let go of what nobody reads any more."""
+    sources = list(refs(node.args, node.kwargs))
+    args, kwargs = filled((node.args, node.kwargs), env.__getitem__, batch)
+    if node.in_place and copies:
+        args = (args[0].clone(), *args[1:])
+    result = node.run(args, kwargs)
+    if node.then:
+        result = activated(node, result)
+    made = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
+    env.update(zip(refs(node.result), made, strict=True))
+    _let_go(sources, env, users)
+
+
+def _let_go(sources: Sequence[Ref], env: dict[Ref, Any], users: dict[Ref, int]) -> None:
+    for ref in sources:
+        users[ref] -= 1
+        if not users[ref]:
+            env.pop(ref, None)

@@ -1,0 +1,136 @@
+"""The scores of photos under masks: by windows where the network can be followed, else by whole images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.record import Record
+from ..errors import InputError, MethodError
+from .dense import Batches
+from .program import Untraceable
+from .rescorer import Followed, Scoring, pasted
+from .windows import Ints
+
+SAMPLE = 16
+"""So many masks are also scored exactly where a fast mode is asked for."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How scores are to be had.
+
+    Attributes:
+        engine: "auto", "incremental" or "dense".
+        precision: "exact" (the model's own) or "bfloat16".
+        reach: share of a map that a window's side may grow to; 1 is exact.
+    """
+
+    engine: str
+    precision: str
+    reach: float
+
+    @property
+    def exact(self) -> bool:
+        return self.precision == "exact" and self.reach == 1
+
+
+def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
+    """Each photo's score with each mask on it.
+
+    Args:
+        record: of the photos.
+        boxes: (M, 4) int64 top, left, bottom, right.
+        fill: (B, C, H, W), what shows where a mask lies.
+        way: how.
+
+    Returns:
+        (M, B) float32 or float64; and how it was done: the engine, why not the other, and what a fast mode cost.
+
+    Raises:
+        MethodError: the incremental engine was asked for by name, and the network cannot be followed.
+    """
+    if way.engine == "dense" and way.reach < 1:
+        raise InputError("reach belongs to windows; the dense engine has none", expected="engine='incremental'")
+    try:
+        followed = Followed(record)
+    except Untraceable as error:
+        if way.engine == "incremental":
+            raise MethodError(f"the network cannot be followed: {error}", expected="engine='dense'") from error
+        scores = _by_the_model(record, boxes, fill)
+        return scores, {"engine": "dense", "reason": f"the network cannot be followed: {error}"}
+    fast = followed.exact if way.exact else followed.scoring(way.precision, way.reach)
+    scores = _by_the_program(record, fast, boxes, fill, dense=way.engine == "dense")
+    if way.engine == "dense":
+        notes: dict[str, Any] = {"engine": "dense", "reason": "asked for"}
+    else:
+        notes = {"engine": "incremental"}
+        if fast.engine.ended:
+            notes["whole_maps_from"] = fast.engine.ended[0]
+    if not way.exact:
+        notes["measured_error"] = _measured(record, followed.exact, boxes, fill, scores)
+    return scores, notes
+
+
+def _by_the_model(record: Record, boxes: Ints, fill: Tensor) -> Tensor:
+    x, batch = record.inputs, len(record.inputs)
+
+    def scores(some: slice) -> Tensor:
+        parts = [pasted(x[b : b + 1], boxes[some], fill[b]) for b in range(batch)]
+        return record.rescore(torch.stack(parts, 1))
+
+    return Batches(max(1, record.batch_size // batch)).run(len(boxes), scores, _told(record, 0, len(boxes)))
+
+
+def _by_the_program(record: Record, scoring: Scoring, boxes: Ints, fill: Tensor, dense: bool) -> Tensor:
+    photos = len(record.inputs)
+    columns, batches = [], Batches(record.batch_size)
+    with torch.inference_mode():
+        for photo in range(photos):
+            told = _told(record, photo * len(boxes), photos * len(boxes))
+            if dense:
+                scores = scoring.dense(photo, boxes, fill[photo], batches, told)
+            else:
+                scores = scoring.scores(photo, boxes, fill[photo], told)
+            # What was lost to rounding is lost on both sides, and so not in the difference.
+            columns.append(record.score[photo] - (scoring.score(photo) - scores))
+    return torch.stack(columns, 1).clone()
+
+
+def _measured(record: Record, exact: Scoring, boxes: Ints, fill: Tensor, scores: Tensor) -> dict[str, Any]:
+    """What a fast mode's scores are off by, on a seeded sample of masks."""
+    count = min(SAMPLE, len(boxes))
+    sample = np.sort(np.random.default_rng(0).choice(len(boxes), count, replace=False))
+    drops, found = [], []
+    with torch.inference_mode():
+        for photo in range(len(record.inputs)):
+            drops.append(exact.score(photo) - exact.scores(photo, boxes[sample], fill[photo]))
+            found.append(record.score[photo] - scores[torch.from_numpy(sample), photo])
+    a, b = torch.stack(drops), torch.stack(found)
+    spread = float((a.max(1).values - a.min(1).values).mean())
+    return {
+        "masks": count, "seed": 0, "largest": float((a - b).abs().max()), "spread": spread,
+        "rank_correlation": rank_correlation(a, b),
+    }  # fmt: skip
+
+
+def rank_correlation(a: Tensor, b: Tensor) -> float:
+    """Spearman's, of the rows of (B, M), averaged; 1 where a row does not vary."""
+    ranks = [values.argsort(1).argsort(1).double() for values in (a, b)]
+    centred = [rank - rank.mean(1, keepdim=True) for rank in ranks]
+    norm = (centred[0].square().sum(1) * centred[1].square().sum(1)).sqrt()
+    correlation = (centred[0] * centred[1]).sum(1) / norm
+    return float(correlation.nan_to_num(1.0).mean())
+
+
+def _told(record: Record, before: int, total: int) -> Any:
+    def told(done: int) -> None:
+        if record.progress is not None:
+            record.progress(before + done, total)
+
+    return told

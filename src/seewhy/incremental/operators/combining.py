@@ -1,0 +1,101 @@
+"""Operators of several maps: sums and products, and channels put side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..patches import Patches, index_of
+from ..program import Ref
+from ..windows import Layout, Windows
+from .rowwise import elementwise
+from .rule import BYTES, Call, Rule, written
+
+
+class _Together(Rule):
+    """Several maps of one size; the result differs where any of them does."""
+
+    def __init__(self, call: Call, sources: list[Ref]):
+        self.node, self.place = call.node, call.places[sources[0]]
+        self.position = 12 * sum(map(call.channels, sources)) / BYTES
+
+    def spread(self, windows: list[Windows]) -> Windows:
+        hull = windows[0]
+        for other in windows[1:]:
+            hull = hull.hull(other)
+        return hull
+
+    def arrange(self, windows: Windows, inputs: list[Patches]) -> Layout:
+        # An input whose windows already hold all the others' is taken as it lies.
+        fitting = [source.layout for source in inputs if windows.within(source.layout.windows)]
+        return min(fitting, key=lambda layout: layout.rows) if fitting else super().arrange(windows, inputs)
+
+
+def seen_at(source: Patches, layout: Layout) -> Tensor:
+    """The rows of ``source`` at the positions of another layout."""
+    if source.layout is layout:
+        return source.rows
+    index = [
+        index_of(source.layout, block.masks, layout.windows.top[block.masks], layout.windows.left[block.masks],
+                 (block.height, block.width))
+        for block in layout.blocks
+    ]  # fmt: skip
+    parts = [torch.from_numpy(part) for part in index]
+    return source.look((parts[0] if len(parts) == 1 else torch.cat(parts)).to(source.rows.device))
+
+
+class Binary(_Together):
+    """add, sub, mul, div, maximum, minimum of two maps of one shape."""
+
+    def __init__(self, call: Call, sources: list[Ref], function: Callable[..., Tensor], kwargs: dict[str, Any]):
+        super().__init__(call, sources)
+        self.function, self.kwargs = function, kwargs
+
+    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
+        a, b = (seen_at(source, layout) for source in inputs)
+        written(self.node, self.function(a, b, **self.kwargs), out)
+
+
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "maximum": torch.maximum,
+    "minimum": torch.minimum,
+}  # fmt: skip
+
+
+def binary(call: Call, a: Any, b: Any, **kwargs: Any) -> Rule | None:
+    """Of two maps of one shape; with a constant it is elementwise."""
+    if not (isinstance(a, Ref) and isinstance(b, Ref)):
+        return elementwise(call, a, b, **kwargs)
+    if call.shapes[a] != call.shapes[b] or call.places[a] != call.places[b]:
+        return None
+    return Binary(call, [a, b], _FUNCTIONS[call.node.name], kwargs)
+
+
+class Concatenation(_Together):
+    """cat over channels."""
+
+    def __init__(self, call: Call, sources: list[Ref], across: int):
+        super().__init__(call, sources)
+        self.across = across
+
+    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
+        start = 0
+        for source in inputs:
+            rows = seen_at(source, layout)
+            length = rows.shape[self.across]
+            written(self.node, rows, out.narrow(self.across, start, length))
+            start += length
+
+
+def cat(call: Call, tensors: Any, dim: int = 0) -> Rule | None:
+    """cat, where all that is put together is maps of one place."""
+    sources = list(tensors)
+    if not all(isinstance(source, Ref) for source in sources):
+        return None
+    place = call.places[sources[0]]
+    if any(call.places[source] != place for source in sources) or dim % place.dims not in place.channels:
+        return None
+    return Concatenation(call, sources, 1 + place.channels.index(dim % place.dims))

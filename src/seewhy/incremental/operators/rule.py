@@ -1,0 +1,116 @@
+"""What a rule is: how one family of operators carries windows on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..patches import Patches, Place
+from ..program import Node, Ref
+from ..simplify import activated
+from ..windows import Layout, Windows, laid_out
+
+FLOPS, BYTES, CALL = 1e11, 1e10, 3e-5
+"""What a step's cost is reckoned with: operations and bytes a second, seconds a call. Only their ratios matter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One node, with what is known about its tensors.
+
+    Attributes:
+        node: the node.
+        places: where each tensor's rows and columns are; only tensors that windows can reach have one.
+        shapes: for one image.
+    """
+
+    node: Node
+    places: dict[Ref, Place]
+    shapes: dict[Ref, tuple[int, ...]]
+
+    def size(self, ref: Ref) -> tuple[int, int]:
+        """Height and width of the maps of ``ref``."""
+        return self.places[ref].size(self.shapes[ref])
+
+    def channels(self, ref: Ref) -> int:
+        """Numbers per position."""
+        height, width = self.size(ref)
+        return int(torch.Size(self.shapes[ref]).numel() // (height * width))
+
+
+class Rule(ABC):
+    """How one operator carries windows on.
+
+    Attributes:
+        place: where the result's rows and columns are.
+        position: seconds that one position of the result costs, as reckoned.
+        block: seconds that one more block costs.
+        looks: whether it reads its inputs beyond their windows.
+    """
+
+    place: Place
+    position: float = 0.0
+    block: float = CALL
+    looks: ClassVar[bool] = True
+
+    @abstractmethod
+    def spread(self, windows: list[Windows]) -> Windows:
+        """Where the result differs, from where its inputs (those that depend on the photo) do."""
+
+    def arrange(self, windows: Windows, inputs: list[Patches]) -> Layout:
+        """How the result's windows are laid out."""
+        return laid_out(windows, self.position, self.block)
+
+    @abstractmethod
+    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
+        """Write the result's rows (R, *channels) into ``out``."""
+
+
+class RowRule(Rule):
+    """An operator that treats each position by itself: the windows stay, and one call serves all blocks."""
+
+    looks = False
+
+    def spread(self, windows: list[Windows]) -> Windows:
+        return windows[0]
+
+    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
+        raise NotImplementedError("a row rule gives new rows")
+
+    @abstractmethod
+    def rows(self, inputs: list[Patches]) -> Tensor:
+        """The result's rows; memory of the input's may be used where that is ``owned``."""
+
+    shares: ClassVar[bool] = False
+    """Whether the result is a view of the input."""
+
+    def write(self, node: Node, rows: Tensor, out: Tensor) -> None:
+        """The result, after what follows it, into ``out``."""
+        written(node, rows, out)
+
+
+def written(node: Node, y: Tensor, out: Tensor) -> None:
+    """``y`` after the functions that follow ``node``, into ``out``; one pass over memory where torch has one."""
+    if len(node.then) == 1 and y.dtype == out.dtype:
+        then = node.then[0]
+        if then.name == "relu":
+            torch.clamp_min(y, 0, out=out)
+            return
+        if bounds := _bounds(then):
+            torch.clamp(y, *bounds, out=out)
+            return
+    out.copy_(activated(node, y) if node.then else y)
+
+
+def _bounds(node: Node) -> tuple[float, float] | None:
+    if node.name == "relu6":
+        return 0.0, 6.0
+    if node.name == "hardtanh":
+        numbers: list[Any] = [-1.0, 1.0]
+        numbers[: len(node.args) - 1] = node.args[1:3]
+        return node.kwargs.get("min_val", numbers[0]), node.kwargs.get("max_val", numbers[1])
+    return None

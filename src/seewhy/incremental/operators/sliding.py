@@ -1,0 +1,237 @@
+"""Kernels that slide over a map: convolution, pooling, and picking every so many positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..kernels import Filter, Pair
+from ..patches import Base, Ints32, Patches, Place, index_of, own_index
+from ..program import Ref
+from ..simplify import pair
+from ..windows import Block, Layout, Windows, spread
+from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, written
+from .separable import separable
+
+
+class Sliding(Rule):
+    """A kernel, stride, padding and dilation; a window grows by what the kernel sees.
+
+    Beyond the border lie zeros, or the border repeated (``clamp``): for a maximum that is the same as nothing.
+    """
+
+    clamp = False
+
+    def __init__(self, call: Call, source: Ref, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)):
+        self.node = call.node
+        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
+        self.place = call.places[source]
+        self.size = self.place.size(call.shapes[call.node.result])
+        # One-position kernels need not look at what lies between.
+        self.step = stride if kernel == (1, 1) else (1, 1)
+        seen = prod(s if k > 1 else 1 for k, s in zip(kernel, stride, strict=True))
+        channels, given = call.channels(source), prod(call.shapes[call.node.result]) // prod(self.size)
+        self.position = 4 * (3 * channels * seen + 4 * given) / BYTES
+
+    def spread(self, windows: list[Windows]) -> Windows:
+        (w,) = windows
+        sides = zip(self.kernel, self.stride, self.padding, self.dilation, self.size, strict=True)
+        (top, bottom), (left, right) = (
+            spread(begin, end, *side)
+            for begin, end, side in zip((w.top, w.left), (w.bottom, w.right), sides, strict=True)
+        )
+        return Windows(top, left, bottom, right, self.size)
+
+    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
+        source = inputs[0]
+        for block in layout.blocks:
+            reach = [
+                (count - 1) * s // step + d * (k - 1) + 1
+                for count, k, s, d, step in zip(
+                    (block.height, block.width), self.kernel, self.stride, self.dilation, self.step, strict=True
+                )
+            ]
+            top = layout.windows.top[block.masks] * self.stride[0] - self.padding[0]
+            left = layout.windows.left[block.masks] * self.stride[1] - self.padding[1]
+            index = index_of(source.layout, block.masks, top, left, (reach[0], reach[1]), self.step, self.clamp)
+            seen = source.look(_at(index, out))
+            count = len(block.masks)
+            y = self.slide(Place(2, 3, 4).from_rows(seen, count, *reach))
+            written(self.node, y.permute(0, 2, 3, 1).reshape(-1, *out.shape[1:]), out[block.rows])
+
+    def slide(self, crops: Tensor) -> Tensor:
+        """(m, C, h, w) -> (m, C', h', w'), no padding left to do."""
+        raise NotImplementedError
+
+
+class Convolution(Sliding):
+    """conv2d, recomputed where anything under its kernel changed."""
+
+    def __init__(self, call: Call, source: Ref, filter: Filter):
+        super().__init__(call, source, filter.kernel, filter.stride, filter.padding, filter.dilation)
+        self.filter = filter
+        weights = filter.weight.numel()
+        # A small group is no matrix product, and runs at the speed of memory.
+        self.position += 2 * weights / FLOPS * (2 if filter.groups > 1 else 1)
+        self.block = CALL + 4 * weights / BYTES
+
+    def slide(self, crops: Tensor) -> Tensor:
+        # Of a 1x1 kernel's positions, those between were left out already.
+        return self.filter.on(crops, (0, 0), stride=(1, 1) if self.kernel == (1, 1) else None)
+
+
+class ChangedConvolution(Convolution):
+    """conv2d as what it was before plus the convolution of what changed.
+
+    A position at the rim of a window sees only part of what changed. Beyond that there is nothing, which costs
+    nothing: oneDNN leaves out what falls on padding. So a 3x3 kernel over h x w changed positions takes (3h)(3w)
+    products, not 9 (h + 2)(w + 2).
+    """
+
+    def __init__(self, call: Call, source: Ref, filter: Filter):
+        super().__init__(call, source, filter)
+        then = call.node.then if filter.then is None else (filter.then, *call.node.then)
+        self.after = replace(call.node, then=then)
+
+    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
+        (source,) = inputs
+        base = source.around
+        before = self._before(base)
+        for block in layout.blocks:
+            padding = self._padding(source.windows, layout.windows, block)
+            shape, begin = [], []
+            for side, (count, first) in enumerate(
+                ((block.height, layout.windows.top), (block.width, layout.windows.left))
+            ):
+                k, s, p, more = self.kernel[side], self.stride[side], self.padding[side], padding[side]
+                shape.append((count - 1) * s + k - 2 * more)
+                begin.append(first[block.masks] * s - p + more)
+            (top, left), reach = begin, (shape[0], shape[1])
+            seen = source.look(_at(index_of(source.layout, block.masks, top, left, reach), out))
+            seen -= base.rows.index_select(0, _at(own_index(base.size, top, left, reach), out))
+            change = self.filter.on(Place(2, 3, 4).from_rows(seen, len(block.masks), *reach), padding, linear=True)
+            corner = layout.windows.top[block.masks], layout.windows.left[block.masks]
+            at = own_index(layout.windows.size, *corner, (block.height, block.width))
+            y = before.index_select(0, _at(at, out))
+            y += change.permute(0, 2, 3, 1).reshape(y.shape)
+            written(self.after, y, out[block.rows])
+
+    def _before(self, base: Base) -> Tensor:
+        """What the convolution gave for the photo itself, without its activation, as rows."""
+        if self not in base.derived:
+            map = Place(2, 3, 4).from_rows(base.rows[:-1], 1, *base.size)
+            base.derived[self] = self.place.to_rows(self.filter.unactivated(map))
+        return base.derived[self]
+
+    def _padding(self, changed: Windows, given: Windows, block: Block) -> Pair:
+        """The most padding with which what is read still holds all that changed."""
+        found = []
+        for side, (begin, end, first, count) in enumerate((
+            (changed.top, changed.bottom, given.top, block.height),
+            (changed.left, changed.right, given.left, block.width),
+        )):  # fmt: skip
+            k, s, p, masks = self.kernel[side], self.stride[side], self.padding[side], block.masks
+            start = first[masks] * s - p
+            stop = start + (count - 1) * s + k
+            room = min(int((begin[masks] - start).min()), int((stop - end[masks]).min()), k - 1)
+            found.append(max(room, 0))
+        return found[0], found[1]
+
+
+class PointConvolution(RowRule):
+    """A 1x1 convolution: a matrix product of rows."""
+
+    def __init__(self, call: Call, source: Ref, filter: Filter):
+        self.node, self.place, self.filter = call.node, call.places[source], filter
+        weight = filter.weight
+        self.position = 2 * weight.numel() / FLOPS + 4 * (weight.shape[0] * 3 + weight.shape[1]) / BYTES
+
+    def rows(self, inputs: list[Patches]) -> Tensor:
+        rows = inputs[0].rows
+        # As one image, one column wide: oneDNN's convolution is faster here than its product.
+        y = self.filter(Place(2, 3, 4).from_rows(rows.contiguous(), 1, len(rows), 1))
+        return y.permute(0, 2, 3, 1).reshape(len(rows), -1)
+
+
+class MaxPool(Sliding):
+    """max_pool2d."""
+
+    clamp = True
+
+    def slide(self, crops: Tensor) -> Tensor:
+        # By columns, then by rows: on small maps in this order torch's own pooling is several times slower.
+        for dim, kernel, stride in ((3, self.kernel[1], self.stride[1]), (2, self.kernel[0], self.stride[0])):
+            last = crops.shape[dim] - kernel + 1
+            taps = [crops[(slice(None),) * dim + (slice(tap, tap + last, stride),)] for tap in range(kernel)]
+            crops = reduce(torch.maximum, taps)
+        return crops
+
+
+class AveragePool(Sliding):
+    """avg_pool2d, where every output divides by the same number."""
+
+    def slide(self, crops: Tensor) -> Tensor:
+        return F.avg_pool2d(crops, self.kernel, self.stride)
+
+
+class Pick(Sliding):
+    """Every so many positions: ``x[:, :, ::2, ::2]``."""
+
+    def slide(self, crops: Tensor) -> Tensor:
+        return crops
+
+
+def _at(index: Ints32, like: Tensor) -> Tensor:
+    return torch.from_numpy(index).to(like.device)
+
+
+def conv2d(call: Call, input: Ref) -> Rule | None:
+    """The rule of a convolution that was made ready, of maps in the usual order."""
+    filter = call.node.function
+    if not isinstance(filter, Filter) or call.places[input] != Place(2, 3, 4):
+        return None
+    if filter.kernel == (1, 1) and filter.stride == (1, 1) and filter.padding == (0, 0):
+        return PointConvolution(call, input, filter)
+    products = filter.weight.shape[1] * filter.kernel[0] * filter.kernel[1]
+    few = filter.groups > 1 or filter.kernel == (1, 1) or filter.dilation != (1, 1) or products < 128
+    return (Convolution if few else ChangedConvolution)(call, input, filter)
+
+
+def max_pool2d(
+    call: Call, input: Ref, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Rule | None:  # fmt: skip
+    """The rule of a maximum pool; ``ceil_mode`` shows in the result's size."""
+    if return_indices or pair(dilation) != (1, 1) or call.places[input] != Place(2, 3, 4):
+        return None
+    return MaxPool(call, input, pair(kernel_size), pair(stride or kernel_size), pair(padding))
+
+
+def avg_pool2d(
+    call: Call, input: Ref, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Rule | None:  # fmt: skip
+    """The rule of an average pool; where outputs at the border divide by less, that of any separable operator."""
+    kernel, step, rim = pair(kernel_size), pair(stride or kernel_size), pair(padding)
+    if divisor_override is not None or call.places[input] != Place(2, 3, 4):
+        return None
+    if ceil_mode or (rim != (0, 0) and not count_include_pad):
+        return separable(call, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return AveragePool(call, input, kernel, step, rim)
+
+
+def picked(call: Call, source: Ref, rows: slice, columns: slice) -> Rule | None:
+    """The rule of spatial slices."""
+    height, width = call.size(source)
+    (top, _, down), (left, _, right) = rows.indices(height), columns.indices(width)
+    if down < 1 or right < 1 or call.places[source] != Place(2, 3, 4):
+        return None
+    return Pick(call, source, (1, 1), (down, right), (-top, -left))

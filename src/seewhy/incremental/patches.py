@@ -1,0 +1,165 @@
+"""Values in windows: the rows of a table whose first rows are the photo's own map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .windows import Ints, Layout, Windows
+
+Ints32 = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the spatial dimensions of a tensor are, as the network sees it; dimension 0 is the batch.
+
+    Attributes:
+        rows, columns: dimensions.
+        dims: how many in all.
+    """
+
+    rows: int
+    columns: int
+    dims: int
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The other dimensions, in order: those of one row of a table."""
+        return tuple(dim for dim in range(1, self.dims) if dim not in (self.rows, self.columns))
+
+    def size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        return shape[self.rows], shape[self.columns]
+
+    def to_rows(self, x: Tensor) -> Tensor:
+        """(M, ...) as the network sees it -> (M * H * W, *channels)."""
+        x = x.permute(0, self.rows, self.columns, *self.channels)
+        return x.reshape(-1, *x.shape[3:])
+
+    def from_rows(self, rows: Tensor, count: int, height: int, width: int) -> Tensor:
+        """(count * height * width, *channels) -> as the network sees it, without a copy."""
+        order = (0, self.rows, self.columns, *self.channels)
+        return rows.view(count, height, width, *rows.shape[1:]).permute(*(order.index(dim) for dim in range(self.dims)))
+
+
+@dataclass(eq=False)
+class Base:
+    """A photo's own map, as rows; one row of zeros follows, to be read beyond the border.
+
+    Attributes:
+        rows: (H * W + 1, *channels).
+        size: (H, W).
+        derived: what rules made of it, by rule.
+    """
+
+    rows: Tensor
+    size: tuple[int, int]
+    derived: dict[Any, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, map: Tensor, place: Place) -> Base:
+        """From (1, ...) as the network sees it."""
+        rows = place.to_rows(map)
+        return cls(torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])]), place.size(tuple(map.shape)))
+
+
+@dataclass(eq=False)
+class Patches:
+    """What a map is inside the windows of its masks.
+
+    Attributes:
+        layout: where each window's rows are.
+        rows: (R, *channels).
+        base: the map without masks; None where nothing looks beyond the windows.
+        windows: where the map differs; the layout's may be larger.
+        table: the base's rows and then ``rows``, where something looks beyond the windows.
+        owned: whether nothing else shares the memory of ``rows``.
+    """
+
+    layout: Layout
+    rows: Tensor
+    base: Base | None
+    windows: Windows
+    table: Tensor | None = None
+    owned: bool = True
+
+    @classmethod
+    def empty(cls, layout: Layout, windows: Windows, base: Base | None, like: Tensor) -> Patches:
+        """Rows to be written, (R, *channels of ``like``); beside their ``base`` if they will be looked at with it."""
+        if base is None:
+            return cls(layout, like.new_empty(layout.rows, *like.shape[1:]), None, windows)
+        own = len(base.rows)
+        table = like.new_empty(own + layout.rows, *like.shape[1:])
+        table[:own] = base.rows
+        return cls(layout, table[own:], base, windows, table)
+
+    @property
+    def around(self) -> Base:
+        """The base, where there is one."""
+        assert self.base is not None, "nothing was to look beyond these windows"
+        return self.base
+
+    def copy(self) -> Patches:
+        """The same, in memory of its own."""
+        return Patches(self.layout, self.rows.clone(), self.base, self.windows)
+
+    def look(self, index: Tensor) -> Tensor:
+        """The rows of the table at ``index``, (n, *channels)."""
+        if self.table is None:
+            self.table = torch.cat([self.around.rows, self.rows])
+        return self.table.index_select(0, index)
+
+
+def own_index(size: tuple[int, int], top: Ints, left: Ints, shape: tuple[int, int]) -> Ints32:
+    """Where in the photo's own map rectangles of one shape are, (m * shape[0] * shape[1],) int32.
+
+    Args:
+        size: of the map; beyond it is the row of zeros.
+        top, left: (m,) each rectangle's corner.
+        shape: height and width.
+    """
+    return _gathered(size, top[:, None] + np.arange(shape[0]), left[:, None] + np.arange(shape[1])).reshape(-1)
+
+
+def index_of(
+    source: Layout, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int], step: tuple[int, int] = (1, 1),
+    clamp: bool = False,
+) -> Ints32:  # fmt: skip
+    """Where in a table of ``source`` to look up rectangles of one shape, one per mask.
+
+    Position (i, j) of mask m is at row top + i * step, column left + j * step: inside the mask's window its own row,
+    elsewhere the photo's; beyond the border the row of zeros, or the border's with ``clamp``.
+
+    Returns:
+        (m * shape[0] * shape[1],) int32.
+    """
+    windows = source.windows
+    height, width = windows.size
+    y = top[:, None] + np.arange(0, shape[0] * step[0], step[0])
+    x = left[:, None] + np.arange(0, shape[1] * step[1], step[1])
+    if clamp:
+        y, x = y.clip(0, height - 1), x.clip(0, width - 1)
+    index = _gathered(windows.size, y, x)
+    own_top, own_left, own_width = windows.top[masks, None], windows.left[masks, None], windows.width[masks, None]
+    in_rows = (y >= own_top) & (y < windows.bottom[masks, None])
+    in_columns = (x >= own_left) & (x < windows.right[masks, None])
+    begin = height * width + 1 + source.offset[masks, None] - own_left
+    own = (begin + (y - own_top) * own_width).astype(np.int32)[:, :, None] + x.astype(np.int32)[:, None, :]
+    np.copyto(index, own, where=in_rows[:, :, None] & in_columns[:, None, :])
+    return index.reshape(-1)
+
+
+def _gathered(size: tuple[int, int], y: Ints, x: Ints) -> Ints32:
+    """Rows of the photo's own map at (m, h) rows and (m, w) columns, (m, h, w); beyond it the row of zeros."""
+    height, width = size
+    beyond = bool(y.min() < 0 or x.min() < 0 or y.max() >= height or x.max() >= width)
+    rows, columns, zeros = (y * width).astype(np.int32), x.astype(np.int32), height * width
+    if beyond:
+        rows[(y < 0) | (y >= height)] = columns[(x < 0) | (x >= width)] = 2 * zeros + 2 * width
+    index: Ints32 = rows[:, :, None] + columns[:, None, :]
+    return np.minimum(index, zeros, out=index) if beyond else index

@@ -1,0 +1,191 @@
+"""Scores of photos with patches pasted in, at the cost of what the patches change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.needs import Needs
+from ..core.record import Record, at_least_float32, recorded
+from ..core.target import Target, logits_of
+from ..errors import InputError, MethodError
+from .dense import Batches
+from .engine import Engine, Photo, masked
+from .program import Program, Untraceable, trace
+from .simplify import simplified
+from .windows import Ints
+
+PRECISIONS = {"exact": None, "bfloat16": torch.bfloat16}
+LARGEST = 16 << 20
+"""Bytes of the largest tensor that a run should make: less, and calls outweigh work; more, and caches overflow."""
+
+
+class Rescorer:
+    """The scores of photos with patches pasted in: each network layer is computed again only where a patch reaches.
+
+    The idea is Krypton's (Nakandala, Kumar, Papakonstantinou: Incremental and Approximate Inference for Faster
+    Occlusion-based Deep CNN Explanations, SIGMOD 2019). Exact up to rounding, and independent of the model once made:
+    it works on copies of the weights.
+
+    Args:
+        model: a ``torch.nn.Module`` or a ``Classifier``; handed back as it came.
+        x: (B, C, H, W) floating point, preprocessed as the model wants it.
+        target: None (each photo's predicted class), an int, or one int per image.
+
+    Raises:
+        MethodError: the model cannot be followed; says why.
+        SeewhyError: the inputs or the target do not fit.
+
+    Attributes:
+        target: (B,) int64.
+        score: (B,) float32, of the photos as they are.
+        ended: operators for which there is no rule, and that therefore work on whole maps from there on.
+    """
+
+    def __init__(self, model: object, x: Tensor, target: Target = None):
+        with recorded(model, x, target, Needs()) as record:
+            try:
+                followed = Followed(record)
+            except Untraceable as error:
+                raise MethodError(f"the model cannot be followed: {error}") from error
+        self.target, self.score = followed.target, record.score
+        self.ended = tuple(followed.exact.engine.ended)
+        self._scoring = followed.exact
+        self._shape = tuple(record.inputs.shape)
+
+    def scores(self, patches: Tensor, corners: Tensor | Sequence[tuple[int, int]]) -> Tensor:
+        """The scores under each of M patches.
+
+        Args:
+            patches: (M, C, h, w), or (C, h, w) for the same everywhere, in the inputs' own units.
+            corners: (M, 2) int, top and left; patches lie inside the photo.
+
+        Returns:
+            (M, B) float32, each photo's score for its own target.
+        """
+        at = np.asarray(torch.as_tensor(corners).cpu(), dtype=np.int64)
+        if at.ndim != 2 or at.shape[1] != 2 or not len(at):
+            raise InputError("corners are top and left of each patch", expected="(M, 2)", got=at.shape)
+        if patches.dim() == 3:
+            patches = patches.expand(len(at), *patches.shape)
+        channels, height, width = self._shape[1:]
+        if patches.dim() != 4 or patches.shape[:2] != (len(at), channels):
+            expected = f"({len(at)}, {channels}, h, w)"
+            raise InputError("the patches do not fit", expected=expected, got=tuple(patches.shape))
+        boxes = np.concatenate([at, at + patches.shape[2:]], 1)
+        if (at < 0).any() or (boxes[:, 2] > height).any() or (boxes[:, 3] > width).any():
+            raise InputError("patches lie inside the photo", expected=f"{height} x {width}", got=boxes.tolist()[:3])
+        with torch.inference_mode():
+            return torch.stack([self._scoring.scores(b, boxes, list(patches)) for b in range(self._shape[0])], 1)
+
+
+class Followed:
+    """A model that was traced, and proved to give the same in windows as by itself.
+
+    Args:
+        record: of the photos, for classes as targets.
+
+    Raises:
+        Untraceable: says why.
+    """
+
+    def __init__(self, record: Record):
+        if record.target is None:
+            raise Untraceable("a target function may look at the images together")
+        self.target, self.inputs = record.target, record.inputs
+        self.classes, self._columns = torch.unique(record.target, return_inverse=True)
+        one = record.inputs[:1]
+        height, width = one.shape[2:]
+        boxes = np.array([_box(height, width, at) for at in ((0.3, 0.4), (1.0, 1.0))], np.int64)
+        mirrored = one[0].flip((1, 2))
+        self.program, clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, mirrored))
+        with torch.inference_mode():
+            self.exact = self.scoring("exact", 1.0)
+            found = torch.cat([self.exact.photo(0).logits, self.exact.logits(0, boxes, mirrored)])
+        _agree(found, torch.cat([clean, hidden])[:, self.classes])
+
+    def scoring(self, precision: str, reach: float) -> Scoring:
+        """One way to score."""
+        return Scoring(self.program, self.inputs, self.classes, self._columns, precision, reach)
+
+
+class Scoring:
+    """A program made ready for some photos, in one precision and with one reach."""
+
+    def __init__(
+        self, program: Program, inputs: Tensor, classes: Tensor, columns: Tensor, precision: str, reach: float
+    ):
+        dtype = PRECISIONS[precision]
+        self._classes, self._columns = classes, columns.tolist()
+        self.engine = Engine(simplified(program, dtype, classes), reach)
+        self._inputs = inputs.contiguous(memory_format=torch.channels_last).to(dtype or inputs.dtype)
+        self._photo: tuple[int, Photo] | None = None
+        self._masks = 8
+
+    def photo(self, index: int) -> Photo:
+        """The base pass of one photo; the last one is kept."""
+        if self._photo is None or self._photo[0] != index:
+            self._photo = None  # so that two are never held
+            self._photo = (index, self.engine.photo(self._inputs[index : index + 1]))
+        return self._photo[1]
+
+    def logits(self, index: int, boxes: Ints, fill: Tensor | Sequence[Tensor]) -> Tensor:
+        """(M, classes) of one photo under masks."""
+        photo = self.photo(index)
+        logits, largest = self.engine.logits(photo, masked(photo, boxes, fill))
+        self._masks = max(8, min(256, int(LARGEST * len(boxes) / max(largest, 1))))
+        return logits
+
+    def scores(
+        self, index: int, boxes: Ints, fill: Tensor | Sequence[Tensor], told: Callable[[int], None] = lambda done: None
+    ) -> Tensor:
+        """(M,) the scores of one photo's own class, float32 or float64."""
+        parts, done = [], 0
+        while done < len(boxes):
+            some = slice(done, done + self._masks)
+            part = self.logits(index, boxes[some], fill if isinstance(fill, Tensor) else fill[some])
+            parts.append(part[:, self._columns[index]])
+            done += len(part)
+            told(done)
+        return at_least_float32(torch.cat(parts))
+
+    def score(self, index: int) -> Tensor:
+        """() the score of the photo itself."""
+        return at_least_float32(self.photo(index).logits[0, self._columns[index]])
+
+    def dense(
+        self, index: int, boxes: Ints, fill: Tensor, batches: Batches, told: Callable[[int], None] = lambda done: None
+    ) -> Tensor:
+        """(M,) the same by whole images."""
+        x = self._inputs[index : index + 1]
+
+        def scores(some: slice) -> Tensor:
+            images = pasted(x, boxes[some], fill.to(x.dtype))
+            return self.engine.whole(images)[:, self._columns[index]]
+
+        return at_least_float32(batches.run(len(boxes), scores, told))
+
+
+def pasted(x: Tensor, boxes: Ints, fill: Tensor) -> Tensor:
+    """Copies of ``x`` (1, C, H, W), each showing ``fill`` (C, H, W) inside one of M boxes, (M, C, H, W)."""
+    images = x.repeat(len(boxes), 1, 1, 1).contiguous(memory_format=torch.channels_last)
+    for image, (top, left, bottom, right) in zip(images, boxes.tolist(), strict=True):
+        image[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
+    return images
+
+
+def _box(height: int, width: int, at: tuple[float, float]) -> tuple[int, int, int, int]:
+    """A box a seventh of the photo, at a share of the way down and across."""
+    tall, wide = max(1, height // 7), max(1, width // 7)
+    top, left = int(at[0] * (height - tall)), int(at[1] * (width - wide))
+    return top, left, top + tall, left + wide
+
+
+def _agree(found: Tensor, expected: Tensor) -> None:
+    tolerance = min(1e3 * torch.finfo(expected.dtype).eps, 0.05) * float(expected.abs().max())
+    difference = float((found.double() - expected.double()).abs().max())
+    if not difference <= tolerance:
+        raise Untraceable(f"followed step by step it gives other scores than by itself, by {difference:.2g}")

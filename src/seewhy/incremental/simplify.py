@@ -1,0 +1,236 @@
+"""The same program with less to do: batch norms folded into convolutions, activations joined to what they follow.
+
+Works on copies of the weights; the model's own are never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .kernels import Filter
+from .program import Node, Program, Ref, mapped
+
+ACTIVATIONS = frozenset({
+    "relu", "relu6", "hardtanh", "sigmoid", "silu", "gelu", "hardswish", "hardsigmoid", "leaky_relu", "elu", "celu",
+    "selu", "mish", "tanh", "softplus", "clamp", "clamp_min", "clamp_max", "threshold", "logsigmoid", "softsign",
+})  # fmt: skip
+"""Functions of one tensor, position by position and channel by channel, with numbers as further arguments."""
+
+
+_FRESH = frozenset({"conv2d", "affine", "add", "sub", "mul", "div", "cat", "linear"})
+"""Functions whose result nobody else holds, so that what follows may overwrite it."""
+
+
+def simplified(program: Program, dtype: torch.dtype | None = None, classes: Tensor | None = None) -> Program:
+    """Fold, join and split.
+
+    Args:
+        program: as it was traced.
+        dtype: of all floating-point constants; None leaves them.
+        classes: (n,) int64, the only scores that are wanted: the output becomes (B, n) where the last layer can be cut.
+    """
+    nodes = [part for node in program.nodes for part in _narrowed(node, program)]
+    nodes = _joined(_folded(nodes, program), program)
+    output, shapes, varying = program.output, dict(program.shapes), program.varying
+    if classes is not None and (cut := _cut(nodes, program, classes, shapes)) is not None:
+        nodes = cut
+    elif classes is not None:
+        output = Ref(len(shapes))
+        nodes.append(Node("index_select", torch.index_select, (program.output, 1, classes), {}, output))
+        shapes[output], varying = (1, len(classes)), varying | {output}
+    return Program([_stored(node, dtype) for node in nodes], output, shapes, varying)
+
+
+_CHANNELS_KEPT = frozenset({"flatten", "mean", "adaptive_avg_pool2d", "avg_pool2d", "dropout"}) | ACTIVATIONS
+
+
+def _cut(nodes: list[Node], program: Program, classes: Tensor, shapes: dict[Ref, tuple[int, ...]]
+         ) -> list[Node] | None:  # fmt: skip
+    """The last layer gives the wanted classes only: a tenth of SqueezeNet's work is for those that nobody asked for.
+
+    None where it cannot be cut.
+    """
+    maker = {node.result: place for place, node in enumerate(nodes) if isinstance(node.result, Ref)}
+    passed: list[Ref] = []
+    ref = program.output
+    while ref in maker:
+        node, passed = nodes[maker[ref]], [*passed, ref]
+        if program.users[ref] > 1:
+            break
+        if node.name in ("linear", "conv2d") and len(program.shapes[ref]) in (2, 4):
+            if (cut := _cut_layer(node, classes, *node.args, **node.kwargs)) is None:
+                break
+            for changed in passed:
+                shapes[changed] = (shapes[changed][0], len(classes), *shapes[changed][2:])
+            return [cut if other is node else other for other in nodes]
+        if node.name not in _CHANNELS_KEPT or not isinstance(node.args[0], Ref):
+            break
+        ref = node.args[0]
+    return None
+
+
+def _cut_layer(node: Node, classes: Tensor, input: Ref, weight: Any, bias: Any = None, *args: Any, **kwargs: Any
+               ) -> Node | None:  # fmt: skip
+    grouped = kwargs.get("groups", args[3] if len(args) > 3 else 1) != 1
+    if not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None) or grouped:
+        return None
+    few = None if bias is None else bias[classes]
+    return replace(node, args=(input, weight[classes], few, *args), kwargs=kwargs)
+
+
+def affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """What a batch norm does in evaluation mode: x * scale + shift."""
+    return torch.addcmul(shift, x, scale)
+
+
+def _batch_norm(
+    input: Ref, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> tuple[Tensor, Tensor] | None:  # fmt: skip
+    """Scale and shift per channel, float64; None where the batch itself would be averaged."""
+    if training or not isinstance(running_var, Tensor) or not isinstance(running_mean, Tensor):
+        return None
+    scale = (running_var.double() + eps).rsqrt()
+    if isinstance(weight, Tensor):
+        scale = scale * weight.double()
+    shift = -running_mean.double() * scale
+    return scale, shift + bias.double() if isinstance(bias, Tensor) else shift
+
+
+def _folded(nodes: list[Node], program: Program) -> list[Node]:
+    folded: list[Node] = []
+    maker: dict[Ref, int] = {}
+    for node in nodes:
+        norm = _batch_norm(*node.args, **node.kwargs) if node.name == "batch_norm" else None
+        if norm is not None and isinstance(source := node.args[0], Ref):
+            conv = folded[maker[source]] if source in maker and program.users[source] == 1 else None
+            if conv is not None and conv.name == "conv2d" and (normed := _with_norm(conv, *norm, node.result)):
+                folded[maker[source]] = normed
+                maker[node.result] = maker[source]
+                continue
+            shape = (1, -1, *[1] * (len(program.shapes[source]) - 2))
+            like = next(t for t in node.args[1:] if isinstance(t, Tensor))
+            scale, shift = (part.to(like.dtype).view(shape) for part in norm)
+            node = Node("affine", affine, (source, scale, shift), {}, node.result)
+        if isinstance(node.result, Ref):
+            maker[node.result] = len(folded)
+        folded.append(node)
+    return folded
+
+
+def _with_norm(conv: Node, scale: Tensor, shift: Tensor, result: Any) -> Node | None:
+    return _scaled_conv(conv, scale, shift, result, *conv.args, **conv.kwargs)
+
+
+def _scaled_conv(
+    conv: Node, scale: Tensor, shift: Tensor, result: Any, input: Ref, weight: Any, bias: Any = None, *args: Any,
+    **kwargs: Any,
+) -> Node | None:  # fmt: skip
+    if not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None):
+        return None  # made from the pixels
+    scaled = (weight.double() * scale.view(-1, 1, 1, 1)).to(weight.dtype)
+    offset = (shift if bias is None else shift + bias.double() * scale).to(weight.dtype)
+    return Node("conv2d", conv.function, (input, scaled, offset, *args), kwargs, result)
+
+
+def _joined(nodes: list[Node], program: Program) -> list[Node]:
+    joined: list[Node] = []
+    maker: dict[Ref, int] = {}
+    for node in nodes:
+        source: Any = node.args[0] if node.args else None
+        alone = is_activation(node) and isinstance(source, Ref) and source in maker
+        if alone and program.users[source] == 1 and joined[maker[source]].name in _FRESH:
+            before = joined[maker[source]]
+            joined[maker[source]] = replace(before, result=node.result, then=(*before.then, node))
+            maker[node.result] = maker[source]
+            continue
+        if isinstance(node.result, Ref):
+            maker[node.result] = len(joined)
+        joined.append(node)
+    return joined
+
+
+def is_activation(node: Node) -> bool:
+    """Whether it is a function of one tensor, element by element."""
+    others = [*node.args[1:], *node.kwargs.values()]
+    return node.name in ACTIVATIONS and not any(isinstance(value, Tensor | Ref) for value in others)
+
+
+def _narrowed(node: Node, program: Program) -> list[Node]:
+    """``chunk``, ``split`` and ``unbind`` are their parts, each by itself."""
+    if node.name not in ("chunk", "split", "tensor_split", "split_with_sizes") or not isinstance(node.args[0], Ref):
+        return [node]
+    source, results = node.args[0], list(node.result)
+    whole, shape = program.shapes[source], program.shapes[results[0]]
+    dims = [dim for dim, (a, b) in enumerate(zip(whole, shape, strict=True)) if a != b]
+    if len(dims) != 1 or dims[0] == 0:
+        return [node]
+    dim, start, parts = dims[0], 0, []
+    for result in results:
+        length = program.shapes[result][dim]
+        parts.append(Node("narrow", torch.narrow, (source, dim, start, length), {}, result))
+        start += length
+    return parts
+
+
+def _stored(node: Node, dtype: torch.dtype | None) -> Node:
+    """With its constants in ``dtype``, and convolutions made ready."""
+
+    def change(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor):
+            return leaf
+        return leaf.detach().to(dtype) if dtype is not None and leaf.is_floating_point() else leaf.detach()
+
+    node = replace(node, args=mapped(node.args, change), kwargs=mapped(node.kwargs, change))
+    return _filtered(node, *node.args, **node.kwargs) if node.name == "conv2d" else node
+
+
+def _filtered(
+    node: Node, input: Ref, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Node:  # fmt: skip
+    if not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None):
+        return node
+    kernel, steps = (weight.shape[2], weight.shape[3]), pair(dilation)
+    if isinstance(padding, str):
+        whole = [d * (k - 1) for d, k in zip(steps, kernel, strict=True)]
+        if padding == "same" and any(total % 2 for total in whole):
+            return node
+        padding = [total // 2 if padding == "same" else 0 for total in whole]
+    then = node.then[0] if node.then else None
+    ready = Filter(weight, bias, pair(stride), pair(padding), steps, groups, then)
+    return Node("conv2d", ready, (input,), {}, node.result, then=node.then[1:])
+
+
+def pair(value: int | Sequence[int]) -> tuple[int, int]:
+    """For rows and for columns."""
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
+
+
+_IN_PLACE: dict[str, Callable[..., Tensor]] = {
+    "relu": lambda x, *_, **__: torch.relu_(x),
+    "relu6": lambda x, *_, **__: x.clamp_(0, 6),
+    "hardtanh": lambda x, low=-1.0, high=1.0, *_, **__: x.clamp_(low, high),
+    "sigmoid": lambda x: torch.sigmoid_(x),
+    "silu": lambda x, *_, **__: F.silu(x, inplace=True),
+    "hardswish": lambda x, *_, **__: F.hardswish(x, inplace=True),
+}
+
+
+def activated(node: Node, x: Tensor) -> Tensor:
+    """``x``, which nobody else reads, after what follows ``node``."""
+    for then in node.then:
+        fast = _IN_PLACE.get(then.name)
+        x = fast(x, *then.args[1:], **_plain(then)) if fast else then.run((x, *then.args[1:]), then.kwargs)
+    return x
+
+
+def _plain(node: Node) -> dict[str, Any]:
+    names = {"min_val": "low", "max_val": "high"}
+    return {names.get(name, name): value for name, value in node.kwargs.items() if name != "inplace"}
