@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .activations import followed
 from .operators import Call, Mean, RowRule, Rule, find_rule
 from .patches import Base, Patches, Place, index_of, own_index
 from .program import Node, Program, Ref, filled, leaves, refs
-from .simplify import activated
 from .windows import laid_out, windows_of
 
 IMAGE = Place(2, 3, 4)
-MOSTLY = 0.85
-"""Windows that cover more than this share of their maps are computed as whole maps: no copies then, and one call."""
 
 
 class Engine:
@@ -33,14 +31,13 @@ class Engine:
     def __init__(self, program: Program, reach: float = 1.0):
         self.program, self.reach = program, reach
         self.places: dict[Ref, Place] = {Ref(0): IMAGE}
-        self.rules: list[Rule | None] = []
         self.looked: set[Ref] = set()
         self.ended: list[str] = []
-        for node in program.nodes:
-            self.rules.append(self._rule(node))
+        self.steps = [self._step(node) for node in program.nodes]
 
-    def _rule(self, node: Node) -> Rule | None:
-        sources = [ref for ref in refs(node.args, node.kwargs) if ref in self.program.varying]
+    def _step(self, node: Node) -> Step:
+        read = list(refs(node.args, node.kwargs))
+        sources = [ref for ref in read if ref in self.program.varying]
         rule = find_rule(Call(node, self.places, self.program.shapes)) if sources else None
         if rule is None:
             mapped = [ref for ref in sources if ref in self.places]
@@ -52,16 +49,17 @@ class Engine:
                 self.looked.update(sources)
             if not isinstance(rule, Mean):
                 self.places[node.result] = rule.place
-        return rule
+        plain = not node.kwargs and all(isinstance(arg, Ref | Tensor | int | float | None) for arg in node.args)
+        return Step(node, rule, read, sources, list(refs(node.result)), plain)
 
     def photo(self, x: Tensor) -> Photo:
         """The base pass: one photo without a mask, (1, C, H, W)."""
         env: dict[Ref, Any] = {Ref(0): x}
         kept: dict[Ref, Tensor] = {Ref(0): x}
         users = dict(self.program.users)
-        for node in self.program.nodes:
-            _dense(node, env, users, 1, copies=True)
-            kept.update((ref, env[ref]) for ref in refs(node.result) if ref in self.places and ref in env)
+        for step in self.steps:
+            step.whole(env, users, 1, copies=True)
+            kept.update((ref, env[ref]) for ref in step.results if ref in self.looked and ref in env)
         return Photo(self, kept, env[self.program.output])
 
     def logits(self, photo: Photo, patches: Patches) -> tuple[Tensor, int]:
@@ -72,18 +70,61 @@ class Engine:
         """
         run = _Run(self, photo, len(patches.windows))
         run.env[Ref(0)] = patches
-        for node, rule in zip(self.program.nodes, self.rules, strict=True):
-            run.step(node, rule)
+        for step in self.steps:
+            run.step(step)
         return run.whole(self.program.output), run.largest
 
     def whole(self, images: Tensor) -> Tensor:
         """What the program gives for whole images, (M, C, H, W) -> (M, classes)."""
         env: dict[Ref, Any] = {Ref(0): images}
         users = dict(self.program.users)
-        for node in self.program.nodes:
-            _dense(node, env, users, len(images))
+        for step in self.steps:
+            step.whole(env, users, len(images))
         result: Tensor = env[self.program.output]
         return result
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A node, and what is known of it beforehand.
+
+    Attributes:
+        node, rule: the operator, and how it carries windows on, if it does.
+        read: what it reads.
+        sources: of these, what depends on the photo.
+        results: what it gives.
+        plain: whether its arguments are not nested.
+    """
+
+    node: Node
+    rule: Rule | None
+    read: list[Ref]
+    sources: list[Ref]
+    results: list[Ref]
+    plain: bool
+
+    def whole(self, env: dict[Ref, Any], users: dict[Ref, int], batch: int, copies: bool = False) -> None:
+        """Run on whole tensors, and let go of what nobody reads any more."""
+        node = self.node
+        if self.plain:
+            args, kwargs = tuple(env[arg] if isinstance(arg, Ref) else arg for arg in node.args), {}
+        else:
+            args, kwargs = filled((node.args, node.kwargs), env.__getitem__, batch)
+        if node.in_place and copies:
+            args = (args[0].clone(), *args[1:])
+        result = node.run(args, kwargs)
+        if node.then:
+            result = followed(node, result)
+        made = [result] if isinstance(result, Tensor) else [t for t in leaves(result) if isinstance(t, Tensor)]
+        env.update(zip(self.results, made, strict=True))
+        self.let_go(env, users)
+
+    def let_go(self, env: dict[Ref, Any], users: dict[Ref, int]) -> None:
+        """One reader less for what is read here."""
+        for ref in self.read:
+            users[ref] -= 1
+            if not users[ref]:
+                env.pop(ref, None)
 
 
 @dataclass(eq=False)
@@ -92,7 +133,7 @@ class Photo:
 
     Attributes:
         engine: whose program it is.
-        maps: every map, (1, ...) as the network sees it.
+        maps: those that something looks at beyond windows, (1, ...) as the network sees them.
         logits: (1, classes).
     """
 
@@ -140,17 +181,16 @@ class _Run:
         self.users = dict(engine.program.users)
         self.largest = 0
 
-    def step(self, node: Node, rule: Rule | None) -> None:
-        sources = [ref for ref in refs(node.args, node.kwargs) if ref in self.engine.program.varying]
-        inputs = [self.env[ref] for ref in sources]
+    def step(self, step: Step) -> None:
+        inputs = [self.env[ref] for ref in step.sources]
         patches = [value for value in inputs if isinstance(value, Patches)]
-        if rule is None or len(patches) < len(inputs) or not inputs or not self._windowed(node, rule, patches):
-            for ref in sources:
-                self.env[ref] = self.whole(ref)
-            _dense(node, self.env, self.users, self.masks)
+        if step.rule and inputs and len(patches) == len(inputs) and self._windowed(step.node, step.rule, patches):
+            step.let_go(self.env, self.users)
         else:
-            _let_go(sources, self.env, self.users)
-        for ref in refs(node.result):
+            for ref in step.sources:
+                self.env[ref] = self.whole(ref)
+            step.whole(self.env, self.users, self.masks)
+        for ref in step.results:
             if (made := self.env.get(ref)) is not None:
                 tensor = made if isinstance(made, Tensor) else made.rows
                 self.largest = max(self.largest, tensor.numel() * tensor.element_size())
@@ -160,7 +200,7 @@ class _Run:
         if isinstance(rule, Mean):
             shape = self.engine.program.shapes[node.result]
             pooled = rule.pooled(inputs[0]).view(self.masks, *shape[1:])
-            self.env[node.result] = activated(node, pooled)
+            self.env[node.result] = followed(node, pooled)
             return True
         base = self.photo.base(node.result) if node.result in self.engine.looked else None
         if isinstance(rule, RowRule):
@@ -170,7 +210,7 @@ class _Run:
         if self.engine.reach < 1:
             windows = windows.at_most(self.engine.reach)
         most = self.masks * windows.size[0] * windows.size[1]
-        if windows.area > MOSTLY * most:
+        if windows.area > rule.mostly * most:
             return False
         layout = rule.arrange(windows, inputs)
         made = Patches.empty(layout, windows, base, self._like(node, inputs))
@@ -184,7 +224,7 @@ class _Run:
         rows = rule.rows([source])
         owned = not rule.shares or source.owned
         if rule.shares or base is None:
-            rows = activated(node, rows) if node.then else rows
+            rows = followed(node, rows) if node.then else rows
             return Patches(source.layout, rows, base, source.windows, owned=owned)
         made = Patches.empty(source.layout, source.windows, base, rows)
         rule.write(node, rows, made.rows)
@@ -206,25 +246,4 @@ class _Run:
         zeros = np.zeros(self.masks, np.int64)
         index = index_of(layout, np.arange(self.masks), zeros, zeros, (height, width))
         value.base = value.base or self.photo.base(ref)
-        return place.from_rows(value.look(torch.from_numpy(index).to(value.rows.device)), self.masks, height, width)
-
-
-def _dense(node: Node, env: dict[Ref, Any], users: dict[Ref, int], batch: int, copies: bool = False) -> None:
-    """Run a node on whole tensors, and let go of what nobody reads any more."""
-    sources = list(refs(node.args, node.kwargs))
-    args, kwargs = filled((node.args, node.kwargs), env.__getitem__, batch)
-    if node.in_place and copies:
-        args = (args[0].clone(), *args[1:])
-    result = node.run(args, kwargs)
-    if node.then:
-        result = activated(node, result)
-    made = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
-    env.update(zip(refs(node.result), made, strict=True))
-    _let_go(sources, env, users)
-
-
-def _let_go(sources: Sequence[Ref], env: dict[Ref, Any], users: dict[Ref, int]) -> None:
-    for ref in sources:
-        users[ref] -= 1
-        if not users[ref]:
-            env.pop(ref, None)
+        return place.from_rows(value.look(index), self.masks, height, width)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .activations import activated
 from .program import Node
 
 Pair = tuple[int, int]
+
+
+def pair(value: int | Sequence[int]) -> Pair:
+    """For rows and for columns."""
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
 
 
 class Filter:
@@ -35,6 +43,7 @@ class Filter:
         self.kernel: Pair = (weight.shape[2], weight.shape[3])
         self.then = then
         self._fused = ("none", [], "") if then is None else _fused(then)
+        self._points = self.kernel == (1, 1) and groups == 1
         self._fast = _onednn(weight) and (bias is None or bias.dtype == weight.dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -44,6 +53,9 @@ class Filter:
     def on(self, x: Tensor, padding: Pair, *, stride: Pair | None = None, linear: bool = False) -> Tensor:
         """With another padding or stride; ``linear`` leaves out bias and activation."""
         bias, stride = None if linear else self.bias, stride or self.stride
+        few = 115 + 8_600_000 / self.weight.numel()
+        if self._points and stride == (1, 1) and padding == (0, 0) and x.shape[0] * x.shape[2] * x.shape[3] < few:
+            return self._product(x, bias, linear)
         if self._fast and (linear or self._fused is not None):
             attribute = ("none", [], "") if linear or self._fused is None else self._fused
             fast: Tensor = torch.ops.mkldnn._convolution_pointwise(
@@ -51,7 +63,12 @@ class Filter:
             )
             return fast
         y = F.conv2d(x, self.weight, bias, stride, padding, self.dilation, self.groups)
-        return y if linear or self.then is None else self.then.run((y, *self.then.args[1:]), self.then.kwargs)
+        return y if linear or self.then is None else activated(self.then, y)
+
+    def _product(self, x: Tensor, bias: Tensor | None, linear: bool) -> Tensor:
+        """A 1x1 convolution as a matrix product: a sixth slower, but with less to do before it begins."""
+        y = F.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], bias)
+        return (y if linear or self.then is None else activated(self.then, y)).permute(0, 3, 1, 2)
 
     def unactivated(self, x: Tensor) -> Tensor:
         """Without the activation, with the bias."""

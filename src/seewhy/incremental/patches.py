@@ -61,6 +61,10 @@ class Base:
     size: tuple[int, int]
     derived: dict[Any, Tensor] = field(default_factory=dict)
 
+    def at(self, index: Ints32) -> Tensor:
+        """The rows at ``index``, (n, *channels)."""
+        return self.rows.index_select(0, _to(index, self.rows))
+
     @classmethod
     def of(cls, map: Tensor, place: Place) -> Base:
         """From (1, ...) as the network sees it."""
@@ -91,8 +95,8 @@ class Patches:
     @classmethod
     def empty(cls, layout: Layout, windows: Windows, base: Base | None, like: Tensor) -> Patches:
         """Rows to be written, (R, *channels of ``like``); beside their ``base`` if they will be looked at with it."""
-        if base is None:
-            return cls(layout, like.new_empty(layout.rows, *like.shape[1:]), None, windows)
+        if base is None or len(base.rows) > MANY * layout.rows:
+            return cls(layout, like.new_empty(layout.rows, *like.shape[1:]), base, windows)
         own = len(base.rows)
         table = like.new_empty(own + layout.rows, *like.shape[1:])
         table[:own] = base.rows
@@ -108,11 +112,28 @@ class Patches:
         """The same, in memory of its own."""
         return Patches(self.layout, self.rows.clone(), self.base, self.windows)
 
-    def look(self, index: Tensor) -> Tensor:
+    def look(self, index: Ints32) -> Tensor:
         """The rows of the table at ``index``, (n, *channels)."""
+        own = len(self.around.rows)
+        if self.table is None and own > MANY * len(self.rows):
+            # The photo's map is large and the windows are small: no table, but the windows' rows laid over the photo's.
+            inside = np.flatnonzero(index >= own)
+            mine = index[inside] - own
+            index[inside] = 0
+            seen = self.around.at(index)
+            seen[_to(inside, seen)] = self.rows[_to(mine, seen)]
+            return seen
         if self.table is None:
             self.table = torch.cat([self.around.rows, self.rows])
-        return self.table.index_select(0, index)
+        return self.table.index_select(0, _to(index, self.table))
+
+
+MANY = 2
+"""A photo's map of so many times more rows than its windows is not copied beside them."""
+
+
+def _to(index: npt.NDArray[Any], like: Tensor) -> Tensor:
+    return torch.from_numpy(index).to(like.device)
 
 
 def own_index(size: tuple[int, int], top: Ints, left: Ints, shape: tuple[int, int]) -> Ints32:

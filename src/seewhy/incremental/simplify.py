@@ -5,23 +5,15 @@ Works on copies of the weights; the model's own are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .kernels import Filter
+from .activations import ACTIVATIONS, is_activation
+from .kernels import Filter, pair
 from .program import Node, Program, Ref, mapped
-
-ACTIVATIONS = frozenset({
-    "relu", "relu6", "hardtanh", "sigmoid", "silu", "gelu", "hardswish", "hardsigmoid", "leaky_relu", "elu", "celu",
-    "selu", "mish", "tanh", "softplus", "clamp", "clamp_min", "clamp_max", "threshold", "logsigmoid", "softsign",
-})  # fmt: skip
-"""Functions of one tensor, position by position and channel by channel, with numbers as further arguments."""
-
 
 _FRESH = frozenset({"conv2d", "affine", "add", "sub", "mul", "div", "cat", "linear"})
 """Functions whose result nobody else holds, so that what follows may overwrite it."""
@@ -156,12 +148,6 @@ def _joined(nodes: list[Node], program: Program) -> list[Node]:
     return joined
 
 
-def is_activation(node: Node) -> bool:
-    """Whether it is a function of one tensor, element by element."""
-    others = [*node.args[1:], *node.kwargs.values()]
-    return node.name in ACTIVATIONS and not any(isinstance(value, Tensor | Ref) for value in others)
-
-
 def _narrowed(node: Node, program: Program) -> list[Node]:
     """``chunk``, ``split`` and ``unbind`` are their parts, each by itself."""
     if node.name not in ("chunk", "split", "tensor_split", "split_with_sizes") or not isinstance(node.args[0], Ref):
@@ -206,31 +192,3 @@ def _filtered(
     then = node.then[0] if node.then else None
     ready = Filter(weight, bias, pair(stride), pair(padding), steps, groups, then)
     return Node("conv2d", ready, (input,), {}, node.result, then=node.then[1:])
-
-
-def pair(value: int | Sequence[int]) -> tuple[int, int]:
-    """For rows and for columns."""
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
-
-
-_IN_PLACE: dict[str, Callable[..., Tensor]] = {
-    "relu": lambda x, *_, **__: torch.relu_(x),
-    "relu6": lambda x, *_, **__: x.clamp_(0, 6),
-    "hardtanh": lambda x, low=-1.0, high=1.0, *_, **__: x.clamp_(low, high),
-    "sigmoid": lambda x: torch.sigmoid_(x),
-    "silu": lambda x, *_, **__: F.silu(x, inplace=True),
-    "hardswish": lambda x, *_, **__: F.hardswish(x, inplace=True),
-}
-
-
-def activated(node: Node, x: Tensor) -> Tensor:
-    """``x``, which nobody else reads, after what follows ``node``."""
-    for then in node.then:
-        fast = _IN_PLACE.get(then.name)
-        x = fast(x, *then.args[1:], **_plain(then)) if fast else then.run((x, *then.args[1:]), then.kwargs)
-    return x
-
-
-def _plain(node: Node) -> dict[str, Any]:
-    names = {"min_val": "low", "max_val": "high"}
-    return {names.get(name, name): value for name, value in node.kwargs.items() if name != "inplace"}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from ..activations import ACTIVATIONS
 from ..program import Ref, refs
-from ..simplify import ACTIVATIONS
 from . import combining, moving, rowwise, separable, sliding
 from .rule import CALL, Call, RowRule, Rule, written
 from .separable import Mean

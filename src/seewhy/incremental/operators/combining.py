@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,13 +39,11 @@ def seen_at(source: Patches, layout: Layout) -> Tensor:
     """The rows of ``source`` at the positions of another layout."""
     if source.layout is layout:
         return source.rows
+    w = layout.windows
     index = [
-        index_of(source.layout, block.masks, layout.windows.top[block.masks], layout.windows.left[block.masks],
-                 (block.height, block.width))
-        for block in layout.blocks
-    ]  # fmt: skip
-    parts = [torch.from_numpy(part) for part in index]
-    return source.look((parts[0] if len(parts) == 1 else torch.cat(parts)).to(source.rows.device))
+        index_of(source.layout, b.masks, w.top[b.masks], w.left[b.masks], (b.height, b.width)) for b in layout.blocks
+    ]
+    return source.look(index[0] if len(index) == 1 else np.concatenate(index))
 
 
 class Binary(_Together):

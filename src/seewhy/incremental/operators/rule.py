@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..activations import followed
 from ..patches import Patches, Place
 from ..program import Node, Ref
-from ..simplify import activated
 from ..windows import Layout, Windows, laid_out
 
 FLOPS, BYTES, CALL = 1e11, 1e10, 3e-5
@@ -49,12 +49,15 @@ class Rule(ABC):
         place: where the result's rows and columns are.
         position: seconds that one position of the result costs, as reckoned.
         block: seconds that one more block costs.
+        mostly: windows that cover more than this share of their maps cost more than the whole maps, which need no
+            copies and one call.
         looks: whether it reads its inputs beyond their windows.
     """
 
     place: Place
     position: float = 0.0
     block: float = CALL
+    mostly: float = 0.85
     looks: ClassVar[bool] = True
 
     @abstractmethod
@@ -103,7 +106,7 @@ def written(node: Node, y: Tensor, out: Tensor) -> None:
         if bounds := _bounds(then):
             torch.clamp(y, *bounds, out=out)
             return
-    out.copy_(activated(node, y) if node.then else y)
+    out.copy_(followed(node, y) if node.then else y)
 
 
 def _bounds(node: Node) -> tuple[float, float] | None:

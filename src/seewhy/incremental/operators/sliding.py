@@ -11,13 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..kernels import Filter, Pair
-from ..patches import Base, Ints32, Patches, Place, index_of, own_index
+from ..kernels import Filter, Pair, pair
+from ..patches import Base, Patches, Place, index_of, own_index
 from ..program import Ref
-from ..simplify import pair
 from ..windows import Block, Layout, Windows, spread
 from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, written
 from .separable import separable
+
+MOSTLY_GROUPED = 0.55
+"""A depthwise convolution is all memory, and in windows its memory is copied three times more."""
 
 
 class Sliding(Rule):
@@ -60,7 +62,7 @@ class Sliding(Rule):
             top = layout.windows.top[block.masks] * self.stride[0] - self.padding[0]
             left = layout.windows.left[block.masks] * self.stride[1] - self.padding[1]
             index = index_of(source.layout, block.masks, top, left, (reach[0], reach[1]), self.step, self.clamp)
-            seen = source.look(_at(index, out))
+            seen = source.look(index)
             count = len(block.masks)
             y = self.slide(Place(2, 3, 4).from_rows(seen, count, *reach))
             written(self.node, y.permute(0, 2, 3, 1).reshape(-1, *out.shape[1:]), out[block.rows])
@@ -79,6 +81,7 @@ class Convolution(Sliding):
         weights = filter.weight.numel()
         # A small group is no matrix product, and runs at the speed of memory.
         self.position += 2 * weights / FLOPS * (2 if filter.groups > 1 else 1)
+        self.mostly = MOSTLY_GROUPED if filter.groups > 1 else self.mostly
         self.block = CALL + 4 * weights / BYTES
 
     def slide(self, crops: Tensor) -> Tensor:
@@ -113,12 +116,12 @@ class ChangedConvolution(Convolution):
                 shape.append((count - 1) * s + k - 2 * more)
                 begin.append(first[block.masks] * s - p + more)
             (top, left), reach = begin, (shape[0], shape[1])
-            seen = source.look(_at(index_of(source.layout, block.masks, top, left, reach), out))
-            seen -= base.rows.index_select(0, _at(own_index(base.size, top, left, reach), out))
+            seen = source.look(index_of(source.layout, block.masks, top, left, reach))
+            seen -= base.at(own_index(base.size, top, left, reach))
             change = self.filter.on(Place(2, 3, 4).from_rows(seen, len(block.masks), *reach), padding, linear=True)
             corner = layout.windows.top[block.masks], layout.windows.left[block.masks]
             at = own_index(layout.windows.size, *corner, (block.height, block.width))
-            y = before.index_select(0, _at(at, out))
+            y = before.index_select(0, torch.from_numpy(at).to(before.device))
             y += change.permute(0, 2, 3, 1).reshape(y.shape)
             written(self.after, y, out[block.rows])
 
@@ -185,10 +188,6 @@ class Pick(Sliding):
 
     def slide(self, crops: Tensor) -> Tensor:
         return crops
-
-
-def _at(index: Ints32, like: Tensor) -> Tensor:
-    return torch.from_numpy(index).to(like.device)
 
 
 def conv2d(call: Call, input: Ref) -> Rule | None:
