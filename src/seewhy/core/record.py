@@ -50,7 +50,8 @@ class Record:
         self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
         self._overridden: dict[tuple[Rule, bool], int] = {}
         self.inputs = inputs
-        graph = needs.input_gradient or (needs.layer_gradients and bool(needs.layers))
+        # Which layer is the default one is told by the graph too: the last that the score hangs on.
+        graph = needs.input_gradient or None in needs.layers or (needs.layer_gradients and bool(needs.layers))
         self._graph_inputs = inputs.clone().requires_grad_(needs.input_gradient)
         taps, watch, outputs = self._forward(needs.layers, graph)
         self._score_of = Score.resolve(target, outputs, len(inputs))
@@ -214,14 +215,15 @@ class Record:
 
     def _collect(self, taps: Taps, graph: bool) -> tuple[dict[str, Tap], str | None]:
         missing = sorted(set(taps.explicit) - set(taps.taps))
-        if missing == [self._notes.default_layer] and None in self._needs.layers:
+        known = self._notes.default_layer if None in self._needs.layers else None
+        if known and (missing == [known] or not taps.carries(known, self._score.grad_fn)):
             # The network took another way than last time.
             self._notes.default_layer = None
             return self._collect(self._again(graph), graph)
         if missing:
             raise LayerError(f"layer {missing[0]!r} did not run in this forward")
         if taps.search is None:
-            return taps.taps, self._notes.default_layer if None in self._needs.layers else None
+            return taps.taps, known
         name = taps.last_below(self._score.grad_fn)
         if name is None or taps.last is None or taps.search.left_maps_early:
             return taps.taps, None
@@ -284,7 +286,9 @@ def recorded(model: object, inputs: Tensor, target: Target, needs: Needs, batch_
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
     with torch.inference_mode(False), torch.enable_grad(), guest(module) as modules:
         inputs = _fit(inputs, module)
-        made = Record(module, inputs, target, needs, notes_on(module, modules, inputs), batch_size)
+        # A function may score another head, whose last maps are others: what it finds is not noted.
+        notes = Notes() if callable(target) else notes_on(module, modules, inputs)
+        made = Record(module, inputs, target, needs, notes, batch_size)
         try:
             yield made
         finally:
