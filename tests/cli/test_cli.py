@@ -134,7 +134,7 @@ def test_bad_photos_lose_no_other_work(seewhy, photo, tmp_path):
     lines = [line for line in err.splitlines() if line.startswith("seewhy:")]
     assert len(lines) == len(bad)
     for path, line in zip(bad, lines, strict=True):
-        assert path.name in line
+        assert line.count(path.name) == 1
     page = (tmp_path / "out" / "report.html").read_text()
     assert all(path.name in page for path in bad)
 
@@ -181,6 +181,14 @@ def test_a_method_that_does_not_apply_stops_no_other(seewhy, photo, tmp_path):
                           "grad_cam", "-o", tmp_path / "asked")  # fmt: skip
     assert code == 2
     assert "cam: CAM does not apply" in err
+    code, said, err = seewhy("explain", photo, "--model", "nets.tiny:make_flat", "--input-size", 32, "--steps", 2,
+                             "--layer", "0", "-o", tmp_path / "layer")  # fmt: skip
+    assert code == 0  # a layer was asked for, CAM was not
+    assert "cam: CAM does not apply" in said
+    code, _, err = seewhy("explain", photo, "--model", "nets.tiny:make_flat", "--input-size", 32, "--steps", 2,
+                          "--layer", "2", "-o", tmp_path / "no-maps")  # fmt: skip
+    assert code == 2
+    assert "grad_cam: layer '2' has no maps" in err
     assert (tmp_path / "asked" / photo.stem / "figure.png").exists()
     assert (tmp_path / "out" / photo.stem / "figure.png").exists()
 
@@ -290,3 +298,53 @@ def test_a_class_visualization_that_fails_loses_no_map(seewhy, photo, tmp_path):
     methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
     assert "nothing to ascend" in methods["class_visualization"]["error"]
     assert methods["grad_cam"]["layer"]
+
+
+def test_probabilities_are_of_the_model_at_hand(seewhy, photo, tmp_path):
+    """The softmax of one score is always 1, and a softmax of probabilities flattens them."""
+    found = {}
+    for net in ("make", "make_one_output", "make_softmax"):
+        code, said, _ = seewhy("explain", photo, "--model", f"nets.tiny:{net}", "--input-size", 32, "-M", "saliency",
+                               "-o", tmp_path / net, "--json")  # fmt: skip
+        assert code == 0
+        found[net] = json.loads(said)["photos"][0]
+    one = found["make_one_output"]["top5"][0]
+    assert one["probability"] == pytest.approx(1 / (1 + np.exp(-one["score"])))
+    assert found["make_one_output"]["probabilities"].endswith("sigmoid")
+    plain, soft = ([entry["probability"] for entry in found[net]["top5"]] for net in ("make", "make_softmax"))
+    assert soft == pytest.approx(plain, abs=1e-6)
+    assert "already" in found["make_softmax"]["probabilities"]
+
+
+def test_of_equal_scores_the_explained_one_is_on_top(seewhy, photo, tmp_path):
+    code, said, _ = seewhy("explain", photo, "--model", "nets.tiny:make_undecided", "--input-size", 32, "-o",
+                           tmp_path / "out", "-M", "saliency", "--json")  # fmt: skip
+    assert code == 0
+    about = json.loads(said)["photos"][0]
+    assert about["top5"][0]["index"] == about["targets"][0]["index"]
+    assert [entry["index"] for entry in about["top5"]] == [0, 1, 2, 3, 4]
+
+
+def test_what_is_said_of_a_photo(seewhy, photo, tmp_path):
+    """Every class that was asked for with its probability, however small, and every figure that was written."""
+    out = tmp_path / "out"
+    code, said, _ = seewhy("explain", photo, tmp_path / "missing.png", "-t", "toaster", "-t", "daisy", "-M", "cam",
+                           "-o", out)  # fmt: skip
+    assert code == 2
+    lines = said.splitlines()
+    for name in ("toaster", "daisy"):
+        assert any(name in line and "%" in line for line in lines)
+    assert not any(line.lstrip().startswith(("0.0 %", "100.0 %")) for line in lines)
+    for path in (out / photo.stem).glob("figure*.png"):
+        assert str(path) in said
+    assert "without 1 of 2 photos" in lines[-1]
+
+
+def test_a_command_that_does_not_exist(seewhy, photo):
+    for arguments, match in [
+        (["expalin", photo], "did you mean explain?"), ([photo], f"did you mean explain {photo}"),
+        (["x"], "expected explain"),
+    ]:  # fmt: skip
+        code, _, err = seewhy(*arguments)
+        assert code == 2
+        assert match in err
