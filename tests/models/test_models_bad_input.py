@@ -115,6 +115,8 @@ def test_weights_of_another_network(project, small):
     assert "2 unexpected (head.weight, head.bias)" in said
     assert "1 of another shape (features.0.weight (4, 1, 5, 5) instead of (4, 3, 3, 3))" in said
     assert "did you mean" in said
+    torch.save({"something.else": torch.zeros(1), "features.9.weight": torch.zeros(1)}, "alien.pt")
+    assert "did you mean" not in refused(ModelError, "mine:network", weights="alien.pt")
 
 
 def test_old_checkpoints_without_counters_fit(project, small):
