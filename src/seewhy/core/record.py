@@ -71,7 +71,7 @@ class Record:
     def activation(self, layer: str | None = None) -> Tensor:
         """The output of ``layer`` (None: the default layer), (B, C, h, w) or as the layer gives it.
 
-        As it left the layer: what the network did to it in place afterwards does not show.
+        As it left the layer, the last time that it ran: what the network did to it in place afterwards does not show.
         """
         value = self._tap(layer).value()
         assert value is not None
