@@ -338,6 +338,9 @@ def test_what_is_said_of_a_photo(seewhy, photo, tmp_path):
     for path in (out / photo.stem).glob("figure*.png"):
         assert str(path) in said
     assert "without 1 of 2 photos" in lines[-1]
+    top = lines[1].split()
+    assert len(top[-1]) == pytest.approx(24 * float(top[0]) / 100, abs=1)
+    assert [line.split()[-1] for line in lines if "< 0.1 %" in line] == ["▏", "▏"]
 
 
 def test_a_command_that_does_not_exist(seewhy, photo):

@@ -159,10 +159,9 @@ class _Run:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         explained = {found.target.index: found.target for found in explanation.targets}
         for entry in ({entry.index: entry for entry in explanation.top} | explained).values():
-            bar = "█" * max(1, round(entry.probability * 24))
             style = "bold" if entry.index in explained else "dim"
             name = f"[{style}]{_escape(entry.name)}[/{style}]"
-            table.add_row(f"{percentage(entry.probability):>8}", name, f"[red]{bar}[/red]")
+            table.add_row(f"{percentage(entry.probability):>8}", name, f"[red]{_bar(entry.probability)}[/red]")
         self.console.print(f"[bold]{_escape(str(explanation.photo.path))}[/bold]", soft_wrap=True)
         for note in explanation.notes:
             self.console.print(f"  note: {_escape(note)}", soft_wrap=True)
@@ -197,6 +196,12 @@ class _Run:
         with Progress(*columns, console=self.errors, transient=True, disable=not self.errors.is_terminal) as progress:
             task = progress.add_task(_escape(name), total=1.0)
             yield lambda what, share: progress.update(task, completed=share, description=f"{_escape(name)}  {what}")
+
+
+def _bar(share: float, width: int = 24) -> str:
+    """A bar as long as ``share`` says, to an eighth of a character, and never quite empty."""
+    eighths = max(1, round(share * width * 8))
+    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
 
 
 def _facts(classifier: Classifier, seconds: float) -> dict[str, str]:

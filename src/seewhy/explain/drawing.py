@@ -73,7 +73,7 @@ def photo_entry(explanation: Explanation, explainer: Explainer) -> PhotoEntry:
 def _view_entries(explanation: Explanation, found: Explained, explainer: Explainer) -> tuple[ViewEntry, ...]:
     entries = [_view_entry(method, found.views[method.id], explanation.crop) for method in explainer.request.methods]
     if (made := found.visualization) is not None:
-        caption = f"{len(made.history)} steps of ascent, preset {made.params['preset']}{_reached(made)}"
+        caption = f"{_reached(made)}{len(made.history)} steps of ascent, preset {made.params['preset']}"
         entries.append(
             ViewEntry(
                 PicturePanel("Class visualization", to_image(made.images[0]), caption),
@@ -121,8 +121,10 @@ def _caption(view: Attribution) -> str:
 
 
 def _reached(made: Visualization) -> str:
-    score = "" if made.score is None else f" · score {float(made.score[0]):.1f}"
-    return score + ("" if made.probability is None else f" · {percentage(float(made.probability[0]))}")
+    if made.score is None:
+        return ""
+    probability = "" if made.probability is None else f" · {percentage(float(made.probability[0]))}"
+    return f"score {float(made.score[0]):.1f}{probability} after "
 
 
 def _readable(params: Mapping[str, object]) -> dict[str, str]:
