@@ -201,7 +201,7 @@ class _Run:
 def _bar(share: float, width: int = 24) -> str:
     """A bar as long as ``share`` says, to an eighth of a character, and never quite empty."""
     eighths = max(1, round(share * width * 8))
-    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]).rstrip()
 
 
 def _facts(classifier: Classifier, seconds: float) -> dict[str, str]:
