@@ -78,7 +78,7 @@ def build_method(method: type[Method], given: Mapping[str, Any], layer: str | No
     return method(**chosen)
 
 
-class _Numbers(click.ParamType[Any]):
+class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """``32``, ``32x16``, ``0.5``, ``0.1,0.2,0.3`` or a word."""
 
     name = "value"
