@@ -1,6 +1,8 @@
 """The command as a person uses it: what it writes, what it says when something is wrong, and its exit codes."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -198,6 +200,42 @@ def test_html_in_a_file_name(seewhy, photo, tmp_path):
     path.write_bytes(photo.read_bytes())
     assert seewhy("explain", path, *TINY, "-o", tmp_path / "out", "-M", "cam")[0] == 0
     assert "<img src=x" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_file_name_that_is_no_utf8(seewhy, photo, tmp_path):
+    """As in archives from before UTF-8."""
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    try:
+        shutil.copy(os.fsencode(photo), path)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    code, said, _ = seewhy("explain", os.fsdecode(path), *TINY, "-o", tmp_path / "out", "-M", "cam", "--json")
+    assert code == 0
+    entry = json.loads(said)["photos"][0]
+    assert os.fsencode(entry["photo"]["path"]) == path
+    about = json.loads((tmp_path / "out" / os.fsdecode(b"caf\xe9") / "explanation.json").read_text("utf-8"))
+    assert os.fsencode(about["photo"]["path"]) == path
+    assert (tmp_path / "out" / "report.html").read_text("utf-8").count("caf")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_that_does_not_know_every_character(encoding, photo, tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-m", "seewhy", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, env=environment, check=True)
+        return done.stdout.decode(encoding)
+
+    assert "deconvnet  ?y/?x" in run("methods")
+    assert "default" in run("layers", *TINY[:4])
+    said = run("explain", photo, *TINY, "-o", tmp_path / "out", "-M", "cam", "--json")
+    assert json.loads(said)["photos"][0]["photo"]["path"] == str(photo)
+
+
+def test_a_click_whose_parameter_types_are_not_generic():
+    """It became so in 8.4; older ones are welcome."""
+    program = "import click; click.ParamType.__class_getitem__ = None; import seewhy.cli.explain"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_visualize(seewhy, tmp_path, photo):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -66,6 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command. Exit codes: 0 done, 2 the user's error, 1 anything else."""
     # Pillow says on stderr what it thinks of broken files; seewhy says it itself, in one line.
     warnings.filterwarnings("ignore", module="PIL")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
+            stream.reconfigure(errors="replace")
     try:
         code: Any = seewhy.main(arguments, prog_name="seewhy", standalone_mode=False)
     except SeewhyError as error:

@@ -102,7 +102,7 @@ class _Run:
             if self.entries:
                 self._write_report(time.perf_counter() - start)
         if self.given["as_json"]:
-            click.echo(json.dumps({"photos": self.results, "report": str(self.report)}, ensure_ascii=False))
+            click.echo(json.dumps({"photos": self.results, "report": str(self.report)}))
         else:
             missed = sum("error" in result for result in self.results)
             short = f", without {missed} of {len(self.results)} photos" if missed else ""
