@@ -262,6 +262,9 @@ def test_layers_and_methods(seewhy):
     assert [line for line in out.splitlines() if "default" in line][0].split()[0] == "3"
     layers = json.loads(seewhy("layers", *TINY[:4], "--json")[1])
     assert layers[0] == {"name": "0", "kind": "Conv2d", "shape": [8, 15, 15], "default": False}
+    code, out, _ = seewhy("layers", "--model", "nets.tiny:make_undecided")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("none is the default")
     code, out, _ = seewhy("methods")
     assert code == 0
     assert all(method in out for method in EIGHT)
@@ -327,6 +330,17 @@ def test_a_model_that_raises_and_prints(seewhy, photo, tmp_path):
     assert code == 2
     assert [("error" in entry) for entry in json.loads(said)["photos"]] == [True, False]
     assert "AssertionError: not yet" in err
+
+
+@pytest.mark.parametrize("arguments", [["layers"], ["visualize", "-t", 1], ["explain", "PHOTO"]])
+def test_a_model_for_pictures_of_another_size(seewhy, photo, tmp_path, arguments):
+    where = [] if arguments == ["layers"] else ["-o", tmp_path / "out"]
+    given = [photo if argument == "PHOTO" else argument for argument in arguments]
+    code, _, err = seewhy(*given, "--model", "nets.tiny:make_flat", *where)
+    assert code == 2
+    assert "the model failed" in err
+    assert "shapes cannot be multiplied" in err
+    assert arguments[0] == "visualize" or "given pictures of 224 × 224" in err
 
 
 def test_a_class_visualization_that_fails_loses_no_map(seewhy, photo, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import time
@@ -20,7 +19,7 @@ from rich.table import Table
 
 from .. import __version__
 from ..core.layers import find_layer
-from ..errors import LayerError, MethodError, ModelError, OutputError, SeewhyError, close_matches, plain
+from ..errors import LayerError, MethodError, OutputError, SeewhyError, close_matches, plain
 from ..explain import CLASS_VISUALIZATION, Explainer, Explanation, Folder, Request, figures, folder_names, photo_entry
 from ..files import make_folder, write_text
 from ..methods import METHODS
@@ -49,7 +48,8 @@ def command(photos: tuple[str, ...], **given: Any) -> int:
     """Explain what a model said about photos, with every view at once.
 
     Writes, for each photo, a folder with figure.png, maps.npz (raw values) and explanation.json; and one report.html.
-    A photo that cannot be read stops no other. Exit code 0: all photos explained; 2: some, or none.
+    A photo that cannot be read stops no other. Exit code 0: all photos explained; 2: some, or none. Where the model
+    itself fails, SEEWHY_TRACEBACK=1 in the environment shows where.
     """
     run = _Run(photos, given)
     return run.all()
@@ -112,7 +112,8 @@ class _Run:
     def _one(self, path: str, folder: Path) -> None:
         try:
             place = Folder(folder, self.given["force"])
-            explanation = self._explained(path)
+            with self._progress(Path(path).name) as told, foreign(self.classifier):
+                explanation = self.explainer(path, told)
             about = place.write(explanation, self.explainer, self.command)
         except SeewhyError as error:
             self._failed(path, str(error))
@@ -122,18 +123,6 @@ class _Run:
             self.results.append({"folder": str(folder), **about})
             if not self.given["as_json"]:
                 self._show(explanation, folder)
-
-    def _explained(self, path: str) -> Explanation:
-        try:
-            with self._progress(Path(path).name) as told, foreign():
-                return self.explainer(path, told)
-        except SeewhyError:
-            raise
-        except Exception as error:
-            if os.environ.get("SEEWHY_TRACEBACK"):
-                raise
-            # The model is foreign code: whatever it raises on this photo is said, and the next photo goes on.
-            raise ModelError(f"the model failed on it: {type(error).__name__}: {error}") from error
 
     def _is_error(self, method: str, view: object) -> bool:
         """A method or a layer asked for by name must apply; one of all the methods may not, and is only noted."""
