@@ -191,6 +191,9 @@ def test_a_method_that_does_not_apply_stops_no_other(seewhy, photo, tmp_path):
                           "--layer", "2", "-o", tmp_path / "no-maps")  # fmt: skip
     assert code == 2
     assert "grad_cam: layer '2' has no maps" in err
+    code, _, err = seewhy("explain", photo, *TINY, "--occlusion-baseline", "blurr", "-o", tmp_path / "parameter")
+    assert code == 2
+    assert "occlusion: this baseline does not fit the inputs" in err
     assert (tmp_path / "asked" / photo.stem / "figure.png").exists()
     assert (tmp_path / "out" / photo.stem / "figure.png").exists()
 

@@ -27,7 +27,7 @@ from ..models import Classifier
 from ..pictures import in_one_line, percentage
 from ..report import PhotoEntry, RunInfo, render_report
 from ..synthesis.presets import find_preset
-from .options import build_method, foreign, load_model, method_options, model_options
+from .options import build_method, foreign, load_model, method_options, model_options, with_parameters
 
 
 @click.command("explain", short_help="Explain what a model said about photos.")
@@ -70,7 +70,7 @@ class _Run:
         self.photos = dict(zip(photos, folder_names(photos), strict=True))
         make_folder(self.folder)
         wanted = _wanted(given["methods"])
-        self._by_name = wanted if given["methods"] else set()
+        self._by_name = (wanted if given["methods"] else set()) | with_parameters(given)
         background = _colour(given["background"])
         with self.console.status("Loading the model"):
             self.classifier = load_model(given)
@@ -125,7 +125,7 @@ class _Run:
                 self._show(explanation, folder)
 
     def _is_error(self, method: str, view: object) -> bool:
-        """A method or a layer asked for by name must apply; one of all the methods may not, and is only noted."""
+        """A method, a parameter or a layer that was asked for must apply; where all are tried, it is only noted."""
         named = method in self._by_name or (self.given["layer"] and isinstance(view, LayerError))
         return isinstance(view, SeewhyError) and bool(named)
 

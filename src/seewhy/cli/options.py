@@ -97,6 +97,15 @@ def build_method(method: type[Method], given: Mapping[str, Any], layer: str | No
     return method(**chosen)
 
 
+def with_parameters(given: Mapping[str, Any]) -> set[str]:
+    """The ids of the methods that the command line gives a parameter of their own."""
+    return {
+        method.id
+        for method in METHODS
+        if any(given.get(f"{method.id}_{field.name}") is not None for field in fields(method))
+    }
+
+
 class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """``32``, ``32x16``, ``0.5``, ``0.1,0.2,0.3`` or a word."""
 
