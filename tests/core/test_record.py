@@ -321,6 +321,12 @@ def test_outputs_of_other_kinds():
 
 def test_a_record_without_what_is_asked_says_so():
     model, x = Counted(), torch.randn(2, 3, 12, 12)
+    with seewhy.record(model, x, layers=["conv1"]) as record:
+        with pytest.raises(LayerError, match="no layer 'conv3'; did you mean"):
+            record.gradient("conv3")
+        with pytest.raises(LayerError, match="'conv2' was not recorded"):
+            record.gradient("conv2")
+        assert record.backwards == 0
     with recorded(model, x, None, Needs(layers=frozenset({None}))) as record:
         with pytest.raises(InputError, match="input_gradient=True"):
             record.gradient("input")

@@ -91,6 +91,8 @@ class Record:
             Float32 (float64 for a float64 model), shaped like the input or the layer's output.
         """
         name = wrt if wrt == INPUT else self.layer_name(wrt)
+        if name != INPUT and self._needs.layer_gradients:
+            self._tap(name)  # says, before a backward is spent, that there is none or that it was not recorded
         if (rule, smooth) not in self._gradients:
             self._gradients[rule, smooth] = self._backward(rule, smooth)
         if name not in self._gradients[rule, smooth]:
