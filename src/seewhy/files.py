@@ -61,9 +61,13 @@ def make_folder(path: str | Path) -> Path:
 
 
 def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
+    """Write ``text`` as UTF-8, whole or not at all.
+
+    Python holds a byte of a file name that is no UTF-8 as a lone surrogate; it is written as an escape, which in
+    JSON stands for the same.
+    """
     with write_atomically(path, overwrite=overwrite) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _umask() -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .core.guest import original
 from .core.needs import Needs
 from .core.record import recorded
+from .errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,21 @@ def layers(model: object, inputs: Tensor) -> list[Layer]:
         for name, child in module.named_modules():
             if name:
                 handles.append(child.register_forward_hook(_shape_into(ran, name)))
-        with recorded(
-            module, inputs, lambda outputs: inputs.new_zeros(len(inputs)), Needs(layers=frozenset({None}))
-        ) as r:
-            default = r.default_layer
+        default = _default(module, inputs)
     finally:
         for handle in handles:
             handle.remove()
     return [Layer(name, kind, shape, name == default) for name, (kind, shape) in ran.items()]
+
+
+def _default(module: nn.Module, inputs: Tensor) -> str | None:
+    needs = Needs(layers=frozenset({None}))
+    try:
+        with recorded(module, inputs, None, needs) as record:
+            return record.default_layer
+    except ModelError:  # it gives no classes, and its layers can be listed all the same
+        with recorded(module, inputs, lambda outputs: inputs.new_zeros(len(inputs)), needs) as record:
+            return record.default_layer
 
 
 def _shape_into(ran: dict[str, Any], name: str) -> Any:

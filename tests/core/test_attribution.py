@@ -33,6 +33,18 @@ def test_numpy_reads_what_save_wrote(attribution, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_it_is_shown_in_one_line(attribution):
+    shown = repr(attribution)
+    assert "\n" not in shown
+    assert "occlusion: 3 x 1 x 12 x 20" in shown
+    assert "target 1, 0, 2" in shown
+    model, x = awkward_networks()["functional_relu"]
+    many = repr(seewhy.attribute(model, x.repeat(20, 1, 1, 1), GradCAM("conv1"), lambda outputs: outputs[:, 1]))
+    assert "grad_cam at conv1" in many
+    assert "target a function" in many
+    assert len(many) < 200
+
+
 def test_nothing_is_silently_replaced(attribution, tmp_path):
     path = tmp_path / "a.npz"
     path.write_text("precious")

@@ -282,7 +282,7 @@ def test_targets():
     assert by_function.target is None
     for bad, match in [
         (4, "0 to 3"), (-1, "0 to 3"), ([1, 2], "one target per image"), (1.5, "integers"), (True, "class index"),
-        ("cat", "not a target"), (lambda outputs: outputs, "one score per image"),
+        ("cat", r"not a target.*index\(name\)"), (lambda outputs: outputs, "one score per image"),
     ]:  # fmt: skip
         with pytest.raises(TargetError, match=match):
             seewhy.attribute(model, x, "saliency", bad)
@@ -321,6 +321,12 @@ def test_outputs_of_other_kinds():
 
 def test_a_record_without_what_is_asked_says_so():
     model, x = Counted(), torch.randn(2, 3, 12, 12)
+    with seewhy.record(model, x, layers=["conv1"]) as record:
+        with pytest.raises(LayerError, match="no layer 'conv3'; did you mean"):
+            record.gradient("conv3")
+        with pytest.raises(LayerError, match="'conv2' was not recorded"):
+            record.gradient("conv2")
+        assert record.backwards == 0
     with recorded(model, x, None, Needs(layers=frozenset({None}))) as record:
         with pytest.raises(InputError, match="input_gradient=True"):
             record.gradient("input")

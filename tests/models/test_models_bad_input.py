@@ -7,6 +7,7 @@ import contextlib
 import json
 import pickle
 import urllib.error
+import warnings
 import zipfile
 
 import pytest
@@ -38,6 +39,7 @@ def refused(kind, *args, **options) -> str:
         ("eficientnet_lite0", "did you mean efficientnet_lite0?"),
         ("EfficientNet-Lite0", "did you mean efficientnet_lite0?"),
         ("resnet50", "did you mean torchvision:resnet50 or timm:resnet50?"),
+        ("my.nets", "did you mean my.nets:factory or timm:my.nets?"),
         ("torchvison:resnet50", "did you mean torchvision:resnet50?"),
         ("torchvision:", "the model after 'torchvision:' is missing"),
         ("torchvision:resnet51", "no classifier 'resnet51'; did you mean torchvision:resnet50"),
@@ -115,6 +117,8 @@ def test_weights_of_another_network(project, small):
     assert "2 unexpected (head.weight, head.bias)" in said
     assert "1 of another shape (features.0.weight (4, 1, 5, 5) instead of (4, 3, 3, 3))" in said
     assert "did you mean" in said
+    torch.save({"something.else": torch.zeros(1), "features.9.weight": torch.zeros(1)}, "alien.pt")
+    assert "did you mean" not in refused(ModelError, "mine:network", weights="alien.pt")
 
 
 def test_old_checkpoints_without_counters_fit(project, small):
@@ -206,6 +210,14 @@ def test_an_exported_program_of_something_else(project):
 def test_weights_for_a_file_that_has_its_own(project, small):
     torch.save(small, "whole.pt")
     assert "whole.pt has its weights in it" in refused(ModelError, "whole.pt", weights="whole.pt")
+
+
+def test_torchscript_is_refused_when_it_is_loaded(project, small):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about its age
+        torch.jit.trace(small.eval(), torch.zeros(1, 3, 16, 24)).save("script.pt")
+        said = refused(ModelError, "script.pt", trust_pickle=True)
+    assert "TorchScript, which hides what happens inside a model; expected the original Python module" in said
 
 
 def test_weights_alone_are_no_network(project, small):

@@ -198,7 +198,9 @@ def test_another_size_keeps_the_margin_of_the_crop():
     assert clf.mean == pytest.approx((127 / 255,) * 3)
 
 
-@pytest.mark.parametrize("file", ["w.safetensors", "plain.pt", "state_dict.th", "model.ckpt", "compiled.bin"])
+@pytest.mark.parametrize(
+    "file", ["w.safetensors", "plain.pt", "state_dict.th", "model.ckpt", "compiled.bin", "net.t7.pth"]
+)
 def test_every_way_to_keep_weights(file, project, small):
     state, name = small.state_dict(), file.split(".")[0]
     if file == "w.safetensors":
@@ -206,11 +208,25 @@ def test_every_way_to_keep_weights(file, project, small):
     else:
         prefix = "_orig_mod.module." if name == "compiled" else "module."
         prefixed = {prefix + key: value for key, value in state.items()}
-        wrapped = {"state_dict": {"state_dict": prefixed, "best": 91.7}, "model": {"model": prefixed}}
+        wrapped = {"state_dict": {"state_dict": prefixed, "best": 91.7}, "model": {"model": prefixed},
+                   "net": {"net": prefixed, "acc": 91.7, "rates": [0.1, torch.ones(1)]}}  # fmt: skip
         torch.save(wrapped.get(name, state if name == "plain" else prefixed), file)
     clf = load("mine:network", weights=file)
     assert torch.equal(clf.model.fc.weight, small.fc.weight)
     assert torch.equal(clf.model.features[1].running_mean, small.features[1].running_mean)
+
+
+@pytest.mark.parametrize(("spec", "prefix"), [("mine:network", "model."), ("mine:network", "net.backbone."),
+                                             ("mine:wrapped", ""), ("mine:wrapped", "module.")])  # fmt: skip
+def test_a_prefix_that_all_names_share_does_not_matter(spec, prefix, project, small):
+    """As Lightning and other trainers put before them, or as the factory's own DataParallel asks for."""
+    source = "\n\ndef wrapped():\n    from torch import nn\n\n    return nn.DataParallel(network())\n"
+    (project / "mine.py").write_text((project / "mine.py").read_text() + source)
+    state = {prefix + key: value + 1 for key, value in small.state_dict().items()}
+    torch.save(state, "prefixed.pth")
+    model = load(spec, weights="prefixed.pth").model
+    fc = getattr(model, "module", model).fc
+    assert torch.equal(fc.weight, small.fc.weight + 1)
 
 
 def exported(model, path, batch=2, dynamic=False, channels=3, size=(16, 24)):
@@ -235,7 +251,9 @@ def test_exported_program(small, tmp_path, cat):
 def test_exported_for_one_size_of_batch(small, tmp_path):
     clf = load(exported(small, tmp_path / "net.pt2", batch=2))
     assert clf.model(torch.zeros(2, 3, 16, 24)).shape == (2, 5)
-    with pytest.raises(ModelError, match=r"exported for batches of 2 only.*expected a batch of 2; got 3"):
+    with pytest.raises(
+        ModelError, match=r"exported for batches of 2 only.*expected a batch of 2 \(.*--batch-size 2\); got 3"
+    ):
         clf.model(torch.zeros(3, 3, 16, 24))
 
 

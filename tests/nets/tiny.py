@@ -55,3 +55,18 @@ def make_without_bias() -> nn.Module:
         nn.Conv2d(3, 8, 3, stride=2, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(8, 4, bias=False),
     )  # fmt: skip
+
+
+def make_one_output() -> nn.Module:
+    """A yes or no: one score per photo."""
+    return nn.Sequential(*make()[:-1], nn.Linear(12, 1))
+
+
+def make_softmax() -> nn.Module:
+    """Ends in a softmax, as networks that come from elsewhere do."""
+    return nn.Sequential(make(), nn.Softmax(1))
+
+
+def make_undecided() -> nn.Module:
+    """All eight classes have the same score."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 8), nn.Threshold(9.0, 0.0))

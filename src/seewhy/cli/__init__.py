@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -14,7 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import click
 
 from .. import __version__
-from ..errors import SeewhyError
+from ..errors import InputError, SeewhyError, close_matches
 
 COMMANDS = {
     "explain": "Explain what a model said about photos, with every view at once.",
@@ -28,6 +29,16 @@ COMMANDS = {
 class _Lazy(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = arguments[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            close = [f"explain {name}"] if os.path.exists(name) else close_matches(name, COMMANDS)
+            expected = None if close else ", ".join(COMMANDS)
+            raise InputError(f"there is no command {name!r}", expected=expected, close=close)
+        return super().resolve_command(context, arguments)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -56,6 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command. Exit codes: 0 done, 2 the user's error, 1 anything else."""
     # Pillow says on stderr what it thinks of broken files; seewhy says it itself, in one line.
     warnings.filterwarnings("ignore", module="PIL")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
+            stream.reconfigure(errors="replace")
     try:
         code: Any = seewhy.main(arguments, prog_name="seewhy", standalone_mode=False)
     except SeewhyError as error:

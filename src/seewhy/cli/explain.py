@@ -19,14 +19,15 @@ from rich.table import Table
 
 from .. import __version__
 from ..core.layers import find_layer
-from ..errors import MethodError, OutputError, SeewhyError, close_matches, plain
-from ..explain import CLASS_VISUALIZATION, Explainer, Explanation, Folder, Request, folder_names, photo_entry
+from ..errors import LayerError, MethodError, OutputError, SeewhyError, close_matches, plain
+from ..explain import CLASS_VISUALIZATION, Explainer, Explanation, Folder, Request, figures, folder_names, photo_entry
 from ..files import make_folder, write_text
 from ..methods import METHODS
 from ..models import Classifier
+from ..pictures import in_one_line, percentage
 from ..report import PhotoEntry, RunInfo, render_report
 from ..synthesis.presets import find_preset
-from .options import build_method, foreign, load_model, method_options, model_options
+from .options import build_method, foreign, load_model, method_options, model_options, with_parameters
 
 
 @click.command("explain", short_help="Explain what a model said about photos.")
@@ -47,7 +48,8 @@ def command(photos: tuple[str, ...], **given: Any) -> int:
     """Explain what a model said about photos, with every view at once.
 
     Writes, for each photo, a folder with figure.png, maps.npz (raw values) and explanation.json; and one report.html.
-    A photo that cannot be read stops no other. Exit code 0: all photos explained; 2: some, or none.
+    A photo that cannot be read stops no other. Exit code 0: all photos explained; 2: some, or none. Where the model
+    itself fails, SEEWHY_TRACEBACK=1 in the environment shows where.
     """
     run = _Run(photos, given)
     return run.all()
@@ -58,7 +60,6 @@ class _Run:
 
     def __init__(self, photos: tuple[str, ...], given: dict[str, Any]):
         self.given = given
-        self._by_name = bool(given["methods"] or given["layer"])
         self.console = Console(stderr=given["as_json"], highlight=False)
         self.errors = Console(stderr=True, highlight=False)
         self.folder = Path(given["output_dir"])
@@ -69,6 +70,7 @@ class _Run:
         self.photos = dict(zip(photos, folder_names(photos), strict=True))
         make_folder(self.folder)
         wanted = _wanted(given["methods"])
+        self._by_name = (wanted if given["methods"] else set()) | with_parameters(given)
         background = _colour(given["background"])
         with self.console.status("Loading the model"):
             self.classifier = load_model(given)
@@ -100,63 +102,66 @@ class _Run:
             if self.entries:
                 self._write_report(time.perf_counter() - start)
         if self.given["as_json"]:
-            click.echo(json.dumps({"photos": self.results, "report": str(self.report)}, ensure_ascii=False))
+            click.echo(json.dumps({"photos": self.results, "report": str(self.report)}))
         else:
-            self.console.print(f"[bold]{self.report}[/bold]  the report", soft_wrap=True)
+            missed = sum("error" in result for result in self.results)
+            short = f", without {missed} of {len(self.results)} photos" if missed else ""
+            self.console.print(f"[bold]{_escape(str(self.report))}[/bold]  the report{short}", soft_wrap=True)
         return 2 if self.failed else 0
 
     def _one(self, path: str, folder: Path) -> None:
         try:
             place = Folder(folder, self.given["force"])
-            with self._progress(Path(path).name) as told, foreign():
+            with self._progress(Path(path).name) as told, foreign(self.classifier):
                 explanation = self.explainer(path, told)
             about = place.write(explanation, self.explainer, self.command)
         except SeewhyError as error:
             self._failed(path, str(error))
-        except Exception as error:  # noqa: BLE001
-            # The model is foreign code: whatever it raises on this photo is said, and the next photo goes on.
-            self._failed(path, f"the model failed on it: {type(error).__name__}: {error}")
         else:
             self.entries.append(photo_entry(explanation, self.explainer))
-            if self._by_name:
-                self._missed(path, explanation)
+            self._missed(path, explanation)
             self.results.append({"folder": str(folder), **about})
             if not self.given["as_json"]:
                 self._show(explanation, folder)
 
+    def _is_error(self, method: str, view: object) -> bool:
+        """A method, a parameter or a layer that was asked for must apply; where all are tried, it is only noted."""
+        named = method in self._by_name or (self.given["layer"] and isinstance(view, LayerError))
+        return isinstance(view, SeewhyError) and bool(named)
+
     def _missed(self, path: str, explanation: Explanation) -> None:
-        """A method asked for by name that does not apply is an error; one of all of them is only noted."""
-        errors = {name: view for found in explanation.targets for name, view in found.views.items()}
-        for name, view in errors.items():
-            if isinstance(view, SeewhyError):
+        views = {name: view for found in explanation.targets for name, view in found.views.items()}
+        for name, view in views.items():
+            if self._is_error(name, view):
                 self.failed += 1
                 self.errors.print(f"seewhy: {path}: {name}: {view}", markup=False, soft_wrap=True)
 
     def _failed(self, path: str, message: str) -> None:
         self.failed += 1
         line = " ".join(message.split())
-        self.errors.print(f"seewhy: {path}: {line}", markup=False, soft_wrap=True)
+        where = "" if line.startswith(in_one_line(path)) else f"{in_one_line(path)}: "
+        self.errors.print(f"seewhy: {where}{line}", markup=False, soft_wrap=True)
         self.entries.append(PhotoEntry(path=path, error=line))
         self.results.append({"photo": {"path": path}, "error": line})
 
     def _show(self, explanation: Explanation, folder: Path) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        explained = {found.target.index for found in explanation.targets}
-        for entry in explanation.top:
-            bar = "█" * max(1, round(entry.probability * 24))
+        explained = {found.target.index: found.target for found in explanation.targets}
+        for entry in ({entry.index: entry for entry in explanation.top} | explained).values():
             style = "bold" if entry.index in explained else "dim"
-            table.add_row(f"{entry.probability:6.1%}", f"[{style}]{_escape(entry.name)}[/{style}]", f"[red]{bar}[/red]")
+            name = f"[{style}]{_escape(entry.name)}[/{style}]"
+            table.add_row(f"{percentage(entry.probability):>8}", name, f"[red]{_bar(entry.probability)}[/red]")
         self.console.print(f"[bold]{_escape(str(explanation.photo.path))}[/bold]", soft_wrap=True)
-        for note in explanation.photo.notes:
+        for note in explanation.notes:
             self.console.print(f"  note: {_escape(note)}", soft_wrap=True)
         self.console.print(table)
-        for found in explanation.targets if not self._by_name else ():
+        for found in explanation.targets:
             for name, view in found.views.items():
-                if isinstance(view, SeewhyError):
+                if isinstance(view, SeewhyError) and not self._is_error(name, view):
                     self.console.print(f"  [dim]{name}: {_escape(str(view))}[/dim]", soft_wrap=True)
-        self.console.print(
-            f"  {_escape(str(folder))}/figure.png  [dim]{explanation.seconds:.1f} s[/dim]", soft_wrap=True
-        )
+        for name, found in figures(explanation).items():
+            about = found.target.name if len(explained) > 1 else f"{explanation.seconds:.1f} s"
+            self.console.print(f"  {_escape(str(folder / name))}  [dim]{_escape(about)}[/dim]", soft_wrap=True)
 
     def _write_report(self, seconds: float) -> None:
         run = RunInfo(
@@ -180,6 +185,12 @@ class _Run:
         with Progress(*columns, console=self.errors, transient=True, disable=not self.errors.is_terminal) as progress:
             task = progress.add_task(_escape(name), total=1.0)
             yield lambda what, share: progress.update(task, completed=share, description=f"{_escape(name)}  {what}")
+
+
+def _bar(share: float, width: int = 24) -> str:
+    """A bar as long as ``share`` says, to an eighth of a character, and never quite empty."""
+    eighths = max(1, round(share * width * 8))
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]).rstrip()
 
 
 def _facts(classifier: Classifier, seconds: float) -> dict[str, str]:

@@ -22,7 +22,7 @@ def command(as_json: bool, **given: Any) -> None:
     """List a model's layers with the shape of what they give; the one explained by default is marked."""
     classifier = load_model(given)
     inputs = torch.zeros(1, len(classifier.mean), *classifier.input_size)
-    with foreign():
+    with foreign(classifier):
         found = layers(classifier, inputs)
     if as_json:
         click.echo(json.dumps([asdict(layer) for layer in found]))
@@ -34,4 +34,8 @@ def command(as_json: bool, **given: Any) -> None:
         shape = " × ".join(map(str, layer.shape)) if layer.shape is not None else "no tensor"
         name = f"[bold red]{layer.name}  ← default[/bold red]" if layer.default else layer.name
         table.add_row(name, layer.kind, shape)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if not any(layer.default for layer in found):
+        text = "none is the default; Grad-CAM needs one that gives maps, channels × height × width: --layer NAME"
+        console.print(text, soft_wrap=True)

@@ -40,7 +40,7 @@ def command(as_json: bool) -> None:
         }
     )
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        click.echo(json.dumps(rows))
         return
     console = Console(highlight=False)
     for row in rows:

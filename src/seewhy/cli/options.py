@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 import click
 
 from ..core.method import Method
+from ..errors import ModelError, SeewhyError
 from ..methods import METHODS
 from ..models import Classifier, load
 
@@ -45,9 +47,26 @@ def load_model(given: Mapping[str, Any]) -> Classifier:
         return load(chosen.pop("spec"), **chosen)
 
 
-def foreign() -> AbstractContextManager[Any]:
-    """For the time that a model runs: whatever it prints goes to stderr, since stdout is the command's own."""
-    return redirect_stdout(sys.stderr)
+@contextmanager
+def foreign(classifier: Classifier | None = None) -> Iterator[None]:
+    """For the time that a model runs, which is foreign code: it prints and raises what it likes.
+
+    What it prints goes to stderr, since stdout is the command's own. What it raises becomes one line, unless the
+    environment holds SEEWHY_TRACEBACK.
+
+    Raises:
+        ModelError: the model raised something.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SeewhyError:
+        raise
+    except Exception as error:
+        if os.environ.get("SEEWHY_TRACEBACK"):
+            raise
+        fed = "" if classifier is None else f" (given pictures of {' × '.join(map(str, classifier.input_size))})"
+        raise ModelError(f"the model failed{fed}: {type(error).__name__}: {error}") from error
 
 
 def method_options(function: F) -> F:
@@ -78,7 +97,16 @@ def build_method(method: type[Method], given: Mapping[str, Any], layer: str | No
     return method(**chosen)
 
 
-class _Numbers(click.ParamType[Any]):
+def with_parameters(given: Mapping[str, Any]) -> set[str]:
+    """The ids of the methods that the command line gives a parameter of their own."""
+    return {
+        method.id
+        for method in METHODS
+        if any(given.get(f"{method.id}_{field.name}") is not None for field in fields(method))
+    }
+
+
+class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """``32``, ``32x16``, ``0.5``, ``0.1,0.2,0.3`` or a word."""
 
     name = "value"

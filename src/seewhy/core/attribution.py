@@ -23,7 +23,7 @@ from ..files import write_atomically
 _FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attribution:
     """Why each image of a batch got its score.
 
@@ -67,6 +67,15 @@ class Attribution:
         keep(self, "params", MappingProxyType(dict(self.params)))
         keep(self, "details", MappingProxyType({name: part.detach() for name, part in self.details.items()}))
         keep(self, "notes", MappingProxyType(dict(self.notes)))
+
+    def __repr__(self) -> str:
+        """One line: the values themselves would fill the screen."""
+        layer = "" if self.layer is None else f" at {self.layer}"
+        shape = " x ".join(map(str, self.values.shape))
+        low, high = float(self.values.min()), float(self.values.max())
+        target = "a function" if self.target is None else _few(self.target)
+        about = f"{shape}, {low:.4g} to {high:.4g}; target {target}; score {_few(self.score)}"
+        return f"Attribution({self.method}{layer}: {about})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = (dict(part) if isinstance(part, Mapping) else part for part in vars(self).values())
@@ -123,7 +132,12 @@ class Attribution:
                 notes=about.get("notes", {}),
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-            raise InputError(f"{path} is not a saved attribution: {error}") from error
+            reason = str(error).split(". ")[0]  # numpy goes on to advise loading it unsafely
+            raise InputError(f"{path} is not a saved attribution: {reason}") from error
+
+
+def _few(values: Tensor, most: int = 4) -> str:
+    return ", ".join(f"{value:.6g}" for value in values[:most].tolist()) + (", ..." if len(values) > most else "")
 
 
 def jsonable(value: Any) -> Any:

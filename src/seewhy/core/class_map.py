@@ -134,7 +134,7 @@ class Watch(TorchFunctionMode):
             if _is_mean(maps.tensor, logits):
                 return ClassMap(maps.tensor, None, self._name(maps)), self._known(maps, None)
         if not self._linears:
-            raise MethodError("CAM does not apply: the network has no linear layer; Grad-CAM works on any CNN")
+            raise MethodError("CAM does not apply: no linear layer was seen to run; Grad-CAM works on any CNN")
         heads = [linear for linear in self._linears if linear.explains(logits)]
         if not heads:
             raise MethodError(

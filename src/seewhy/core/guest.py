@@ -101,15 +101,15 @@ class _Buffers:
     def __init__(self, modules: list[nn.Module]):
         self._modules = modules
         self._dicts = [(module._buffers, dict(module._buffers)) for module in modules if module._buffers]
-        groups: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+        groups: dict[tuple[torch.dtype, torch.device, bool], list[Tensor]] = {}
         for place, _ in self._dicts:
             for tensor in place.values():
                 if tensor is not None and tensor.layout == torch.strided:
-                    groups.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+                    groups.setdefault((tensor.dtype, tensor.device, tensor.dim() == 0), []).append(tensor)
         self._kept = [
-            (tensors, [_version(tensor) for tensor in tensors], torch.cat([tensor.reshape(-1) for tensor in tensors]),
+            (tensors, _versions(tensors), torch.stack(tensors) if scalars else torch.cat(list(map(_flat, tensors))),
              [tensor.shape for tensor in tensors])
-            for tensors in groups.values()
+            for (_, _, scalars), tensors in groups.items()
         ]  # fmt: skip
 
     def restore(self) -> None:
@@ -120,7 +120,7 @@ class _Buffers:
         for place, before in self._dicts:
             place.update(before)
         for tensors, versions, content, shapes in self._kept:
-            if versions != [_version(tensor) for tensor in tensors]:
+            if versions != _versions(tensors):
                 with torch.no_grad():
                     parts = torch.split(content, [shape.numel() for shape in shapes])
                     for tensor, part, shape in zip(tensors, parts, shapes, strict=True):
@@ -129,9 +129,13 @@ class _Buffers:
                         tensor.copy_(part.view(shape))
 
 
-def _version(tensor: Tensor) -> int:
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dim() == 1 else tensor.reshape(-1)
+
+
+def _versions(tensors: list[Tensor]) -> list[int]:
     # Inference tensors keep no version; nothing may change them in place.
-    return -1 if tensor.is_inference() else tensor._version
+    return [-1 if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
 @contextmanager

@@ -49,7 +49,8 @@ class Record:
         self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
         self._overridden: dict[tuple[Rule, bool], int] = {}
         self.inputs = inputs
-        graph = needs.input_gradient or (needs.layer_gradients and bool(needs.layers))
+        # Which layer is the default one is told by the graph too: the last that the score hangs on.
+        graph = needs.input_gradient or None in needs.layers or (needs.layer_gradients and bool(needs.layers))
         self._graph_inputs = inputs.clone().requires_grad_(needs.input_gradient)
         taps, watch, outputs = self._forward(needs.layers, graph)
         self._score_of = Score.resolve(target, outputs, len(inputs))
@@ -69,7 +70,7 @@ class Record:
     def activation(self, layer: str | None = None) -> Tensor:
         """The output of ``layer`` (None: the default layer), (B, C, h, w) or as the layer gives it.
 
-        As it left the layer: what the network did to it in place afterwards does not show.
+        As it left the layer, the last time that it ran: what the network did to it in place afterwards does not show.
         """
         value = self._tap(layer).value()
         assert value is not None
@@ -89,6 +90,8 @@ class Record:
             Float32 (float64 for a float64 model), shaped like the input or the layer's output.
         """
         name = wrt if wrt == INPUT else self.layer_name(wrt)
+        if name != INPUT and self._needs.layer_gradients:
+            self._tap(name)  # says, before a backward is spent, that there is none or that it was not recorded
         if (rule, smooth) not in self._gradients:
             self._gradients[rule, smooth] = self._backward(rule, smooth)
         if name not in self._gradients[rule, smooth]:
@@ -207,14 +210,15 @@ class Record:
 
     def _collect(self, taps: Taps, graph: bool) -> tuple[dict[str, Tap], str | None]:
         missing = sorted(set(taps.explicit) - set(taps.taps))
-        if missing == [self._notes.default_layer] and None in self._needs.layers:
+        known = self._notes.default_layer if None in self._needs.layers else None
+        if known and (missing == [known] or not taps.carries(known, self._score.grad_fn)):
             # The network took another way than last time.
             self._notes.default_layer = None
             return self._collect(self._again(graph), graph)
         if missing:
             raise LayerError(f"layer {missing[0]!r} did not run in this forward")
         if taps.search is None:
-            return taps.taps, self._notes.default_layer if None in self._needs.layers else None
+            return taps.taps, known
         name = taps.last_below(self._score.grad_fn)
         if name is None or taps.last is None or taps.search.left_maps_early:
             return taps.taps, None
@@ -277,7 +281,9 @@ def recorded(model: object, inputs: Tensor, target: Target, needs: Needs, batch_
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
     with torch.inference_mode(False), torch.enable_grad(), guest(module) as modules:
         inputs = _fit(inputs, module)
-        made = Record(module, inputs, target, needs, notes_on(module, modules, inputs), batch_size)
+        # A function may score another head, whose last maps are others: what it finds is not noted.
+        notes = Notes() if callable(target) else notes_on(module, modules, inputs)
+        made = Record(module, inputs, target, needs, notes, batch_size)
         try:
             yield made
         finally:

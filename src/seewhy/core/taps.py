@@ -132,6 +132,11 @@ class Taps:
         self._candidates.append((name, self.last.edge))
         return output
 
+    def carries(self, name: str, root: Any) -> bool:
+        """Whether the score hangs on the layer ``name``; True where no graph tells."""
+        tap = self.taps.get(name)
+        return tap is None or not self.graph or (root is not None and tap.edge.node in nodes_of(root))
+
     def last_below(self, root: Any) -> str | None:
         """The last candidate that the score hangs on: a second head may have run maps of its own after it."""
         assert self.search is not None

@@ -113,7 +113,9 @@ def _as_classes(target: object, batch: int) -> Tensor:
         classes = torch.as_tensor(target)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise TargetError(
-            "this is not a target", expected="None, an int, one int per image or a function", got=repr(target)
+            "this is not a target",
+            expected="None, an int, one int per image or a function (a Classifier's index(name) gives a name's int)",
+            got=repr(target),
         ) from error
     if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
         raise TargetError("class indices are integers", got=classes.dtype)

@@ -2,9 +2,9 @@
 
 from .drawing import draw, photo_entry, to_image
 from .explainer import CLASS_VISUALIZATION, Explainer, Explanation, Request
-from .folder import Folder, folder_names
+from .folder import Folder, figures, folder_names
 
 __all__ = [
-    "CLASS_VISUALIZATION", "Explainer", "Explanation", "Folder", "Request", "draw", "folder_names", "photo_entry",
-    "to_image",
+    "CLASS_VISUALIZATION", "Explainer", "Explanation", "Folder", "Request", "draw", "figures", "folder_names",
+    "photo_entry", "to_image",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from ..bibliography import BIBLIOGRAPHY
 from ..core.attribution import Attribution
 from ..core.method import Method
 from ..errors import SeewhyError
-from ..pictures import ErrorPanel, MapPanel, Panel, PicturePanel, TopPanel, figure
+from ..pictures import ErrorPanel, MapPanel, Panel, PicturePanel, TopPanel, figure, percentage
 from ..report import PhotoEntry, TargetEntry, ViewEntry
 from ..synthesis import Visualization
 from .explainer import CLASS_VISUALIZATION, Explained, Explainer, Explanation
@@ -33,7 +33,7 @@ def draw(explanation: Explanation, found: Explained, explainer: Explainer) -> Im
         TopPanel(
             f"Top {len(explanation.top)}",
             tuple((entry.name, entry.probability) for entry in explanation.top),
-            "probabilities after the softmax",
+            explanation.probabilities,
             (target.name,),
         ),
         *(view.panel for view in _view_entries(explanation, found, explainer)),
@@ -41,7 +41,7 @@ def draw(explanation: Explanation, found: Explained, explainer: Explainer) -> Im
     return figure(
         panels,
         title=f"Why {target.name}?",
-        subtitle=f"{explanation.photo.path.name} · {target.probability:.1%} · score {target.score:.2f} · "
+        subtitle=f"{explanation.photo.path.name} · {percentage(target.probability)} · score {target.score:.2f} · "
         f"{classifier.name}",
         footer=f"seewhy {__version__} · weights sha256 {classifier.weights_hash[:12]} · raw values, never normalised; "
         "each map has its own scale",
@@ -66,14 +66,14 @@ def photo_entry(explanation: Explanation, explainer: Explainer) -> PhotoEntry:
         top=tuple((entry.name, entry.probability) for entry in explanation.top),
         targets=targets,
         preprocessing=str(explainer.classifier.transform),
-        notes=explanation.photo.notes,
+        notes=explanation.notes,
     )
 
 
 def _view_entries(explanation: Explanation, found: Explained, explainer: Explainer) -> tuple[ViewEntry, ...]:
     entries = [_view_entry(method, found.views[method.id], explanation.crop) for method in explainer.request.methods]
     if (made := found.visualization) is not None:
-        caption = f"{len(made.history)} steps of ascent, preset {made.params['preset']}{_reached(made)}"
+        caption = f"{_reached(made)}{len(made.history)} steps of ascent, preset {made.params['preset']}"
         entries.append(
             ViewEntry(
                 PicturePanel("Class visualization", to_image(made.images[0]), caption),
@@ -121,8 +121,10 @@ def _caption(view: Attribution) -> str:
 
 
 def _reached(made: Visualization) -> str:
-    score = "" if made.score is None else f" · score {float(made.score[0]):.1f}"
-    return score + ("" if made.probability is None else f" · {float(made.probability[0]):.1%}")
+    if made.score is None:
+        return ""
+    probability = "" if made.probability is None else f" · {percentage(float(made.probability[0]))}"
+    return f"score {float(made.score[0]):.1f}{probability} after "
 
 
 def _readable(params: Mapping[str, object]) -> dict[str, str]:
@@ -136,6 +138,8 @@ def _short(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple | list):
+        if not value:
+            return "none"
         each = [_short(item) for item in value]
         return (
             each[0]

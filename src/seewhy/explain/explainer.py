@@ -22,6 +22,7 @@ from ..errors import SeewhyError
 from ..models import Classifier
 from ..pictures import Photo, read_photo
 from ..synthesis import Visualization, visualize
+from .probabilities import AFTER_SOFTMAX, probabilities
 
 CLASS_VISUALIZATION = "class_visualization"
 """The eighth view's id; it explains a class to the network, whatever the photo."""
@@ -87,6 +88,7 @@ class Explanation:
         sha256: of the file.
         crop: exactly what the model saw.
         top: the five most probable classes.
+        probabilities: how they were found, in a few words.
         targets: what is explained.
         seconds: time taken.
     """
@@ -95,8 +97,14 @@ class Explanation:
     sha256: str
     crop: Image.Image
     top: tuple[Ranked, ...]
+    probabilities: str
     targets: tuple[Explained, ...]
     seconds: float
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not as a reader would take it to be."""
+        return self.photo.notes if self.probabilities == AFTER_SOFTMAX else (*self.photo.notes, self.probabilities)
 
 
 @dataclass
@@ -121,11 +129,13 @@ class Explainer:
         targets: Sequence[int | None] = request.targets or (None,)
         explained: list[Explained] = []
         top: tuple[Ranked, ...] = ()
+        how = ""
         for number, target in enumerate(targets):
             portion = _Portion(progress, number / len(targets), 1 / len(targets))
             needs = reduce(or_, (method.needs() for method in request.methods), Needs())
             with recorded(classifier, inputs, target, needs, request.batch_size) as record:
-                top = top or self._top(record)
+                if record.logits is not None and not top:
+                    top, how = self._top(record), probabilities(record.logits[0])[1]
                 found = self._views(record, portion)
             if request.steps:
                 try:
@@ -139,19 +149,21 @@ class Explainer:
             sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
             crop=classifier.crop(photo.image),
             top=top,
+            probabilities=how,
             targets=tuple(explained),
             seconds=time.perf_counter() - start,
         )
 
     def _ranked(self, record: Record, index: int) -> Ranked:
         assert record.logits is not None
-        logits = record.logits[0]
-        probability = float(logits.softmax(0)[index])
-        return Ranked(index, self.classifier.label(index), float(logits[index]), probability)
+        scores = record.logits[0]
+        probability = float(probabilities(scores)[0][index])
+        return Ranked(index, self.classifier.label(index), float(scores[index]), probability)
 
     def _top(self, record: Record) -> tuple[Ranked, ...]:
         assert record.logits is not None
-        best = record.logits[0].topk(min(5, record.logits.shape[1])).indices
+        # Stable: of equal scores the first comes first, as in the argmax that chose the class.
+        best = record.logits[0].sort(descending=True, stable=True).indices[:5]
         return tuple(self._ranked(record, int(index)) for index in best)
 
     def _views(self, record: Record, portion: _Portion) -> Explained:

@@ -38,8 +38,7 @@ class Folder:
         """Write the files; gives what ``explanation.json`` says."""
         make_folder(self.path)
         self._maps(explanation)
-        for number, found in enumerate(explanation.targets):
-            name = "figure.png" if number == 0 else f"figure-{found.target.index}.png"
+        for name, found in figures(explanation).items():
             write_png(self.path / name, draw(explanation, found, explainer), overwrite=self.force)
             if (made := found.visualization) is not None:
                 path = self.path / f"class-{found.target.index}.png"
@@ -60,6 +59,12 @@ class Folder:
                     arrays[f"{method}.{name}"] = np.stack([view.details[name].cpu().numpy() for view in maps])
         with write_atomically(self.path / "maps.npz", overwrite=self.force) as file:
             np.savez_compressed(file, **arrays)
+
+
+def figures(explanation: Explanation) -> dict[str, Explained]:
+    """File name -> the class that it explains."""
+    first, *others = explanation.targets
+    return {"figure.png": first, **{f"figure-{found.target.index}.png": found for found in others}}
 
 
 def write_png(path: Path, image: Image.Image, *, overwrite: bool) -> None:
@@ -85,6 +90,7 @@ def describe(explanation: Explanation, explainer: Explainer, command: str) -> di
             "notes": list(photo.notes),
         },
         "model": {"spec": classifier.name, "weights_sha256": classifier.weights_hash, **classifier.provenance},
+        "probabilities": explanation.probabilities,
         "top5": [_ranked(entry) for entry in explanation.top],
         "targets": [_explained(found) for found in explanation.targets],
         "seconds": round(explanation.seconds, 3),

@@ -69,6 +69,9 @@ def load_pickled(request: Request) -> Loaded:
     model = read_file(path, trust_pickle=True)
     if isinstance(model, dict):
         model = next((value for value in model.values() if isinstance(value, nn.Module)), model)
+    if isinstance(model, torch.jit.ScriptModule):
+        what = f"{path} holds TorchScript, which hides what happens inside a model"
+        raise ModelError(what, expected="the original Python module, or a program of torch.export (.pt2)")
     if not isinstance(model, nn.Module):
         expected = f"a torch.nn.Module; for weights alone give the network and --weights {path}"
         raise ModelError(f"{path} holds no network", expected=expected, got=type(model).__name__)
@@ -85,7 +88,8 @@ class _BatchOf:
         got = args[0].shape[0] if args else None
         if got != self.batch:
             what = f"{self.path} was exported for batches of {self.batch} only; export it with a dynamic batch"
-            raise ModelError(what, expected=f"a batch of {self.batch}", got=got)
+            expected = f"a batch of {self.batch} (batch_size={self.batch}, --batch-size {self.batch})"
+            raise ModelError(what, expected=expected, got=got)
 
 
 def _given_alone(request: Request) -> str:

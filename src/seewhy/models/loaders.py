@@ -121,7 +121,9 @@ def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
         raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=[f"{known}:{name}" for known in close])
     if colon and name and all(part.isidentifier() for part in (*prefix.split("."), *name.split("."))):
         return load_factory, spec
-    close = close_matches(spec, [EMBEDDED]) or (f"torchvision:{spec}", f"timm:{spec}")
+    # With a dot it is a timm name with its tag, or a module of the user's own whose factory is missing.
+    other = f"{spec}:factory" if "." in spec else f"torchvision:{spec}"
+    close = close_matches(spec, [EMBEDDED]) or (other, f"timm:{spec}")
     raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=() if colon or not spec else close)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ def is_file_name(weights: str) -> bool:
 def read_state(path: str, trust_pickle: bool = False) -> State:
     """Tensors by name, from a ``.safetensors`` file or a checkpoint of torch.
 
-    A checkpoint may wrap them in ``state_dict``, ``model_state_dict`` or ``model``, and prefix every key with
-    ``module.``. A pickle that holds more than tensors can run any code while it is read, so it is only read
-    with ``trust_pickle``.
+    A checkpoint may wrap them in ``state_dict``, ``model_state_dict`` or ``model``, or under any other name if
+    nothing else in it holds tensors alone, and prefix every key with ``module.``. A pickle that holds more than
+    tensors can run any code while it is read, so it is only read with ``trust_pickle``.
 
     Raises:
         ModelError: no such file, not a checkpoint, no tensors in it, or a pickle that is not trusted.
@@ -72,12 +73,13 @@ def read_file(path: str, trust_pickle: bool = False) -> Any:
 
 
 def load_into(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
-    """Puts ``state`` into ``model``, every tensor in its place.
+    """Puts ``state`` into ``model``, every tensor in its place; a prefix that all names share does not matter.
 
     Raises:
         ModelError: a tensor is missing, left over or of another shape; some are named.
     """
     wanted = model.state_dict()
+    state = _named_as(wanted, state)
     # Checkpoints from before torch 0.4.1 have no such counters, and nothing depends on them in eval mode.
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
     left_over = [key for key in state if key not in wanted]
@@ -88,7 +90,8 @@ def load_into(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) 
     ]
     kinds = {"missing": missing, "unexpected": left_over, "of another shape": misshapen}
     if problems := [_few(keys, kind) for kind, keys in kinds.items() if keys]:
-        close = close_matches(missing[0], left_over) if missing else ()
+        # Where hardly anything fits, it is another network, and a name that looks alike would mislead.
+        close = close_matches(missing[0], left_over) if 0 < len(missing) < len(wanted) / 2 else ()
         what = f"the weights in {source} do not fit {type(model).__name__}: {', '.join(problems)}"
         raise ModelError(what, close=[f"{name} for {missing[0]}" for name in close])
     model.load_state_dict(state, strict=False)
@@ -101,6 +104,7 @@ def fitted(build: Callable[[int | None], nn.Module], state: Mapping[str, torch.T
         ModelError: as ``load_into``.
     """
     model = build(None)
+    state = _named_as(model.state_dict(), state)
     if classes := _other_class_count(model, state):
         model = build(classes)
     load_into(model, state, source)
@@ -146,10 +150,17 @@ def _is_pickle(path: str) -> bool:
 def _unwrapped(found: Any) -> Any:
     while isinstance(found, Mapping):
         key = next((key for key in WRAPPERS if isinstance(found.get(key), Mapping | nn.Module)), None)
+        states = [key for key, value in found.items() if _is_state(value)]
+        if key is None and len(states) == 1:
+            key = states[0]
         if key is None:
             return found
         found = found[key]
     return found.state_dict() if isinstance(found, nn.Module) else found
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
 
 
 def _without_prefixes(state: State) -> State:
@@ -157,6 +168,22 @@ def _without_prefixes(state: State) -> State:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
+
+
+def _named_as(wanted: Mapping[str, Any], state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    """``state`` under the names ``wanted``, where nothing but a prefix of all names differs, as ``model.``."""
+    if any(key in wanted for key in state):
+        return state
+    theirs, ours = _shared_prefix(state), _shared_prefix(wanted)
+    renamed = {ours + key.removeprefix(theirs): value for key, value in state.items()}
+    return renamed if renamed.keys() & wanted.keys() else state
+
+
+def _shared_prefix(names: Iterable[str]) -> str:
+    """The dotted beginning that all names share, ``"net.backbone."``; "" if there is none."""
+    parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    shared = takewhile(lambda level: len(set(level)) == 1, parts)
+    return "".join(f"{level[0]}." for level in shared)
 
 
 def _other_class_count(model: nn.Module, state: Mapping[str, torch.Tensor]) -> int | None:

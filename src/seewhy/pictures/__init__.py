@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seewhy.pictures.cells import percentage
 from seewhy.pictures.colormaps import Scale, colourise
 from seewhy.pictures.figure import figure
 from seewhy.pictures.overlay import overlay
@@ -20,5 +21,6 @@ __all__ = [
     "figure",
     "in_one_line",
     "overlay",
+    "percentage",
     "read_photo",
 ]
