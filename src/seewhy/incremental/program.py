@@ -281,7 +281,7 @@ def _both(one: Any, two: Any, name: str) -> Any:
             each = other - leaf
             return Count(each, leaf - each) if each else leaf
         if type(leaf) is not type(other) or (isinstance(leaf, int | float | str | Ref) and leaf != other):
-            raise Untraceable(f"what {name} is given depends on the pixels")
+            raise Untraceable(f"what {name} is given differs from one forward to the next")
         return leaf
 
     merged = mapped(one, change)

@@ -19,12 +19,14 @@ _FRESH = frozenset({"conv2d", "affine", "add", "sub", "mul", "div", "cat", "line
 """Functions whose result nobody else holds, so that what follows may overwrite it."""
 
 
-def simplified(program: Program, dtype: torch.dtype | None = None, classes: Tensor | None = None) -> Program:
+def simplified(program: Program, dtype: torch.dtype | None = None, classes: Tensor | None = None, own: bool = False
+               ) -> Program:  # fmt: skip
     """Fold, join and split.
 
     Args:
         program: as it was traced.
         dtype: of all floating-point constants; None leaves them.
+        own: whether all constants are copied, so that the model may change or go.
         classes: (n,) int64, the only scores that are wanted: the output becomes (B, n) where the last layer can be cut.
     """
     nodes = [part for node in program.nodes for part in _narrowed(node, program)]
@@ -36,7 +38,7 @@ def simplified(program: Program, dtype: torch.dtype | None = None, classes: Tens
         output = Ref(len(shapes))
         nodes.append(Node("index_select", torch.index_select, (program.output, 1, classes), {}, output))
         shapes[output], varying = (1, len(classes)), varying | {output}
-    return Program([_stored(node, dtype) for node in nodes], output, shapes, varying)
+    return Program([_stored(node, dtype, own) for node in nodes], output, shapes, varying)
 
 
 _CHANNELS_KEPT = frozenset({"flatten", "mean", "adaptive_avg_pool2d", "avg_pool2d", "dropout"}) | ACTIVATIONS
@@ -165,13 +167,13 @@ def _narrowed(node: Node, program: Program) -> list[Node]:
     return parts
 
 
-def _stored(node: Node, dtype: torch.dtype | None) -> Node:
+def _stored(node: Node, dtype: torch.dtype | None, own: bool) -> Node:
     """With its constants in ``dtype``, and convolutions made ready."""
 
     def change(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor):
             return leaf
-        return leaf.detach().to(dtype) if dtype is not None and leaf.is_floating_point() else leaf.detach()
+        return leaf.detach().to(dtype if leaf.is_floating_point() else leaf.dtype, copy=own)
 
     node = replace(node, args=mapped(node.args, change), kwargs=mapped(node.kwargs, change))
     return _filtered(node, *node.args, **node.kwargs) if node.name == "conv2d" else node

@@ -88,9 +88,10 @@ class Mean(Separable):
         top, bottom, left, right = at
         before = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
         total = sums[-1, -1] - before
+        at_least = torch.promote_types(source.rows.dtype, torch.float32)
         for block in source.layout.blocks:
             rows = source.rows[block.rows].view(len(block.masks), -1, *source.rows.shape[1:])
-            total[torch.from_numpy(block.masks).to(total.device)] += rows.sum(1, dtype=torch.float32)
+            total[torch.from_numpy(block.masks).to(total.device)] += rows.sum(1, dtype=at_least)
         return (total / (w.size[0] * w.size[1])).to(source.rows.dtype)
 
 
@@ -136,9 +137,9 @@ def _matrices(function: Callable[[Tensor], Tensor], height: int, width: int) -> 
     one = function(torch.ones(1, 1, height, width, dtype=torch.float64))
     rows = function(torch.eye(height, dtype=torch.float64)[None, :, :, None].expand(1, height, height, width))
     columns = function(torch.eye(width, dtype=torch.float64)[None, :, None].expand(1, width, height, width))
-    if not torch.allclose(one, torch.ones_like(one)):
+    if not float(one[0, 0, 0, 0]):
         return None
-    A, B = rows[0, :, :, 0].T.contiguous(), columns[0, :, 0, :].T.contiguous()
+    A, B = rows[0, :, :, 0].T / one[0, 0, 0, 0], columns[0, :, 0, :].T.contiguous()
     probe = torch.randn(1, 1, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return (A, B) if torch.allclose(function(probe)[0, 0], A @ probe[0, 0] @ B.T) else None
 

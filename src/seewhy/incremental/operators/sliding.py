@@ -210,7 +210,8 @@ def max_pool2d(
     """The rule of a maximum pool; ``ceil_mode`` shows in the result's size."""
     if return_indices or pair(dilation) != (1, 1) or call.places[input] != Place(2, 3, 4):
         return None
-    return MaxPool(call, input, pair(kernel_size), pair(stride or kernel_size), pair(padding))
+    kernel = pair(kernel_size)
+    return (Pick if kernel == (1, 1) else MaxPool)(call, input, kernel, pair(stride or kernel_size), pair(padding))
 
 
 def avg_pool2d(
@@ -224,7 +225,7 @@ def avg_pool2d(
         return None
     if ceil_mode or (rim != (0, 0) and not count_include_pad):
         return separable(call, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
-    return AveragePool(call, input, kernel, step, rim)
+    return (Pick if kernel == (1, 1) else AveragePool)(call, input, kernel, step, rim)
 
 
 def picked(call: Call, source: Ref, rows: slice, columns: slice) -> Rule | None:

@@ -1,0 +1,232 @@
+"""Every rule against whole maps: the result under a mask is what the operator gives for the masked image."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from seewhy.incremental.engine import Engine, masked
+from seewhy.incremental.program import trace
+from seewhy.incremental.rescorer import pasted
+from seewhy.incremental.simplify import simplified
+
+
+class Maps(nn.Module):
+    """A function of maps, whose result is read whole."""
+
+    def __init__(self, function, channels=None):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x).flatten(1)
+
+
+def agree(function, x, boxes, ended=("flatten",)):
+    """The engine's maps are the function's own, everywhere, for every box; and windows reached that far."""
+    model = function if isinstance(function, nn.Module) else Maps(function)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    boxes = np.array(boxes, np.int64)
+    fill = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        program, one, _ = trace(model, lambda outputs: outputs, x, torch.cat([x, x.flip(3)]))
+        engine = Engine(simplified(program))
+        photo = engine.photo(x.contiguous(memory_format=torch.channels_last))
+        expected = model(pasted(x, boxes, fill))
+        got, _ = engine.logits(photo, masked(photo, boxes, fill))
+    scale = float(expected.abs().max())
+    assert torch.allclose(photo.logits, one, atol=1e-5 * scale)
+    assert torch.allclose(got, expected, atol=2e-5 * scale)
+    assert tuple(engine.ended) == ended
+    return engine
+
+
+def corners(height, width, size=3):
+    """A box at each corner, one in the middle, one that covers nearly all, and one of another size."""
+    a, b = height - size, width - size
+    places = [(0, 0), (0, b), (a, 0), (a, b), (a // 2, b // 2)]
+    return [(t, le, t + size, le + size) for t, le in places] + [(0, 1, height - 1, width), (2, 0, 3, 5)]
+
+
+sizes = st.tuples(st.integers(9, 22), st.integers(9, 22))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), sizes)
+def test_convolution(data, size):
+    kernel = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    stride = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    dilation = data.draw(st.sampled_from([1, 1, 2]))
+    padding = tuple(data.draw(st.integers(0, dilation * (k - 1))) for k in kernel)
+    groups = data.draw(st.sampled_from([1, 1, 2, 16]))
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 32, kernel, stride, padding, dilation, groups, bias=data.draw(st.booleans()))
+    after = data.draw(st.sampled_from([lambda y: y, F.relu, F.relu6, F.silu, torch.tanh]))
+    agree(Maps(lambda x: after(conv(x))).to(torch.float32), torch.randn(1, 16, *size), corners(*size))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), sizes)
+def test_pooling(data, size):
+    kernel = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
+    ceil = data.draw(st.booleans())
+    x = torch.randn(1, 3, *size) - 2  # negative: zeros beyond the border would show
+    if data.draw(st.booleans()):
+        agree(lambda x: F.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil), x, corners(*size))
+    else:
+        count = data.draw(st.booleans())
+        agree(lambda x: F.avg_pool2d(x, kernel, stride, padding, ceil, count), x, corners(*size))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), sizes)
+def test_adaptive_pooling_and_upsampling(data, size):
+    to = data.draw(st.tuples(st.integers(2, 30), st.integers(2, 30)))
+    mode = data.draw(st.sampled_from(["nearest", "bilinear", "bicubic"]))
+    function = data.draw(
+        st.sampled_from(
+            [
+                lambda x: F.adaptive_avg_pool2d(x, to),
+                lambda x: F.interpolate(x, size=to, mode=mode),
+                lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False),
+            ]
+        )
+    )
+    agree(function, torch.randn(1, 3, *size), corners(*size))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), sizes)
+def test_a_chain_of_convolutions_and_a_skip(data, size):
+    """Windows that grow, meet the border, and are joined: the residual block, with any strides."""
+    torch.manual_seed(1)
+    stride = data.draw(st.integers(1, 2))
+    first, second = nn.Conv2d(16, 24, 3, stride, 1), nn.Conv2d(24, 24, 3, padding=1)
+    skip = nn.Conv2d(16, 24, 1, stride)
+
+    def block(x):
+        x = F.relu(x)
+        y = second(F.relu(first(x)))
+        y += skip(x)
+        return torch.cat([F.max_pool2d(F.relu(y), 2), F.avg_pool2d(y, 2)], 1)
+
+    agree(block, torch.randn(1, 16, *size), corners(*size))
+
+
+BLOCKS = {
+    "batch norm": lambda: nn.Sequential(nn.BatchNorm2d(16), nn.Conv2d(16, 4, 3), nn.BatchNorm2d(4)),
+    "prelu and leaky": lambda: nn.Sequential(nn.Conv2d(16, 4, 3), nn.LeakyReLU(0.2), nn.Hardswish(), nn.ELU()),
+    "transposed": lambda: nn.Conv2d(16, 4, (1, 7), padding=(0, 3)),
+    "same": lambda: nn.Conv2d(16, 4, 3, padding="same"),
+    "upsample": lambda: nn.Sequential(nn.Conv2d(16, 4, 3, stride=2), nn.Upsample(scale_factor=2)),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_modules(name):
+    block = BLOCKS[name]().eval()
+    for module in block.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    agree(nn.Sequential(block, nn.Flatten()), torch.randn(1, 16, 14, 18), corners(14, 18))
+
+
+FUNCTIONS = {
+    "sums with constants": lambda x: 2 * x + torch.arange(4.0).view(4, 1, 1) - 1,
+    "products of maps": lambda x: x * torch.sigmoid(x) - x / 3,
+    "channel shuffle": lambda x: F.relu(x.view(len(x), 2, 2, *x.shape[2:]).transpose(1, 2).reshape(x.shape)) * 2,
+    "parts": lambda x: torch.cat([part.relu() * k for k, part in enumerate(x.chunk(2, 1))], 1),
+    "slices": lambda x: F.pad(x[:, :, ::2, 1::3], (0, 0, 0, 0, 1, 2)),
+    "channels cut": lambda x: x[:, 1:3] + x[:, :2],
+    "rim": lambda x: F.max_pool2d(F.pad(x, (1, 2, 3, 0)), 3),
+    "clamp": lambda x: x.clamp(min=-0.5).clamp_(max=0.7),
+    "softplus and pow": lambda x: F.softplus(x, 2, 10) ** 2,
+    "in place on a skip": lambda x: _in_place(x),
+}
+
+
+def _in_place(x):
+    y = F.max_pool2d(x, 3, 1, 1)
+    y.add_(1)
+    z = F.avg_pool2d(y, 2)
+    y.relu_()
+    return F.interpolate(z, size=y.shape[2:]) + y
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    agree(FUNCTIONS[name], torch.randn(1, 4, 13, 16), corners(13, 16))
+
+
+def test_channels_last_blocks():
+    """ConvNeXt's: permuted, normed over channels, linear layers on the last dimension, a scale, a skip."""
+    conv, norm = nn.Conv2d(8, 8, 7, padding=3, groups=8), nn.LayerNorm(8)
+    up, down, scale = nn.Linear(8, 16), nn.Linear(16, 8), torch.randn(8, 1, 1)
+
+    def block(x):
+        y = norm(conv(x).permute(0, 2, 3, 1))
+        return x + scale * down(F.gelu(up(y))).permute(0, 3, 1, 2)
+
+    agree(block, torch.randn(1, 8, 15, 17), corners(15, 17))
+
+
+@pytest.mark.parametrize("pool", [
+    lambda x: x.mean((2, 3)), lambda x: x.mean([-1, -2], keepdim=True), lambda x: F.adaptive_avg_pool2d(x, 1),
+    lambda x: F.adaptive_avg_pool2d(x, (1, 1))[:, :, 0, 0],
+])  # fmt: skip
+def test_means_end_in_numbers(pool):
+    torch.manual_seed(2)
+    conv = nn.Conv2d(3, 16, 3)
+    agree(Maps(lambda x: pool(F.relu(conv(x)))), torch.randn(1, 3, 17, 15), corners(17, 15), ended=())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data(), sizes)
+def test_windows_are_as_small_as_can_be(data, size):
+    """The window of a convolution is the bounding box of what really changed."""
+    torch.manual_seed(0)
+    k, s = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3))
+    p = data.draw(st.integers(0, k - 1))
+    conv = nn.Conv2d(1, 1, k, s, p)
+    x = torch.randn(1, 1, *size)
+    boxes = np.array(corners(*size)[:5], np.int64)
+    engine = agree(Maps(conv), x, boxes)
+    with torch.no_grad():
+        changed = (conv(pasted(x, boxes, torch.full(size, 9.0)[None])) - conv(x)).abs()[:, 0] > 1e-5
+    photo = engine.photo(x)
+    patches = masked(photo, boxes, x[0])
+    windows = engine.steps[0].rule.spread([patches.windows])
+    for mask, where in enumerate(changed):
+        rows, columns = (where.any(dim).nonzero()[:, 0] for dim in (1, 0))
+        if len(rows):
+            assert (windows.top[mask], windows.bottom[mask]) == (int(rows[0]), int(rows[-1]) + 1)
+            assert (windows.left[mask], windows.right[mask]) == (int(columns[0]), int(columns[-1]) + 1)
+
+
+def test_an_operator_nobody_has_a_rule_for():
+    conv = nn.Conv2d(3, 4, 3)
+    agree(lambda x: F.relu(conv(x).cumsum(2)), torch.randn(1, 3, 12, 12), corners(12, 12), ended=("cumsum",))
+
+
+def test_a_rule_can_be_taught():
+    from seewhy.incremental.operators import RULES, rowwise
+
+    def flipped_sign(x):
+        return torch.sinh(x)
+
+    x = torch.randn(1, 3, 12, 12)
+    agree(flipped_sign, x, corners(12, 12), ended=("sinh",))
+    RULES["sinh"] = rowwise.elementwise
+    try:
+        agree(flipped_sign, x, corners(12, 12))
+    finally:
+        del RULES["sinh"]
