@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seewhy.incremental.windows import Windows, _groupings, laid_out, windows_of
+from seewhy.incremental.windows import _groupings, laid_out, windows_of
 
 
 def _boxes(data, height, width):
@@ -57,11 +57,10 @@ def test_groupings_are_the_best_there_are(lengths):
         assert (to[lengths] >= lengths).all()
 
 
-def test_reach_cuts_both_ends():
-    windows = Windows(np.array([0, 3]), np.array([2, 0]), np.array([9, 5]), np.array([4, 10]), (10, 10))
-    cut = windows.at_most(0.5)
-    assert cut.top.tolist() == [2, 3]
-    assert cut.bottom.tolist() == [7, 5]
-    assert cut.left.tolist() == [2, 2]
-    assert cut.right.tolist() == [4, 7]
-    assert windows.at_most(1.0).area == windows.area
+def test_reach_leaves_out_what_is_farthest_from_the_mask():
+    masks = windows_of(np.array([[0, 0, 2, 2], [9, 9, 11, 11], [18, 18, 20, 20]], np.int64), (20, 20))
+    grown = windows_of(np.array([[0, 0, 8, 10], [1, 0, 9, 10], [2, 8, 10, 10]], np.int64), (10, 10))
+    cut = grown.at_most(0.5, masks.centre)
+    assert np.stack([cut.top, cut.bottom], 1).tolist() == [[0, 5], [2, 7], [5, 10]]
+    assert np.stack([cut.left, cut.right], 1).tolist() == [[0, 5], [2, 7], [8, 10]]
+    assert grown.at_most(1.0, masks.centre).area == grown.area

@@ -14,7 +14,7 @@ from .activations import followed
 from .operators import Call, Mean, RowRule, Rule, find_rule
 from .patches import Base, Patches, Place, index_of, own_index
 from .program import Node, Program, Ref, filled, leaves, refs
-from .windows import laid_out, windows_of
+from .windows import Windows, laid_out, windows_of
 
 IMAGE = Place(2, 3, 4)
 
@@ -68,7 +68,7 @@ class Engine:
         Returns:
             (M, classes); and the bytes of the largest tensor on the way.
         """
-        run = _Run(self, photo, len(patches.windows))
+        run = _Run(self, photo, patches.windows)
         run.env[Ref(0)] = patches
         for step in self.steps:
             run.step(step)
@@ -175,8 +175,8 @@ def masked(photo: Photo, boxes: np.ndarray, fill: Sequence[Tensor] | Tensor) -> 
 class _Run:
     """One run through the program, for one photo and M masks."""
 
-    def __init__(self, engine: Engine, photo: Photo, masks: int):
-        self.engine, self.photo, self.masks = engine, photo, masks
+    def __init__(self, engine: Engine, photo: Photo, windows: Windows):
+        self.engine, self.photo, self.masks, self.centre = engine, photo, len(windows), windows.centre
         self.env: dict[Ref, Patches | Tensor] = {}
         self.users = dict(engine.program.users)
         self.largest = 0
@@ -208,7 +208,7 @@ class _Run:
             return True
         windows = rule.spread([source.windows for source in inputs])
         if self.engine.reach < 1:
-            windows = windows.at_most(self.engine.reach)
+            windows = windows.at_most(self.engine.reach, self.centre)
         most = self.masks * windows.size[0] * windows.size[1]
         if windows.area > rule.mostly * most:
             return False

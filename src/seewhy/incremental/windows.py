@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +59,18 @@ class Windows:
             and (self.bottom <= other.bottom).all() and (self.right <= other.right).all()
         )  # fmt: skip
 
-    def at_most(self, share: float) -> Windows:
-        """No side longer than ``share`` of the map's, cut evenly at both ends: Krypton's threshold, inexact."""
-        top, bottom = _cut(self.top, self.bottom, max(1, round(share * self.size[0])))
-        left, right = _cut(self.left, self.right, max(1, round(share * self.size[1])))
+    @property
+    def centre(self) -> tuple[Shares, Shares]:
+        """How far down and across the map each window's middle is, from 0 to 1."""
+        return (self.top + self.bottom) / (2 * self.size[0]), (self.left + self.right) / (2 * self.size[1])
+
+    def at_most(self, share: float, centre: tuple[Shares, Shares]) -> Windows:
+        """No side longer than ``share`` of the map's: what is farthest from ``centre`` is left as the photo has it.
+
+        Krypton's threshold, inexact: the rim of a receptive field hardly matters.
+        """
+        top, bottom = _cut(self.top, self.bottom, share, centre[0], self.size[0])
+        left, right = _cut(self.left, self.right, share, centre[1], self.size[1])
         return Windows(top, left, bottom, right, self.size)
 
 
@@ -80,8 +89,10 @@ def spread(begin: Ints, end: Ints, kernel: int, stride: int, padding: int, dilat
     return first, np.maximum(np.minimum(last, length), first + 1)
 
 
-def _cut(begin: Ints, end: Ints, most: int) -> tuple[Ints, Ints]:
-    start = begin + np.maximum(end - begin - most, 0) // 2
+def _cut(begin: Ints, end: Ints, share: float, centre: Shares, length: int) -> tuple[Ints, Ints]:
+    most = max(1, round(share * length))
+    around = np.rint(centre * length - most / 2).astype(np.int64)
+    start = np.clip(around, begin, np.maximum(begin, end - most))
     return start, np.minimum(end, start + most)
 
 

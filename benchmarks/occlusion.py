@@ -1,0 +1,194 @@
+"""Occlusion: by windows, by whole images, in the fast modes, against Captum at its fastest and the physical limit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from gradient_methods import build
+from paired import median, paired, ratio
+from torch import Tensor, nn
+
+import seewhy
+from seewhy.methods import Occlusion
+
+NETWORKS = ["squeezenet1_1", "resnet18", "mobilenet_v2", "efficientnet_lite0", "resnet50", "convnext_tiny", "vgg16"]
+QUICK = ["squeezenet1_1", "mobilenet_v2"]
+WINDOW = 16
+TARGET = 1
+
+COLUMNS = ["network", "masks", "Captum", "whole images", "exact", "bfloat16", "bfloat16, reach ½", "Captum / exact",
+           "exact / bfloat16", "Captum / (bf16, ½)", "of the limit", "rank, bf16", "rank, bf16 ½"]  # fmt: skip
+MEMORY_COLUMNS = ["network", "process with model", "Captum", "exact"]
+
+
+def network(name: str) -> nn.Module:
+    """A network ready to be timed: random weights, except for the embedded one's."""
+    if name == "efficientnet_lite0":
+        return seewhy.load(name).model
+    model = build(name)
+    with torch.no_grad():  # batch norms that know their data, so that scores depend on the photo
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        for module in norms:
+            module.momentum = None
+            module.reset_running_stats()
+        if norms:
+            model.train()(_photo(4))
+    return model.eval()
+
+
+def _photo(batch: int = 1) -> Tensor:
+    """As smooth as a photo, seeded."""
+    coarse = torch.randn(batch, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    return nn.functional.interpolate(coarse, (224, 224), mode="bicubic")
+
+
+def occlusion(quick: bool) -> Iterator[list[str]]:
+    """Rows: network, seconds of each, and their ratios."""
+    peak = matrix_peak()
+    for name in QUICK if quick else NETWORKS:
+        model, x = network(name), _photo()
+        stride = 16 if quick else 8
+        at_once = _captums_fastest(model, x)
+        ways = {
+            "Captum": lambda m=model, x=x, n=at_once, s=stride: captum(m, x, s, n),
+            "whole": lambda m=model, x=x, s=stride: ours(m, x, s, engine="dense"),
+            "exact": lambda m=model, x=x, s=stride: ours(m, x, s),
+            "bf16": lambda m=model, x=x, s=stride: ours(m, x, s, precision="bfloat16"),
+            "reach": lambda m=model, x=x, s=stride: ours(m, x, s, precision="bfloat16", reach=0.5),
+        }
+        results: dict[str, Tensor] = {}
+
+        def keeping(way: str, run: Callable[[], Tensor], into: dict[str, Tensor] = results) -> Callable[[], object]:
+            return lambda: into.update({way: run()})
+
+        slow = name in ("resnet50", "convnext_tiny", "vgg16")
+        seconds = paired(
+            {way: keeping(way, run) for way, run in ways.items()}, repeats=1 if slow or quick else 3, warm=0
+        )
+        masks = len(range(0, 224 - WINDOW + 1, stride))
+        limit = 2 * window_products(model, x, stride) / peak
+        ranks = [f"{_rank(results['exact'], results[way]):.3f}" for way in ("bf16", "reach")]
+        yield [
+            name, str(masks * masks), *(f"{median(seconds, way):.1f} s" for way in ways),
+            f"{ratio(seconds, 'Captum', 'exact'):.1f}", f"{ratio(seconds, 'exact', 'bf16'):.2f}",
+            f"{ratio(seconds, 'Captum', 'reach'):.1f}", f"{limit / median(seconds, 'exact'):.0%}", *ranks,
+        ]  # fmt: skip
+
+
+def ours(model: nn.Module, x: Tensor, stride: int, **way: object) -> Tensor:
+    """(masks,) scores."""
+    a = seewhy.attribute(model, x, Occlusion(WINDOW, stride, **way), TARGET)  # type: ignore[arg-type]
+    return a.details["grid"].flatten()
+
+
+def captum(model: nn.Module, x: Tensor, stride: int, at_once: int, window: int = WINDOW) -> Tensor:
+    """Captum's map."""
+    from captum.attr import Occlusion as Captum
+
+    with torch.no_grad():
+        return Captum(model).attribute(  # type: ignore[no-any-return]
+            x, (3, window, window), strides=(3, stride, stride), baselines=0, target=TARGET,
+            perturbations_per_eval=at_once,
+        )  # fmt: skip
+
+
+def _captums_fastest(model: nn.Module, x: Tensor) -> int:
+    """How many perturbations at a time suit Captum best here, tried on few masks."""
+    seconds = {}
+    for at_once in (1, 2, 4, 8, 16):
+        times = []
+        for _ in range(2):
+            start = time.perf_counter()
+            captum(model, x, 52, at_once, window=52)
+            times.append(time.perf_counter() - start)
+        seconds[at_once] = min(times)
+    return min(seconds, key=seconds.__getitem__)
+
+
+def matrix_peak() -> float:
+    """Operations a second of a 2048³ product, float32: the physical limit's measure."""
+    a, b = torch.randn(2, 2048, 2048)
+    times = []
+    for _ in range(9):
+        start = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(times)
+
+
+def window_products(model: nn.Module, x: Tensor, stride: int) -> float:
+    """Multiplications that an exact map needs where each layer is computed in the smallest windows, clipped."""
+    import numpy as np
+
+    from seewhy.core.needs import Needs
+    from seewhy.core.record import recorded
+    from seewhy.incremental.kernels import Filter
+    from seewhy.incremental.operators import Mean, RowRule
+    from seewhy.incremental.program import Ref
+    from seewhy.incremental.rescorer import Followed
+    from seewhy.incremental.windows import windows_of
+
+    with recorded(model, x, TARGET, Needs()) as record:
+        engine = Followed(record).exact.engine
+    corners = [(top, left) for top in range(0, 224 - WINDOW + 1, stride) for left in range(0, 224 - WINDOW + 1, stride)]
+    boxes = np.array([(t, le, t + WINDOW, le + WINDOW) for t, le in corners], np.int64)
+    windows = {Ref(0): windows_of(boxes, (224, 224))}
+    products = 0.0
+    for step in engine.steps:
+        known = [windows[ref] for ref in step.sources if ref in windows]
+        if step.rule and len(known) == len(step.sources) and not isinstance(step.rule, Mean):
+            windows[step.results[0]] = known[0] if isinstance(step.rule, RowRule) else step.rule.spread(known)
+            positions = float(windows[step.results[0]].area)
+        else:
+            shape = engine.program.shapes[step.results[0]]
+            positions = len(boxes) * float(np.prod(shape[2:]) if len(shape) == 4 else np.prod(shape[1:-1]))
+        weights = step.node.function.weight if isinstance(step.node.function, Filter) else None
+        if step.node.name == "linear":
+            weights = next(arg for arg in step.node.args if isinstance(arg, Tensor))
+        products += 0 if weights is None else positions * weights.numel()
+    return products
+
+
+def _rank(a: Tensor, b: Tensor) -> float:
+    from seewhy.incremental.hiding import rank_correlation
+
+    return rank_correlation(a[None], b[None])
+
+
+def peak_memory(quick: bool) -> Iterator[list[str]]:
+    """Rows: network, and the most memory that a process of its own held."""
+    for name in QUICK if quick else ["squeezenet1_1", "resnet18", "resnet50", "vgg16"]:
+        held = {}
+        for way in ("model", "captum", "exact"):
+            done = subprocess.run(
+                [sys.executable, str(Path(__file__)), name, way], capture_output=True, text=True, check=True
+            )
+            held[way] = json.loads(done.stdout.splitlines()[-1])
+        yield [name, *(f"{megabytes:.0f} MB" for megabytes in held.values())]
+
+
+def _alone(name: str, way: str) -> None:
+    import resource
+
+    from torchvision_cpu import allow_torchvision
+
+    allow_torchvision()
+    model, x = network(name), _photo()
+    with torch.no_grad():
+        model(x)
+    if way == "captum":
+        captum(model, x, 52, 8, window=52)
+    if way == "exact":
+        ours(model, x, 16)
+    print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    _alone(*sys.argv[1:])
