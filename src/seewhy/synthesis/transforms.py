@@ -15,7 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from ..core.gaussian import blur
+
 Transform: TypeAlias = Callable[[Tensor, Generator], Tensor]
+LEAST_BLUR = 0.25
+"""In pixels; a Gaussian narrower than this changes nothing that can be seen."""
 
 
 @dataclass(frozen=True)
@@ -58,25 +62,22 @@ def scale(share: float) -> Warp:
 
 
 @dataclass(frozen=True)
-class Pad:
-    """A rim of the mean colour, so many pixels on each side; what follows may move it into view."""
+class Framed:
+    """A rim of the mean colour, ``transforms`` that may move it into view, and the middle cut out again.
 
-    pixels: int
+    Attributes:
+        rim: the rim's width, as a share of the shorter side.
+        transforms: what happens in between, in order.
+    """
 
-    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        return F.pad(x, (self.pixels,) * 4)
-
-
-@dataclass(frozen=True)
-class CentreCrop:
-    """The centre, ``height`` by ``width``; takes a rim away again."""
-
-    height: int
-    width: int
+    rim: float
+    transforms: tuple[Transform, ...] = ()
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        top, left = (x.shape[2] - self.height) // 2, (x.shape[3] - self.width) // 2
-        return x[:, :, top : top + self.height, left : left + self.width]
+        height, width = x.shape[2:]
+        rim = round(self.rim * min(height, width))
+        framed = apply(self.transforms, F.pad(x, (rim,) * 4), generator)
+        return framed[:, :, rim : rim + height, rim : rim + width]
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,17 @@ class Colour:
         gain, offset = (torch.rand(2, *x.shape[:2], 1, 1, generator=generator) * 2 - 1).to(x)
         coloured: Tensor = x * (1 + self.gain * gain) + self.offset * offset
         return coloured
+
+
+@dataclass(frozen=True)
+class Blur:
+    """A Gaussian of up to ``most`` pixels, one draw for the batch: what survives it is not in the finest waves."""
+
+    most: float = 2.0
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        sigma = self.most * float(torch.rand((), generator=generator))
+        return blur(x, sigma) if sigma > LEAST_BLUR else x
 
 
 @dataclass(frozen=True)
