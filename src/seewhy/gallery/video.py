@@ -54,8 +54,12 @@ def ending_of(path: str | Path) -> str:
 
 
 def _gif(frames: Sequence[Image.Image], rate: int) -> bytes:
-    # One palette for all frames, from the last, the richest: one per frame would flicker.
-    palette = frames[-1].convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
+    # One palette for all frames, from the first, the middle and the last: one per frame would flicker.
+    chosen = [frames[0], frames[len(frames) // 2], frames[-1]]
+    strip = Image.new("RGB", (frames[0].width, 3 * frames[0].height))
+    for place, frame in enumerate(chosen):
+        strip.paste(frame, (0, place * frame.height))
+    palette = strip.quantize(256, method=Image.Quantize.MEDIANCUT)
     drawn = [frame.convert("RGB").quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
     lasting = [round(1000 / rate)] * (len(drawn) - 1) + [round(1000 * LAST_HELD)]
     file = io.BytesIO()

@@ -106,7 +106,7 @@ def along_the_depth(model: nn.Module, x: Tensor, count: int = LAYERS) -> list[st
                 stack.callback(module.register_forward_hook(remember(name)).remove)
         model(x)
     names = list(ran)
-    return list(dict.fromkeys(names[round((i + 1) * len(names) / count) - 1] for i in range(count) if names))
+    return list(dict.fromkeys(names[max(1, round(i * len(names) / count)) - 1] for i in range(1, count + 1) if names))
 
 
 def _ranks(activations: Tensor) -> Tensor:
