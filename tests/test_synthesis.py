@@ -129,10 +129,10 @@ def _seen(size=32):
     return torch.nn.functional.interpolate(photo, (size, size + 8), mode="bicubic").clamp(0.02, 0.98)
 
 
-@pytest.mark.parametrize("image", ["pixels", "fourier", "natural", "phase"])
+@pytest.mark.parametrize("image", ["pixels", "fourier", "phase"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_parameterization_can_reproduce_a_photo(image, channels):
-    from seewhy.synthesis.images import Fourier, Natural, Phase, Pixels
+    from seewhy.synthesis.images import Fourier, Phase, Pixels
     from seewhy.synthesis.pixels import Scale
 
     pixels = _seen()[:, :channels]
@@ -141,7 +141,6 @@ def test_every_parameterization_can_reproduce_a_photo(image, channels):
     made = {
         "pixels": lambda: Pixels(x),
         "fourier": lambda: Fourier(x, scale, 1.3),
-        "natural": lambda: Natural(x, scale, 1.3),
         "phase": lambda: Phase(x, scale),
     }[image]()
     assert torch.allclose(scale.to_pixels(made.x().detach()), pixels, atol=1e-3)

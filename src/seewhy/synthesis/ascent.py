@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..core.gaussian import blur
 from ..core.guest import guest
@@ -16,11 +17,12 @@ from ..core.relu_rules import rectifiers
 from ..core.target import check_finite
 from ..errors import InputError, ModelError
 from .folded import folded
+from .ghosts import Ghosts
 from .images import Image
 from .listening import listening
 from .objectives import Objective, Scene
 from .presets import Preset
-from .stepping import conditioned, optimizer_for, rate, regularize
+from .stepping import conditioned, grown, optimizer_for, rate, regularize
 from .transforms import apply
 
 Callback: TypeAlias = Callable[[int, Tensor, Tensor], "bool | None"]
@@ -66,7 +68,9 @@ def ascend(
     frames: dict[int, Tensor] = {}
     interrupted = False
     with torch.inference_mode(False), torch.enable_grad(), guest(model):
-        network = folded(model, image.x().to(dtype), looker.layers) if preset.steps >= LEAST_FOLDED else model
+        x = image.x().detach()
+        network = folded(model, x.to(dtype), looker.layers) if preset.steps >= LEAST_FOLDED else model
+        looker.ghosts = Ghosts(network, preset.ghosts, x.shape[1]) if preset.ghosts else None
         with listening(network, looker.layers) as activations:
             try:
                 for step in range(preset.steps):
@@ -109,6 +113,7 @@ class _Looker:
     generator: torch.Generator
     autocast: bool
     dtype: torch.dtype
+    ghosts: Ghosts | None = None
     moved: bool = False
     looks: list[_Look] = field(default_factory=list)
 
@@ -125,9 +130,14 @@ class _Looker:
         x = self.image.x()
         if self.preset.gradient_blur:
             x.register_hook(lambda gradient: blur(gradient, self.preset.gradient_blur))  # type: ignore[no-untyped-call]
-        shown = apply(self.preset.transforms, self.image.shown(x, self.generator), self.generator)
+        strength = grown(self.preset, self.step)
+        shown = apply(self.preset.transforms, self.image.shown(x, self.generator), self.generator, strength)
         with self._precision(x):
-            outputs = self.network(shown.to(self.dtype))
+            if self.ghosts is None:
+                outputs = self.network(shown.to(self.dtype))
+            else:
+                weights = self.ghosts.draw(self.generator, strength)
+                outputs = functional_call(self.network, weights, (shown.to(self.dtype),))
         scene = Scene(x, outputs, dict(self.activations), self.image.opacity())
         raised = self.aim(scene)
         J = raised - self.penalty(scene) if self.penalty else raised

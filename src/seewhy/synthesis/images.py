@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from .pixels import Scale
-from .spectrum import frequencies, natural, natural_magnitudes, power_law
+from .spectrum import natural, natural_magnitudes, power_law
 
 _EDGE = 0.5 / 255
 """Photos are kept this far from black and white, where the sigmoid never arrives."""
@@ -98,40 +98,6 @@ class Fourier(_Waves):
     def encode(self, x: Tensor) -> Tensor:
         """The variables whose image is ``x`` (B, C, H, W), as the network reads it; (B, C, H, W // 2 + 1, 2)."""
         return torch.view_as_real(self._waves(x) / self._magnitude).contiguous()
-
-
-class Natural(Fourier):
-    """``Fourier`` under a ceiling: no ring of frequencies, in no colour, may carry more than it does in photos.
-
-    Plain ascent spends its steps on the finest waves, which raise a score cheaply and look like noise. Here a ring
-    that is full can only become another picture, not a louder one, so that contrast is left to the coarse waves.
-    """
-
-    RINGS = 24
-
-    def __init__(
-        self, start: Tensor, scale: Scale, decay: float, contrast: float = 1.5, noise: Generator | None = None
-    ):
-        super().__init__(start, scale, decay, contrast, noise)
-        frequency = frequencies(*self.size)
-        edges = torch.logspace(-1, 0, self.RINGS + 1, base=max(self.size)) * 0.7
-        ring = torch.bucketize(frequency, edges).to(start.device)
-        self._ring, count = ring.flatten(), int(ring.max()) + 1
-        self._counts = torch.bincount(self._ring, minlength=count).clamp(min=1)
-        self._ceiling = torch.ones(start.shape[1], count).to(start)
-        if noise is None:  # a photo may have rings that are louder; they may stay
-            self._ceiling = self._loudness().detach().amax(0).clamp(min=1)
-
-    def x(self) -> Tensor:
-        over = self._ceiling / torch.maximum(self._loudness(), self._ceiling)
-        waves = torch.view_as_complex(self.variables[0])
-        return self._image(waves * self._magnitude * over[..., self._ring].view(waves.shape))
-
-    def _loudness(self) -> Tensor:
-        """The root mean square of the variables in each ring, (B, C, rings)."""
-        power = self.variables[0].square().sum(-1).flatten(2)
-        total = power.new_zeros(*power.shape[:2], len(self._counts))
-        return (total.index_add(2, self._ring, power) / self._counts).clamp(min=1e-20).sqrt()
 
 
 class Phase(_Waves):

@@ -17,13 +17,13 @@ class Preset:
     Attributes:
         name: what it is called.
         source: where it comes from, and what of it is ours.
-        parameterization: "pixels", "fourier", "natural" or "phase"; see ``synthesis.images``.
+        parameterization: "pixels", "fourier" or "phase"; see ``synthesis.images``.
         start: what it starts from unless told otherwise.
         steps: how many.
         l2: weight of the penalty ||I||^2.
         learning_rate: the optimizer's.
         optimizer: the name of any optimizer of ``torch.optim``, or a function of (variables, lr=) that makes one.
-        decay: of the spectrum, for "fourier" and "natural".
+        decay: of the spectrum, for "fourier".
         schedule: of the learning rate: "constant", "cosine" (down to a tenth), or a function of the share done.
         normalize: divide each image's gradient by its root mean square.
         gradient_blur: a Gaussian of this deviation, in pixels, over the gradient at the pixels (0: none).
@@ -31,7 +31,12 @@ class Preset:
         blur_every, blur: every so many steps a Gaussian of this deviation over the pixels (0: never).
         small_norm: the share of pixels, those of the smallest norm, that is set to zero after each step.
         small_contribution: the same, for those that contribute least, |x * gradient|.
-        logit: raise the score; else the logarithm of the probability.
+        shrink: the optimizer's weight decay. "adamw" takes it off the variables themselves, each step: a wave that no
+            look asks for fades.
+        probability: weight of the logarithm of the probability beside the score: it also lowers the other classes.
+        ghosts: each look goes through a network whose channels are off by this share; see ``synthesis.ghosts``.
+        grow: transforms and ghosts begin at a fifth of their strength and have all of it after this share of the
+            steps, so that the class is found before it is made to hold.
         transforms: before each look.
     """
 
@@ -52,15 +57,20 @@ class Preset:
     blur: float = 0.0
     small_norm: float = 0.0
     small_contribution: float = 0.0
-    logit: bool = True
+    shrink: float = 0.0
+    probability: float = 0.0
+    ghosts: float = 0.0
+    grow: float = 0.0
     transforms: tuple[Transform, ...] = ()
 
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
         "default",
-        "seewhy's own: waves under the ceiling of natural photos' spectrum, looked at through many changes",
-        parameterization="natural", start="noise", schedule="cosine", learning_rate=0.08,
+        "seewhy's own: Olah 2017 with waves that fade unless they are asked for, looked at through many changes, by "
+        "ghosts of the network",
+        optimizer="adamw", shrink=0.12, start="noise", schedule="cosine", learning_rate=0.14, decay=1.4,
+        probability=4.0, ghosts=0.1, grow=0.4,
         transforms=(Warp(rotate=15, scale=0.25, shift=0.1), Blur(2), Mirror(), Colour(0.1, 0.1), Noise(0.05)),
     ),
     Preset(

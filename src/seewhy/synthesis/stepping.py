@@ -16,7 +16,8 @@ from .presets import Preset
 
 
 def optimizer_for(preset: Preset, variables: Iterable[Tensor]) -> torch.optim.Optimizer:
-    """Any optimizer of ``torch.optim`` by its name, or what a function makes of the variables and ``lr=``.
+    """Any optimizer of ``torch.optim`` by its name, or what a function makes of the variables, ``lr=`` and, with
+    ``shrink``, ``weight_decay=``.
 
     Raises:
         InputError: torch has none of this name, or it cannot be made so.
@@ -27,8 +28,9 @@ def optimizer_for(preset: Preset, variables: Iterable[Tensor]) -> torch.optim.Op
         if make.lower() not in known:
             raise InputError(f"torch.optim has no optimizer {make!r}", close=close_matches(make, known))
         make = known[make.lower()]
+    options = {"weight_decay": preset.shrink} if preset.shrink else {}
     try:
-        made: Any = make(list(variables), lr=preset.learning_rate)
+        made: Any = make(list(variables), lr=preset.learning_rate, **options)
     except (TypeError, ValueError) as error:
         raise InputError(f"the optimizer cannot be made: {error}", expected="a function of (variables, lr=)") from error
     if not isinstance(made, torch.optim.Optimizer):
@@ -52,6 +54,11 @@ def rate(preset: Preset, step: int) -> float:
             f"there is no schedule {preset.schedule!r}", expected=f"{', '.join(factors)}, or a function of 0 to 1"
         )
     return preset.learning_rate * factors[preset.schedule]
+
+
+def grown(preset: Preset, step: int) -> float:
+    """The strength of transforms and ghosts at ``step``: from a fifth to all of it, where they grow."""
+    return min(1.0, 0.2 + 0.8 * step / (preset.grow * preset.steps)) if preset.grow else 1.0
 
 
 def conditioned(gradient: Tensor, preset: Preset) -> Tensor:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields, replace
+from typing import TypeAlias, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,13 +17,25 @@ from torch import Generator, Tensor
 
 from ..core.gaussian import blur
 
+G = TypeVar("G", bound="Graded")
+
+
+class Graded:
+    """A change whose numbers say how strong it is."""
+
+    def graded(self: G, share: float) -> G:
+        """The same, at this share of its strength."""
+        strengths = {part.name: share * getattr(self, part.name) for part in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **strengths)  # type: ignore[type-var]
+
+
 Transform: TypeAlias = Callable[[Tensor, Generator], Tensor]
 LEAST_BLUR = 0.25
 """In pixels; a Gaussian narrower than this changes nothing that can be seen."""
 
 
 @dataclass(frozen=True)
-class Warp:
+class Warp(Graded):
     """Rotate, scale and shift, each image by its own draw, in one bilinear resampling; the border is mirrored.
 
     Attributes:
@@ -98,7 +110,7 @@ class RandomCrop:
 
 
 @dataclass(frozen=True)
-class Noise:
+class Noise(Graded):
     """Gaussian, of this deviation in the network's unit."""
 
     deviation: float
@@ -108,7 +120,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Colour:
+class Colour(Graded):
     """Each channel times its own 1 +- ``gain`` and plus its own +- ``offset``, in the network's unit."""
 
     gain: float = 0.1
@@ -121,7 +133,7 @@ class Colour:
 
 
 @dataclass(frozen=True)
-class Blur:
+class Blur(Graded):
     """A Gaussian of up to ``most`` pixels, one draw for the batch: what survives it is not in the finest waves."""
 
     most: float = 2.0
@@ -140,8 +152,9 @@ class Mirror:
         return torch.where(swap, x.flip(-1), x)
 
 
-def apply(transforms: Sequence[Transform], x: Tensor, generator: Generator) -> Tensor:
-    """All of them, in order."""
+def apply(transforms: Sequence[Transform], x: Tensor, generator: Generator, strength: float = 1.0) -> Tensor:
+    """All of them, in order; those that are ``Graded`` at this share of their strength."""
     for transform in transforms:
-        x = transform(x, generator)
+        graded = transform.graded(strength) if isinstance(transform, Graded) and strength < 1 else transform
+        x = graded(x, generator)
     return x

@@ -18,7 +18,7 @@ class Visualization:
         probability: (B,) float32, the softmax probability of the target for ``images``; None without classes.
         alpha: (B, 1, H, W) float32 in [0, 1], the opacity; None for an image without an alpha channel.
         history: (steps, B) float32, the score (or objective) before each step, under that step's transforms.
-        objective: (steps, B) float32, the same minus the penalties: what is ascended.
+        objective: (steps, B) float32, the same with everything else that the preset weighs: what is ascended.
         target: (B,) int64, or None.
         params: everything needed to make the images again.
         frames: step -> images at the checkpoints.

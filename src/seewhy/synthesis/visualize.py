@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from ..core.guest import guest, original
 from ..core.target import Score, Target, logits_of
 from ..errors import InputError
 from .ascent import Callback, ascend
-from .images import Fourier, Image, Natural, Phase, Pixels, Transparent
+from .images import Fourier, Image, Phase, Pixels, Transparent
 from .objectives import Objective, logit, opacity
 from .objectives import l2 as squared_norm
 from .objectives import probability as log_probability
@@ -23,7 +25,7 @@ from .transforms import Transform
 from .visualization import Visualization
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PARAMETERIZATIONS = ("pixels", "fourier", "natural", "phase")
+PARAMETERIZATIONS = ("pixels", "fourier", "phase")
 HALF_PAINTED = 0.5
 """The opacity that an image with an alpha channel starts with."""
 
@@ -63,7 +65,7 @@ def visualize(
         target: a class, a list of them (one image each), or a function of the model's output.
         objective: instead of a target, or beside it (then both are raised): see ``synthesis.objectives``.
         preset: a name in ``synthesis.presets``, or a ``Preset``.
-        parameterization: what is ascended: "pixels", "fourier", "natural" or "phase".
+        parameterization: what is ascended: "pixels", "fourier" or "phase".
         steps: how many updates.
         l2: the penalty's weight, lambda.
         learning_rate: the optimizer's; for "simonyan" how far a step moves a pixel, root mean square.
@@ -108,12 +110,15 @@ def visualize(
     count = _count(target, start, batch)
     first = starting_image(start, scale, count, (height, width), seed)
     image = _image(plan, first, scale, start, seed)
-    penalty = plan.l2 * squared_norm() if plan.l2 else None
+    weighed = [plan.l2 * squared_norm()] if plan.l2 else []
+    if plan.probability and target is not None and not callable(target):
+        weighed.append(-plan.probability * log_probability(target))  # type: ignore[arg-type]
     if alpha is not None:
         image = Transparent(image, torch.full_like(first[:, :1], HALF_PAINTED), plan.decay)
-        penalty = alpha * opacity() if penalty is None else penalty + alpha * opacity()
+        weighed.append(alpha * opacity())
+    penalty = reduce(add, weighed) if weighed else None
     course = ascend(
-        module, image, _aim(target, objective, plan), penalty, plan, seed=seed,
+        module, image, _aim(target, objective), penalty, plan, seed=seed,
         callback=callback, checkpoints=checkpoints, patience=patience, autocast=autocast,
     )  # fmt: skip
     images, opaque = scale.to_pixels(image.x().detach()), image.opacity()
@@ -134,7 +139,8 @@ def visualize(
     )  # fmt: skip
 
 
-OPTIONS = ("normalize", "gradient_blur", "gradient_clip", "blur_every", "blur", "small_norm", "small_contribution")
+OPTIONS = ("normalize", "gradient_blur", "gradient_clip", "blur_every", "blur", "small_norm", "small_contribution",
+           "shrink", "probability", "ghosts", "grow")  # fmt: skip
 """Parts of a preset that are only told where they are used."""
 
 
@@ -142,12 +148,11 @@ def _named(part: Any) -> str:
     return part if isinstance(part, str) else getattr(part, "__name__", str(part))
 
 
-def _aim(target: Target, objective: Objective | None, plan: Preset) -> Objective:
+def _aim(target: Target, objective: Objective | None) -> Objective:
     if target is None:
         assert objective is not None
         return objective
-    aim = logit(target) if plan.logit or callable(target) else log_probability(target)  # type: ignore[arg-type]
-    return aim if objective is None else aim + objective
+    return logit(target) if objective is None else logit(target) + objective
 
 
 def _image(plan: Preset, x: Tensor, scale: Scale, start: Any, seed: int) -> Image:
@@ -156,8 +161,7 @@ def _image(plan: Preset, x: Tensor, scale: Scale, start: Any, seed: int) -> Imag
     noise = Generator().manual_seed(seed) if isinstance(start, str) and start == "noise" else None
     if plan.parameterization == "phase":
         return Phase(x, scale, noise)
-    kind = Natural if plan.parameterization == "natural" else Fourier
-    return kind(x, scale, plan.decay, noise=noise)
+    return Fourier(x, scale, plan.decay, noise=noise)
 
 
 def _count(target: Target, start: Any, batch: int | None) -> int:
