@@ -13,7 +13,7 @@ from seewhy.checks import fingerprint
 from seewhy.synthesis import transforms as t
 from seewhy.synthesis.ghosts import Ghosts
 from seewhy.synthesis.presets import find_preset
-from seewhy.synthesis.stepping import grown
+from seewhy.synthesis.stepping import scheduled
 
 
 def _draw(seed=0):
@@ -71,10 +71,12 @@ def test_ctrl_c_during_a_ghosts_look_leaves_the_model_as_it_was():
     assert [id(p) for p in model.parameters()] == weights
 
 
-def test_strength_grows_from_a_fifth_to_all():
-    plan = replace(find_preset("default"), grow=0.5, steps=100)
-    assert [grown(plan, step) for step in (0, 25, 50, 99)] == pytest.approx([0.2, 0.6, 1, 1])
-    assert grown(replace(plan, grow=0.0), 0) == 1
+def test_strength_goes_up_a_hill_and_eases():
+    plan = replace(find_preset("default"), steps=100)
+    strengths = [scheduled("hill", plan, step) for step in (0, 20, 40, 70, 85, 100)]
+    assert strengths == pytest.approx([0.2, 0.6, 1, 1, 0.75, 0.5])
+    assert scheduled("constant", plan, 50) == 1
+    assert scheduled("cosine", plan, 100) == pytest.approx(0.1)
 
 
 def test_a_graded_transform_is_weaker():

@@ -22,7 +22,7 @@ from .images import Image
 from .listening import listening
 from .objectives import Objective, Scene
 from .presets import Preset
-from .stepping import conditioned, grown, optimizer_for, rate, regularize
+from .stepping import conditioned, optimizer_for, regularize, scheduled
 from .transforms import apply
 
 Callback: TypeAlias = Callable[[int, Tensor, Tensor], "bool | None"]
@@ -75,7 +75,8 @@ def ascend(
             try:
                 for step in range(preset.steps):
                     looks = looker.begin(network, activations, step)
-                    optimizer.param_groups[0]["lr"] = rate(preset, step)
+                    rate = preset.learning_rate * scheduled(preset.schedule, preset, step)
+                    optimizer.param_groups[0]["lr"] = rate
                     optimizer.step(looker)  # type: ignore[arg-type]  # some optimizers look more than once
                     history.append(looks[0].raised)
                     objective.append(looks[0].objective)
@@ -130,7 +131,7 @@ class _Looker:
         x = self.image.x()
         if self.preset.gradient_blur:
             x.register_hook(lambda gradient: blur(gradient, self.preset.gradient_blur))  # type: ignore[no-untyped-call]
-        strength = grown(self.preset, self.step)
+        strength = scheduled(self.preset.strength, self.preset, self.step)
         shown = apply(self.preset.transforms, self.image.shown(x, self.generator), self.generator, strength)
         with self._precision(x):
             if self.ghosts is None:

@@ -101,7 +101,7 @@ class Fourier(_Waves):
 
 
 class Phase(_Waves):
-    """Only the phase of each wave moves; its magnitude is natural photos' or a photo's own (MaCo, Fel 2023, eq. 4)."""
+    """Only the phase of each wave moves; its magnitude is natural photos', or the start's (MaCo, Fel 2023)."""
 
     def __init__(self, start: Tensor, scale: Scale, noise: Generator | None = None):
         """``noise``: random phases and natural photos' magnitudes, instead of those of ``start``."""

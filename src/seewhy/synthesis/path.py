@@ -1,4 +1,4 @@
-"""Whether a picture runs through a network as photos of its class do (Geirhos 2023, section 4).
+"""Whether a picture runs through a network as photos of its class do (Geirhos 2023).
 
 A picture that scores like its class can take another way there than photos take, and then it shows how the network
 can be reached, not what it looks at. In each layer, activations averaged over space are compared by the correlation of

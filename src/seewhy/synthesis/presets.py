@@ -24,7 +24,7 @@ class Preset:
         learning_rate: the optimizer's.
         optimizer: the name of any optimizer of ``torch.optim``, or a function of (variables, lr=) that makes one.
         decay: of the spectrum, for "fourier".
-        schedule: of the learning rate: "constant", "cosine" (down to a tenth), or a function of the share done.
+        schedule: of the learning rate: a name in ``synthesis.stepping.SCHEDULES``, or a function of the share done.
         normalize: divide each image's gradient by its root mean square.
         gradient_blur: a Gaussian of this deviation, in pixels, over the gradient at the pixels (0: none).
         gradient_clip: the most that the length of an image's gradient at the variables may be (0: any).
@@ -35,8 +35,8 @@ class Preset:
             look asks for fades.
         probability: weight of the logarithm of the probability beside the score: it also lowers the other classes.
         ghosts: each look goes through a network whose channels are off by this share; see ``synthesis.ghosts``.
-        grow: transforms and ghosts begin at a fifth of their strength and have all of it after this share of the
-            steps, so that the class is found before it is made to hold.
+        strength: of transforms and ghosts, along the way: a schedule as above. "hill" grows, so that the class is found
+            before it is made to hold, and eases at the end.
         transforms: before each look.
     """
 
@@ -60,7 +60,7 @@ class Preset:
     shrink: float = 0.0
     probability: float = 0.0
     ghosts: float = 0.0
-    grow: float = 0.0
+    strength: str | Callable[[float], float] = "constant"
     transforms: tuple[Transform, ...] = ()
 
 
@@ -70,7 +70,7 @@ PRESETS: tuple[Preset, ...] = (
         "seewhy's own: Olah 2017 with waves that fade unless they are asked for, looked at through many changes, by "
         "ghosts of the network",
         optimizer="adamw", shrink=0.12, start="noise", schedule="cosine", learning_rate=0.14, decay=1.4,
-        probability=4.0, ghosts=0.1, grow=0.4,
+        probability=4.0, ghosts=0.1, strength="hill",
         transforms=(Warp(rotate=15, scale=0.25, shift=0.1), Blur(2), Mirror(), Colour(0.1, 0.1), Noise(0.05)),
     ),
     Preset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -43,22 +43,27 @@ def _is_optimizer(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, optimizer) and kind is not optimizer
 
 
-def rate(preset: Preset, step: int) -> float:
-    """The learning rate of ``step``: constant, a cosine down to a tenth, or by a function of the share done."""
-    done = step / preset.steps
-    if callable(preset.schedule):
-        return preset.learning_rate * float(preset.schedule(done))
-    factors = {"constant": 1.0, "cosine": 0.55 + 0.45 * math.cos(math.pi * done)}
-    if preset.schedule not in factors:
-        raise InputError(
-            f"there is no schedule {preset.schedule!r}", expected=f"{', '.join(factors)}, or a function of 0 to 1"
-        )
-    return preset.learning_rate * factors[preset.schedule]
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.55 + 0.45 * math.cos(math.pi * done),
+    "hill": lambda done: min(1.0, 0.2 + 2 * done, 1 - (done - 0.7) / 0.6),
+}
+"""Share of the steps done -> share of the full strength. Cosine falls to a tenth. Hill rises from a fifth, has all of
+it from two fifths of the way to seven tenths, and falls to a half."""
 
 
-def grown(preset: Preset, step: int) -> float:
-    """The strength of transforms and ghosts at ``step``: from a fifth to all of it, where they grow."""
-    return min(1.0, 0.2 + 0.8 * step / (preset.grow * preset.steps)) if preset.grow else 1.0
+def scheduled(schedule: str | Callable[[float], float], preset: Preset, step: int) -> float:
+    """A schedule's value at ``step``.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if isinstance(schedule, str):
+        if schedule not in SCHEDULES:
+            expected = f"{', '.join(SCHEDULES)}, or a function of 0 to 1"
+            raise InputError(f"there is no schedule {schedule!r}", expected=expected)
+        schedule = SCHEDULES[schedule]
+    return float(schedule(step / preset.steps))
 
 
 def conditioned(gradient: Tensor, preset: Preset) -> Tensor:

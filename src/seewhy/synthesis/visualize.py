@@ -126,7 +126,8 @@ def visualize(
     params = {
         "preset": plan.name, "parameterization": plan.parameterization, "steps": plan.steps, "l2": plan.l2,
         "learning_rate": plan.learning_rate, "optimizer": _named(plan.optimizer), "schedule": _named(plan.schedule),
-        "decay": plan.decay, "transforms": [str(transform) for transform in plan.transforms],
+        "strength": _named(plan.strength), "decay": plan.decay,
+        "transforms": [str(transform) for transform in plan.transforms],
         "start": start if isinstance(start, str) else "an image", "alpha": alpha, "size": (height, width),
         "mean": mean, "std": std, "seed": seed, "objective": str(objective) if objective else None,
         "autocast": autocast,
@@ -140,7 +141,7 @@ def visualize(
 
 
 OPTIONS = ("normalize", "gradient_blur", "gradient_clip", "blur_every", "blur", "small_norm", "small_contribution",
-           "shrink", "probability", "ghosts", "grow")  # fmt: skip
+           "shrink", "probability", "ghosts")  # fmt: skip
 """Parts of a preset that are only told where they are used."""
 
 
