@@ -1,12 +1,11 @@
 """Draws the figures of docs/gallery.md and docs/ingredients.md anew: python scripts/make_gallery.py [PART]...
 
-Parts: classes, channels, photo, ingredients; all of them take about twenty minutes on two cores. Beside each figure
-lies a JSON with the numbers that the pages tell.
+Parts: classes, channels, photo, ingredients; all of them take about twenty minutes on a CPU. The numbers that the pages
+tell are printed.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from pathlib import Path
 import seewhy
 from seewhy.explain import to_image
 from seewhy.pictures import Panel, PicturePanel, figure, read_photo
-from seewhy.synthesis import Preset, objectives
+from seewhy.synthesis import Preset, objectives, transforms
 from seewhy.synthesis.presets import find_preset
 from seewhy.synthesis.receipts import receipts
 
@@ -34,15 +33,14 @@ def classes() -> None:
     """Twelve classes, default preset."""
     clf = seewhy.load()
     panels: list[Panel] = []
-    numbers = {}
     for begin in range(0, len(CLASSES), 4):
         part = [clf.index(name) for name in CLASSES[begin : begin + 4]]
         made = seewhy.visualize(clf, part)
         for index, image, receipt in zip(part, made.images, receipts(clf, made.images, part), strict=True):
             caption = f"{receipt.own.probability:.1%} · damaged {receipt.hurt.probability:.1%}"
             panels.append(PicturePanel(clf.label(index), to_image(image), caption))
-            numbers[clf.label(index)] = receipt.describe()
-    save("gallery-classes", panels, "Twelve classes, as the network would like to see them", numbers)
+            print(f"{clf.label(index)}: {receipt}", flush=True)
+    save("gallery-classes", panels, "Twelve classes, as the network would like to see them")
 
 
 def channels() -> None:
@@ -53,7 +51,7 @@ def channels() -> None:
         made = seewhy.visualize(clf, objective=objectives.channel(layer, indices), batch=len(indices))
         for index, image in zip(indices, made.images, strict=True):
             panels.append(PicturePanel(f"{layer}, channel {index}", to_image(image)))
-    save("gallery-channels", panels, "Twelve channels, from the first blocks to the last", {})
+    save("gallery-channels", panels, "Twelve channels, from the first blocks to the last")
 
 
 def photo() -> None:
@@ -64,25 +62,26 @@ def photo() -> None:
     with seewhy.record(clf, clf.preprocess(seen), layers=[layer]) as record:
         reference = record.activation(layer)
     panels: list[Panel] = [PicturePanel("The photo", seen, "what the network saw")]
-    for kind, title in (("caricature", "Caricature"), ("inversion", "Inversion")):
-        objective = objectives.match(layer, reference, kind=kind) * (1 if kind == "caricature" else 40)
-        made = seewhy.visualize(clf, objective=objective)
-        panels.append(PicturePanel(title, to_image(made.images[0]), f"at {layer}"))
-    save("gallery-photo", panels, "What a layer keeps of a photo", {})
+    # A photo's activations are tied to their places: images that are compared with them hold still.
+    still = replace(find_preset("default"), transforms=(transforms.Noise(0.02),), ghosts=0.0)
+    for kind in ("caricature", "inversion"):
+        made = seewhy.visualize(clf, objective=objectives.match(layer, reference, kind=kind), preset=still)
+        panels.append(PicturePanel(kind.capitalize(), to_image(made.images[0]), f"at {layer}"))
+    save("gallery-photo", panels, "What a layer keeps of a photo")
 
 
 def ingredients() -> list[tuple[str, str, Preset]]:
     """The default preset, put together piece by piece."""
     whole = find_preset("default")
     bare = replace(whole, transforms=(), ghosts=0.0, shrink=0.0, probability=0.0)
-    warped = replace(bare, transforms=whole.transforms[:1])
+    warped = replace(bare, transforms=whole.transforms[:2])
     changed = replace(bare, transforms=whole.transforms)
     ghosts = replace(changed, ghosts=whole.ghosts)
     fading = replace(ghosts, shrink=whole.shrink)
     return [
         ("Pixels, L2", "Simonyan 2013", replace(find_preset("simonyan"), steps=256)),
         ("Waves", "Fourier, decorrelated colours", bare),
-        ("+ warps", "rotated, scaled, shifted", warped),
+        ("+ warps", "rotated, scaled, cropped", warped),
         ("+ changes", "blur, mirror, colour, noise", changed),
         ("+ ghosts", "networks that differ a little", ghosts),
         ("+ fading", "waves nobody asks for fade", fading),
@@ -95,25 +94,23 @@ def ablation() -> None:
     clf = seewhy.load()
     wanted = [clf.index(name) for name in STUDIED]
     rows: dict[str, list[Panel]] = {name: [] for name in STUDIED}
-    numbers = {}
     for title, about, preset in ingredients():
         made = seewhy.visualize(clf, wanted, preset=preset)
         found = receipts(clf, made.images, wanted)
-        numbers[title] = {name: each.describe() for name, each in zip(STUDIED, found, strict=True)}
+        slopes = ", ".join(f"{each.slope:.2f}" for each in found)
+        print(f"{title}: slopes {slopes}", flush=True)
         for name, image, receipt in zip(STUDIED, made.images, found, strict=True):
             caption = f"{about} · {receipt.own.probability:.0%} · damaged {receipt.hurt.probability:.0%}"
             rows[name].append(PicturePanel(title, to_image(image), caption))
     for name, panels in rows.items():
-        save(f"ingredients-{name.replace(' ', '-')}", panels, f"{name}, ingredient by ingredient", numbers)
+        save(f"ingredients-{name.replace(' ', '-')}", panels, f"{name}, ingredient by ingredient")
 
 
-def save(name: str, panels: Sequence[Panel], title: str, numbers: object) -> None:
-    """The figure as a JPEG, and its numbers."""
+def save(name: str, panels: Sequence[Panel], title: str) -> None:
+    """The figure as a JPEG."""
     FIGURES.mkdir(parents=True, exist_ok=True)
     sheet = figure(panels, title=title, footer=FOOTER)
     sheet.save(FIGURES / f"{name}.jpg", quality=80, optimize=True)
-    if numbers:
-        (FIGURES / f"{name}.json").write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
     print(f"{name}.jpg", flush=True)
 
 

@@ -84,4 +84,5 @@ def test_a_graded_transform_is_weaker():
     x = torch.rand(1, 3, 16, 16)
     faint, full = (t.apply((t.Noise(0.1),), x, _draw(), strength) - x for strength in (0.1, 1.0))
     assert torch.allclose(10 * faint, full, atol=1e-4)
-    assert torch.equal(t.apply((t.RandomCrop(),), x, _draw(), 0.1), t.apply((t.RandomCrop(),), x, _draw()))
+    assert t.RandomCrop(0.6, 1.0).graded(0.5) == t.RandomCrop(0.8, 1.0)
+    assert torch.equal(t.apply((t.Mirror(),), x, _draw(), 0.1), t.apply((t.Mirror(),), x, _draw()))

@@ -7,7 +7,7 @@ from PIL import Image
 
 from seewhy.synthesis.images import Phase
 from seewhy.synthesis.pixels import Scale
-from seewhy.synthesis.spectrum import HIGH, frequencies, high_share, natural, natural_magnitudes, power_law, slope
+from seewhy.synthesis.spectrum import BAND, HIGH, frequencies, high_share, natural, natural_magnitudes, power_law, slope
 
 
 def _noise(decay, count=4, side=160):
@@ -19,6 +19,14 @@ def _noise(decay, count=4, side=160):
 @pytest.mark.parametrize("decay", [0.0, 1.0, 1.5])
 def test_the_slope_of_noise_is_the_one_it_was_made_with(decay):
     assert slope(_noise(decay)).mean() == pytest.approx(-decay, abs=0.08)
+
+
+def test_every_octave_of_a_slope_weighs_alike():
+    white = torch.fft.rfft2(torch.randn(4, 3, 224, 224))
+    frequency, knee = frequencies(224, 224).clamp(min=1 / 224), (BAND[0] * BAND[1]) ** 0.5
+    bent = torch.where(frequency < knee, frequency / knee, (frequency / knee) ** 2) ** -1.0
+    plane = torch.fft.irfft2(white * bent, s=(224, 224))
+    assert slope(0.5 + 0.05 * plane / plane.std()).mean() == pytest.approx(-1.5, abs=0.1)
 
 
 def test_white_noise_has_its_energy_where_the_waves_are():

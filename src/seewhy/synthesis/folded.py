@@ -45,20 +45,17 @@ def folded(model: nn.Module, x: Tensor, layers: frozenset[str] = frozenset()) ->
 
 
 def _pairs(model: nn.Module, x: Tensor) -> list[tuple[str, str]]:
-    """(convolution, batch norm) wherever a norm that ran once reads what a convolution that ran once gave."""
+    """(convolution, batch norm) wherever a norm reads just what a convolution gave."""
     made: dict[int, tuple[str, Tensor]] = {}
-    read: dict[str, str] = {}
-    runs: dict[str, int] = {}
+    pairs: dict[str, str] = {}
     handles = []
 
     def gave(name: str, module: nn.Module, args: Any, output: Tensor) -> None:
-        runs[name] = runs.get(name, 0) + 1
         made[id(output)] = name, output  # held, so that no other tensor gets its id
 
     def reads(name: str, module: nn.Module, args: Any) -> None:
-        runs[name] = runs.get(name, 0) + 1
         if args and id(args[0]) in made:
-            read[name] = made[id(args[0])][0]
+            pairs[made[id(args[0])][0]] = name
 
     try:
         for name, module in model.named_modules():
@@ -71,7 +68,7 @@ def _pairs(model: nn.Module, x: Tensor) -> list[tuple[str, str]]:
     finally:
         for handle in handles:
             handle.remove()
-    return [(convolution, norm) for norm, convolution in read.items() if runs[norm] == runs[convolution] == 1]
+    return list(pairs.items())
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -21,7 +21,7 @@ _EDGE = 0.5 / 255
 """Photos are kept this far from black and white, where the sigmoid never arrives."""
 
 
-FAINT = 0.05
+FAINT = 0.01
 """The deviation of the variables that an image of noise starts with; at 1 it is as rich in contrast as a photo."""
 
 

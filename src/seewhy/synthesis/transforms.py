@@ -93,11 +93,15 @@ class Framed:
 
 
 @dataclass(frozen=True)
-class RandomCrop:
+class RandomCrop(Graded):
     """A window of between ``least`` and ``most`` of each side, anywhere, resized to the whole."""
 
     least: float = 0.6
     most: float = 1.0
+
+    def graded(self, share: float) -> RandomCrop:
+        """What it leaves out is its strength."""
+        return RandomCrop(1 - share * (1 - self.least), 1 - share * (1 - self.most))
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
         share, across, down = torch.rand(3, len(x), generator=generator).to(x)
