@@ -27,7 +27,6 @@ CLASSES, SEED, BATCH = 20, 4, 4
 MEMORY = """
 import resource, seewhy
 classifier = seewhy.load()
-seewhy.visualize(classifier, 130, preset="simonyan", steps=1, size=32)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 seewhy.visualize(classifier, 130, steps=20)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
@@ -74,8 +73,6 @@ def main() -> None:
         pixels = torch.cat(crops) * torch.tensor(classifier.std).view(1, -1, 1, 1)
         pixels = pixels + torch.tensor(classifier.mean).view(1, -1, 1, 1)
         print(f"slope of {given.photos.name:11s}{slope(pixels).mean():.2f} ({len(crops)} photos)")
-    memory = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    print(f"memory of one image {float(memory.stdout):.0f} MB above the model")
     if given.save:
         given.save.mkdir(parents=True, exist_ok=True)
         pictures = [to_image(image) for image in torch.cat(images)]
@@ -86,6 +83,8 @@ def main() -> None:
             for index, picture, account in zip(wanted, pictures, accounts, strict=True)
         ]
         sheet(rows, title=f"Preset {given.preset}").save(given.save / "sheet.png")
+    memory = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    print(f"memory of one image {float(memory.stdout):.0f} MB above the model")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import seewhy
 from seewhy.explain import to_image
 from seewhy.pictures import Panel, PicturePanel, figure, read_photo
+from seewhy.pictures.cells import percentage
 from seewhy.synthesis import Preset, objectives, transforms
 from seewhy.synthesis.presets import find_preset
 from seewhy.synthesis.receipts import receipts
@@ -37,7 +38,7 @@ def classes() -> None:
         part = [clf.index(name) for name in CLASSES[begin : begin + 4]]
         made = seewhy.visualize(clf, part)
         for index, image, receipt in zip(part, made.images, receipts(clf, made.images, part), strict=True):
-            caption = f"{receipt.own.probability:.1%} · damaged {receipt.hurt.probability:.1%}"
+            caption = f"{percentage(receipt.own.probability)} · damaged {percentage(receipt.hurt.probability)}"
             panels.append(PicturePanel(clf.label(index), to_image(image), caption))
             print(f"{clf.label(index)}: {receipt}", flush=True)
     save("gallery-classes", panels, "Twelve classes, as the network would like to see them")
@@ -100,7 +101,8 @@ def ablation() -> None:
         slopes = ", ".join(f"{each.slope:.2f}" for each in found)
         print(f"{title}: slopes {slopes}", flush=True)
         for name, image, receipt in zip(STUDIED, made.images, found, strict=True):
-            caption = f"{about} · {receipt.own.probability:.0%} · damaged {receipt.hurt.probability:.0%}"
+            own, hurt = percentage(receipt.own.probability), percentage(receipt.hurt.probability)
+            caption = f"{about} · {own} · damaged {hurt}"
             rows[name].append(PicturePanel(title, to_image(image), caption))
     for name, panels in rows.items():
         save(f"ingredients-{name.replace(' ', '-')}", panels, f"{name}, ingredient by ingredient")

@@ -24,6 +24,7 @@ from ..explain import to_image
 from ..explain.folder import write_png
 from ..files import write_atomically, write_text
 from ..pictures import read_photo
+from ..pictures.cells import percentage
 from ..synthesis import Visualization
 from ..synthesis.path import Likeness, likeness
 from ..synthesis.pixels import Scale
@@ -243,4 +244,4 @@ def _told(found: Exemplars) -> dict[str, Any]:
 def _caption(about: dict[str, Any]) -> str:
     if about["probability"] is None:
         return f"{about['history'][-1]:.2f} at the last step"
-    return f"score {about['score']:.1f} · {about['probability']:.1%}"
+    return f"score {about['score']:.1f} · {percentage(about['probability'])}"
