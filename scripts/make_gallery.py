@@ -13,8 +13,7 @@ from pathlib import Path
 
 import seewhy
 from seewhy.explain import to_image
-from seewhy.pictures import Panel, PicturePanel, figure, read_photo
-from seewhy.pictures.cells import percentage
+from seewhy.pictures import Panel, PicturePanel, figure, percentage, read_photo
 from seewhy.synthesis import Preset, objectives, transforms
 from seewhy.synthesis.presets import find_preset
 from seewhy.synthesis.receipts import receipts

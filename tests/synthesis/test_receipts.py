@@ -26,6 +26,15 @@ def test_the_verdict_is_the_networks_own():
         receipts(model, images, 0)
 
 
+def test_a_network_of_one_output_has_the_probability_of_its_sigmoid():
+    model = nn.Sequential(nn.Conv2d(3, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    v = seewhy.visualize(model, 0, steps=20, size=24, **UNITS)
+    assert v.probability == pytest.approx(float(v.score.sigmoid()), abs=1e-5)
+    (found,) = receipts(model, v.images, 0, **UNITS)
+    assert found.own.probability == pytest.approx(float(v.score.sigmoid()), abs=1e-4)
+    assert v.objective[-1] < v.history[-1]  # the logarithm of a probability is below zero
+
+
 def test_a_second_network_judges_too():
     first = seewhy.load("nets.tiny:make", input_size=24)
     second = seewhy.load("nets.tiny:make", input_size=32, labels=["a", "b", "c", "d"])

@@ -69,7 +69,7 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
     gallery.check(wanted, [*more, *([film, film.with_name(f"{film.name}.json")] if film else [])])
     written: list[Written] = []
     console = Console(stderr=True, highlight=False)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress, foreign():
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress, foreign(classifier):
         task = progress.add_task("ascent", total=steps)
 
         def tell(what: str, done: int, total: int) -> None:
@@ -83,7 +83,7 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
             if written and film is not None:
                 gallery.write_film(film, written)
     if as_json:
-        click.echo(json.dumps([each.about for each in written], ensure_ascii=False))
+        click.echo(json.dumps([each.about for each in written]))
         return
     for each in written:
         click.echo(f"{each.about['image']}  {each.wanted.title}  {_verdict(each.about)}")

@@ -23,8 +23,7 @@ from ..exemplars import Exemplars, exemplars, photos_in
 from ..explain import to_image
 from ..explain.folder import write_png
 from ..files import write_atomically, write_text
-from ..pictures import read_photo
-from ..pictures.cells import percentage
+from ..pictures import percentage, read_photo
 from ..synthesis import Visualization
 from ..synthesis.path import Likeness, likeness
 from ..synthesis.pixels import Scale

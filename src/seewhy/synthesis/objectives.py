@@ -79,13 +79,18 @@ def logit(target: Target) -> Objective:
     return Objective(f"logit {target}", function)
 
 
+def log_probabilities(logits: Tensor) -> Tensor:
+    """(B, classes): the logarithm of the softmax; of a single score that of the sigmoid, since its softmax is 1."""
+    return F.logsigmoid(logits) if logits.shape[1] == 1 else logits.log_softmax(1)
+
+
 def probability(target: int | Sequence[int]) -> Objective:
-    """The logarithm of the softmax probability: it also lowers the other classes."""
+    """The logarithm of the class's probability: it also lowers the other classes."""
 
     def function(scene: Scene) -> Tensor:
         classes = Score.resolve(target, scene.outputs, len(scene.x)).classes
         assert classes is not None
-        return logits_of(scene.outputs).log_softmax(1).gather(1, classes[:, None])[:, 0]
+        return log_probabilities(logits_of(scene.outputs)).gather(1, classes[:, None])[:, 0]
 
     return Objective(f"log probability {target}", function)
 

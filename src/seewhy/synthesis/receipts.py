@@ -16,6 +16,7 @@ from torch import Tensor
 from ..core.guest import guest, original
 from ..core.target import Score, Target, logits_of
 from ..errors import InputError
+from .objectives import log_probabilities
 from .path import Likeness, in_words
 from .pixels import Scale
 from .spectrum import high_share, natural, slope
@@ -148,7 +149,7 @@ def _verdicts(module: Any, images: Tensor, target: Target, mean: Any, std: Any) 
     assert classes is not None
     score = outputs.gather(1, classes[:, None])
     rank = 1 + (outputs > score).sum(1)
-    probability = outputs.softmax(1).gather(1, classes[:, None])
+    probability = log_probabilities(outputs).exp().gather(1, classes[:, None])
     rows = zip(score[:, 0].tolist(), probability[:, 0].tolist(), rank.tolist(), strict=True)
     return [Verdict(*row) for row in rows]
 

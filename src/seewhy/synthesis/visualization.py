@@ -15,7 +15,8 @@ class Visualization:
     Attributes:
         images: (B, C, H, W) float32, pixels in [0, 1]; what left that range is cut off.
         score: (B,) float32, the network's score of ``images`` as shown, without transforms; None without a target.
-        probability: (B,) float32, the softmax probability of the target for ``images``; None without classes.
+        probability: (B,) float32, of the target for ``images``: the softmax, of one output the sigmoid; None without
+            classes.
         alpha: (B, 1, H, W) float32 in [0, 1], the opacity; None for an image without an alpha channel.
         history: (steps, B) float32, the score (or objective) before each step, under that step's transforms.
         objective: (steps, B) float32, the same with everything else that the preset weighs: what is ascended.

@@ -16,7 +16,7 @@ from ..core.target import Score, Target, logits_of
 from ..errors import InputError
 from .ascent import Callback, ascend
 from .images import Fourier, Image, Phase, Pixels, Transparent
-from .objectives import Objective, logit, opacity
+from .objectives import Objective, log_probabilities, logit, opacity
 from .objectives import l2 as squared_norm
 from .objectives import probability as log_probability
 from .pixels import Scale, starting_image
@@ -182,7 +182,7 @@ def _account(module: Any, x: Tensor, target: Target) -> tuple[Tensor | None, Ten
     score_of = Score.resolve(target, outputs, len(x))
     probability = None
     if score_of.classes is not None:
-        probability = logits_of(outputs).float().softmax(1).gather(1, score_of.classes[:, None])[:, 0]
+        probability = log_probabilities(logits_of(outputs).float()).exp().gather(1, score_of.classes[:, None])[:, 0]
     return score_of(outputs).float(), probability, score_of.classes
 
 
