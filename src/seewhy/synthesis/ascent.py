@@ -78,6 +78,8 @@ def ascend(
                     rate = preset.learning_rate * scheduled(preset.schedule, preset, step)
                     optimizer.param_groups[0]["lr"] = rate
                     optimizer.step(looker)  # type: ignore[arg-type]  # some optimizers look more than once
+                    if not looker.moved and step + 1 >= min(REDIRECTED_STEPS, preset.steps):
+                        raise ModelError("the objective does not change with the image: nothing to ascend from here")
                     history.append(looks[0].raised)
                     objective.append(looks[0].objective)
                     regularize(image, preset, step)
@@ -91,8 +93,6 @@ def ascend(
                 if not history:
                     raise
                 interrupted = True
-    if not (looker.moved or interrupted):
-        raise ModelError("the objective does not change with the image: there is nothing to ascend from here")
     return Course(torch.stack(history), torch.stack(objective), frames, interrupted)
 
 
