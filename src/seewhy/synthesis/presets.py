@@ -70,7 +70,7 @@ PRESETS: tuple[Preset, ...] = (
         "seewhy's own: Olah 2017 with waves that fade unless they are asked for, looked at through many changes, by "
         "ghosts of the network",
         optimizer="adamw", shrink=0.12, start="noise", schedule="cosine", learning_rate=0.14, decay=1.5,
-        probability=6.0, ghosts=0.1, strength="hill",
+        probability=2.0, ghosts=0.1, strength="hill",
         transforms=(Warp(rotate=15, scale=0.2, shift=0.05), RandomCrop(0.75, 1.0), Blur(2), Mirror(), Colour(0.1, 0.1),
                     Noise(0.05)),
     ),
