@@ -83,6 +83,7 @@ def test_photos_of_a_unit_and_a_second_network(seewhy, tmp_path, labels, photos)
     assert (out / "class-1-photos.png").exists()
     assert [step["layer"] for step in dog["receipt"]["path"]] == ["0", "1", "2", "3"]
     assert dog["receipt"]["other"] is None  # to ImageNet there are only breeds of dogs
+    assert "efficientnet_lite0, has no class of this name" in dog["receipt"]["in_words"]
 
 
 def test_an_earlier_result_goes_on_where_it_was(seewhy, tmp_path, photos):

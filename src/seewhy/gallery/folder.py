@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,8 @@ class Gallery:
         found = self._exemplars(wanted, progress)
         for part in batches(wanted, self.batch):
             made = self._ascend(part, steps, progress)
-            accounts = self._receipts(part, made)
             for row, each in enumerate(part):
-                yield self._write(each, made, row, accounts[row] if accounts else None, found.get(each))
+                yield self._write(each, made, row, self._receipt(each, made, row), found.get(each))
             if made.interrupted:
                 raise KeyboardInterrupt
 
@@ -147,20 +146,20 @@ class Gallery:
             self._frames += frames
         return made
 
-    def _receipts(self, part: Sequence[Wanted], made: Visualization) -> list[Receipt]:
+    def _receipt(self, wanted: Wanted, made: Visualization, row: int) -> Receipt | None:
         if made.target is None:
-            return []
-        second_target = None
-        second = self.second
+            return None
+        second, second_target, note = self.second, None, ""
         if second is not None:
             try:
-                second_target = [second.index(each.title) for each in part]
+                second_target = second.index(wanted.title)
             except TargetError:
-                second = None  # it does not know these classes; the receipt then tells of no second network
-        paths = [self._path(each, made.images[row]) for row, each in enumerate(part)]
-        return receipts(
-            self.classifier, made.images, made.target, second=second, second_target=second_target, paths=paths
+                second, note = None, f"The second network, {self.second.name}, has no class of this name."
+        image, path = made.images[row : row + 1], self._path(wanted, made.images[row])
+        (found,) = receipts(
+            self.classifier, image, wanted.target, second=second, second_target=second_target, paths=[path]
         )
+        return replace(found, note=note)
 
     def _path(self, wanted: Wanted, pixels: Tensor) -> tuple[Likeness, ...]:
         """Against the photos that lie in folders named like classes; empty where there are too few of them."""

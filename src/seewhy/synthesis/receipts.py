@@ -50,6 +50,7 @@ class Receipt:
         slope: of log magnitude over log frequency; ``natural_slope`` is that of photos, with their deviation.
         high: the share of the energy in waves finer than eight pixels; ``natural_high`` that of photos.
         path: how near, layer by layer, the picture's activations run to those of real photos of its class.
+        note: anything else to know of it, one sentence.
     """
 
     own: Verdict
@@ -60,6 +61,7 @@ class Receipt:
     high: float
     natural_high: tuple[float, float]
     path: tuple[Likeness, ...] = ()
+    note: str = ""
 
     def describe(self) -> dict[str, Any]:
         """Ready for JSON, with the plain words."""
@@ -74,7 +76,7 @@ class Receipt:
         mean, deviation = self.natural_high
         if self.high > mean + 2 * deviation:
             said.append(f"{_percent(self.high)} of its energy is in fine waves, photos have {_percent(mean)}.")
-        return " ".join([*said, *in_words(self.path)])
+        return " ".join([*said, *in_words(self.path), *([self.note] if self.note else [])])
 
 
 def receipts(
