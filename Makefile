@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint bench figures clean
+.PHONY: demo test lint bench figures gallery clean
 
 demo: $(VENV)/.installed  ## explain an example photo
 	$(BIN)/seewhy explain examples/photos/chelsea.png examples/photos/coffee.png --output-dir demo --force
@@ -24,6 +24,9 @@ bench: $(VENV)/.benched  ## measure against peers; QUICK=1 for a form under 3 mi
 
 figures: $(VENV)/.tested  ## draw the README's and the docs' figures anew
 	$(BIN)/python scripts/make_figures.py
+
+gallery: $(VENV)/.tested  ## draw the figures of docs/gallery.md and docs/ingredients.md anew, about twenty minutes
+	$(BIN)/python scripts/make_gallery.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -17,8 +17,9 @@ FLOORS = [
     {"incremental"},
     {"pictures"},
     {"methods", "synthesis", "metrics", "models"},
-    {"api", "layer_table", "report"},
+    {"api", "layer_table", "exemplars", "report"},
     {"checks", "explain"},
+    {"gallery"},
     {"cli"},
     {"__main__"},
 ]

@@ -53,4 +53,35 @@ BIBLIOGRAPHY: dict[str, Reference] = {
         "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
         "ICCV, arXiv:1610.02391", "Eqs. 1-2, section 3.3 (guided Grad-CAM)",
     ),
+    "yosinski2015": Reference(
+        "Yosinski, Clune, Nguyen, Fuchs, Lipson", 2015, "Understanding Neural Networks Through Deep Visualization",
+        "ICML workshop, arXiv:1506.06579", "Section 3 (decay, blur, clipping)",
+    ),
+    "olah2017": Reference(
+        "Olah, Mordvintsev, Schubert", 2017, "Feature Visualization", "Distill, doi:10.23915/distill.00007",
+        "Preconditioning and parameterization, transformation robustness, diversity",
+    ),
+    "mordvintsev2018": Reference(
+        "Mordvintsev, Pezzotti, Schubert, Olah", 2018, "Differentiable Image Parameterizations",
+        "Distill, doi:10.23915/distill.00012", "Section on transparency",
+    ),
+    "li2020": Reference(
+        "Li, Bai, Zhou, Xie, Zhang, Yuille", 2020, "Learning Transferable Adversarial Examples via Ghost Networks",
+        "AAAI, arXiv:1812.03413", "Ghost networks (that differ a little from one)",
+    ),
+    "zimmermann2021": Reference(
+        "Zimmermann, Borowski, Geirhos, Bethge, Wallis, Brendel", 2021,
+        "How Well do Feature Visualizations Support Causal Understanding of CNN Activations?",
+        "NeurIPS, arXiv:2106.12447", "The comparison of synthetic images with photos",
+    ),
+    "fel2023": Reference(
+        "Fel, Boissin, Boutin, Picard, Novello, Colin, Linsley, Rousseau, Cadène, Gardes, Serre", 2023,
+        "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization",
+        "NeurIPS, arXiv:2306.06805", "Section 3 (phase alone, natural magnitudes)",
+    ),
+    "geirhos2023": Reference(
+        "Geirhos, Zimmermann, Bilodeau, Brendel, Kim", 2023,
+        "Don't trust your eyes: on the (un)reliability of feature visualizations",
+        "arXiv:2306.04719", "The sanity check (are they processed along the same path as photos?)",
+    ),
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shlex
 import sys
@@ -10,86 +9,120 @@ from pathlib import Path
 from typing import Any
 
 import click
+from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from .. import __version__
-from ..core.attribution import jsonable
-from ..errors import InputError, OutputError
-from ..explain import to_image
-from ..files import make_folder, write_atomically, write_text
+from ..errors import InputError
+from ..files import make_folder
+from ..gallery import Gallery, Wanted, Written, wanted_channel, wanted_class, wanted_layer
+from ..gallery.video import ending_of
+from ..models import Classifier, load
 from ..pictures import read_photo
-from ..synthesis import visualize
 from ..synthesis.presets import find_preset
 from .options import foreign, load_model, model_options
 
 
-@click.command("visualize")
-@click.option("--target", "-t", "targets", multiple=True, required=True, metavar="NAME|INDEX", help="May be repeated.")
+@click.command("visualize", short_help="Make the image that a class, or a channel, is to the network.")
+@click.option("--target", "-t", "targets", multiple=True, metavar="NAME|INDEX", help="A class. May be repeated.")
+@click.option("--layer", metavar="NAME", help="Instead of a class, or beside it: a layer; see `seewhy layers`.")
+@click.option("--channel", "channels", multiple=True, type=click.IntRange(0), help="Of the layer; all of it if none.")
 @model_options
 @click.option("--preset", default="default", show_default=True, help="default, simonyan, yosinski, olah or maco.")
 @click.option("--steps", type=click.IntRange(1), help="Default: the preset's.")
 @click.option("--l2", type=click.FloatRange(0), help="Weight of the penalty, lambda. Default: the preset's.")
 @click.option("--learning-rate", type=float, help="Default: the preset's.")
-@click.option("--start", help="grey, noise, or a photo. Default: the preset's.")
+@click.option("--alpha", type=click.FloatRange(0), help="Paint only what matters: weight of the penalty on opacity.")
+@click.option("--start", help="grey, noise, or a photo, also an earlier result. Default: the preset's.")
 @click.option("--size", type=click.IntRange(1), help="Pixels; default: the model's.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=4, show_default=True, help="Images per ascent.")
+@click.option("--grid", is_flag=True, help="Also grid.png: all of them on one labelled sheet.")
+@click.option("--video", type=click.Path(dir_okay=False), help="Also the ascent as a film: a name in .gif or .mp4.")
+@click.option("--second", metavar="SPEC", help="Another model that judges each class's image as well.")
+@click.option("--photos", type=click.Path(), help="A folder: which photos excite each unit most, and least, and where.")
 @click.option("--output-dir", "-o", default="seewhy-out", show_default=True, type=click.Path(file_okay=False))
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(targets: tuple[str, ...], output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
-    """Make the image that a class is, to the network, by gradient ascent.
+def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
+    """Make the image that a class, or a channel, is to the network, by gradient ascent.
 
-    Writes, for each class, class-INDEX.png and class-INDEX.json, which says how it was made. Ctrl-C keeps the
-    image so far.
+    Writes, for each class, class-INDEX.png and class-INDEX.json, which says how it was made and how far to trust it;
+    for a channel, LAYER-CHANNEL.png; for a whole layer, LAYER.png. With --photos, folders named like classes are taken
+    as their photos. Ctrl-C keeps the image so far.
     """
+    film = None if given["video"] is None else Path(given["video"])
+    if film is not None:
+        ending_of(film)
+    steps = given["steps"] or find_preset(given["preset"]).steps
     classifier = load_model(given)
-    indices = list(dict.fromkeys(classifier.index(target) for target in targets))
-    folder = make_folder(output_dir)
-    for index in indices:
-        if (folder / f"class-{index}.png").exists() and not force:
-            raise OutputError(f"{folder / f'class-{index}.png'} exists; --force replaces it")
-    start = given["start"]
-    if start not in (None, "grey", "noise"):
-        if not Path(start).exists():
-            raise InputError(f"there is no start {start!r}", expected="grey, noise, or a photo's path")
-        start = classifier.crop(read_photo(start).image)
+    wanted = _wanted(classifier, given)
+    with foreign():
+        second = None if given["second"] is None else load(given["second"])
+    names = ("preset", "steps", "l2", "learning_rate", "alpha", "size", "seed")
+    options = {name: given[name] for name in names} | {"start": _start(classifier, given)}
+    gallery = Gallery(
+        classifier, make_folder(output_dir), options, shlex.join(["seewhy", *sys.argv[1:]]), given["start"], force,
+        given["batch_size"], second, given["photos"], filmed=film is not None,
+    )  # fmt: skip
+    more = [gallery.folder / "grid.png", gallery.folder / "grid.json"] if given["grid"] else []
+    gallery.check(wanted, [*more, *([film, film.with_name(f"{film.name}.json")] if film else [])])
+    written: list[Written] = []
     console = Console(stderr=True, highlight=False)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress, foreign():
-        steps = given["steps"] or find_preset(given["preset"]).steps
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress, foreign(classifier):
         task = progress.add_task("ascent", total=steps)
-        made = visualize(
-            classifier, indices, preset=given["preset"], steps=given["steps"], l2=given["l2"],
-            learning_rate=given["learning_rate"], start=start, size=given["size"], seed=given["seed"],
-            callback=lambda step, score, image: progress.update(
-                task, completed=step + 1, description=f"score {float(score.mean()):.1f}"
-            ),
-        )  # fmt: skip
-    results = []
-    for row, index in enumerate(indices):
-        buffer = io.BytesIO()
-        to_image(made.images[row]).save(buffer, "PNG")
-        with write_atomically(folder / f"class-{index}.png", overwrite=force) as file:
-            file.write(buffer.getvalue())
-        about = {
-            "seewhy": __version__,
-            "command": shlex.join(["seewhy", *sys.argv[1:]]),
-            "model": {"spec": classifier.name, "weights_sha256": classifier.weights_hash},
-            "target": {"index": index, "name": classifier.label(index)},
-            "params": jsonable(made.params) | ({"start": given["start"]} if given["start"] else {}),
-            "score": None if made.score is None else float(made.score[row]),
-            "probability": None if made.probability is None else float(made.probability[row]),
-            "history": [round(float(score), 4) for score in made.history[:, row]],
-            "interrupted": made.interrupted,
-            "image": str(folder / f"class-{index}.png"),
-        }
-        write_text(
-            folder / f"class-{index}.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n", overwrite=force
-        )
-        results.append(about)
-        if not as_json:
-            click.echo(
-                f"{about['image']}  {classifier.label(index)}  score {about['score']:.1f}  p {about['probability']:.3f}"
-            )
+
+        def tell(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        try:
+            written.extend(gallery(wanted, steps, tell))
+        finally:
+            if written and given["grid"]:
+                gallery.write_sheet(written)
+            if written and film is not None:
+                gallery.write_film(film, written)
     if as_json:
-        click.echo(json.dumps(results, ensure_ascii=False))
+        click.echo(json.dumps([each.about for each in written]))
+        return
+    for each in written:
+        click.echo(f"{each.about['image']}  {each.wanted.title}  {_verdict(each.about)}")
+    for path in [*more[:1], *([film] if film else [])]:
+        click.echo(str(path))
+
+
+def _wanted(classifier: Classifier, given: dict[str, Any]) -> list[Wanted]:
+    """What the command line asks for, each once."""
+    layer, channels = given["layer"], given["channels"]
+    if channels and layer is None:
+        raise InputError("a channel is one of a layer", expected="--layer NAME as well")
+    wanted = [wanted_class(classifier, target) for target in given["targets"]]
+    if layer is not None:
+        wanted += [wanted_channel(classifier, layer, channel) for channel in channels]
+        wanted += [] if channels else [wanted_layer(classifier, layer)]
+    if not wanted:
+        raise InputError("there is nothing to visualize", expected="--target NAME, or --layer NAME with --channel N")
+    return list({each.stem: each for each in wanted}.values())
+
+
+def _start(classifier: Classifier, given: dict[str, Any]) -> str | Image.Image | None:
+    """The start as ``visualize`` takes it: a photo is cut as the model cuts it, an earlier result is left as it is."""
+    start, size = given["start"], given["size"]
+    if start in (None, "grey", "noise"):
+        return start  # type: ignore[no-any-return]
+    if not Path(start).exists():
+        raise InputError(f"there is no start {start!r}", expected="grey, noise, or a photo's path")
+    image = read_photo(start).image
+    height, width = (size, size) if size is not None else classifier.input_size
+    if image.size == (width, height):
+        return image
+    side = max(width / image.width, height / image.height)
+    left, top = (image.width - width / side) / 2, (image.height - height / side) / 2
+    box = (left, top, left + width / side, top + height / side)
+    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+
+
+def _verdict(about: dict[str, Any]) -> str:
+    if about["receipt"] is None:
+        return f"{about['history'][-1]:.2f} at the last step"
+    return str(about["receipt"]["in_words"])

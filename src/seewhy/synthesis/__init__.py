@@ -2,6 +2,7 @@
 
 from . import objectives, transforms
 from .presets import PRESETS, Preset
-from .visualize import Visualization, visualize
+from .visualization import Visualization
+from .visualize import visualize
 
 __all__ = ["PRESETS", "Preset", "Visualization", "objectives", "transforms", "visualize"]

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..core.gaussian import blur
 from ..core.guest import guest
-from ..core.layers import find_layer
 from ..core.relu_rules import rectifiers
 from ..core.target import check_finite
-from ..errors import InputError, LayerError, ModelError
-from .images import Image, Pixels
+from ..errors import InputError, ModelError
+from .folded import folded
+from .ghosts import Ghosts
+from .images import Image
+from .listening import listening
 from .objectives import Objective, Scene
 from .presets import Preset
+from .stepping import conditioned, optimizer_for, regularize, scheduled
 from .transforms import apply
 
 Callback: TypeAlias = Callable[[int, Tensor, Tensor], "bool | None"]
-"""Called after each step with the step, the objective (B,) and the images (B, C, H, W) as the network reads them;
-returning True stops the ascent."""
+"""Called after each step with its number, what was raised (B,), and the images that were looked at, (B, C, H, W) as
+the network reads them; returning True stops the ascent."""
 
 REDIRECTED_STEPS = 16
 """So long, an image whose gradient is dead gets one through its closed ReLUs (Lucid's redirected ReLU)."""
 
+LEAST_FOLDED = 16
+"""An ascent of fewer steps is over before a faster copy of the network would have paid."""
+
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """How an ascent went: the objective and the part of it that was to be raised, before each step, (steps, B)."""
+    """How an ascent went: what was to be raised, and the same minus the penalties, before each step, (steps, B)."""
 
     history: Tensor
     objective: Tensor
@@ -54,95 +60,103 @@ def ascend(
     autocast: bool = False,
 ) -> Course:
     """Raise ``aim`` minus ``penalty`` by moving ``image``'s variables; Ctrl-C keeps the image so far."""
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = _optimizer(preset, image.variables)
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    looker = _Looker(image, aim, penalty, preset, torch.Generator().manual_seed(seed), autocast, dtype)
+    optimizer = optimizer_for(preset, image.variables)
     history: list[Tensor] = []
     objective: list[Tensor] = []
     frames: dict[int, Tensor] = {}
     interrupted = False
-    layers = aim.layers | (penalty.layers if penalty else frozenset())
-    device = image.variables.device.type
-    with torch.inference_mode(False), torch.enable_grad(), guest(model), _listening(model, layers) as activations:
-        try:
-            for step in range(preset.steps):
-                x = image.x()
-                with torch.autocast(device, torch.bfloat16) if autocast else nullcontext():
-                    outputs = model(apply(preset.transforms, x, generator))
-                scene = Scene(x, outputs, dict(activations))
-                raised = aim(scene)
-                J = raised - penalty(scene) if penalty else raised
-                if J.shape != (len(x),):
-                    raise InputError("an objective gives one number per image", expected=(len(x),), got=tuple(J.shape))
-                check_finite(J)
-                redirect = _redirected(J) if layers and step < REDIRECTED_STEPS else nullcontext()
-                with redirect:
-                    (gradient,) = torch.autograd.grad(J.sum(), image.variables, allow_unused=True)
-                history.append(raised.detach().float())
-                objective.append(J.detach().float())
-                _move(image, gradient, optimizer, preset, step)
-                if step + 1 in checkpoints:
-                    frames[step + 1] = image.x().detach()
-                if callback is not None and callback(step, history[-1], image.x().detach()):
-                    break
-                if patience is not None and _stalled(objective, patience):
-                    break
-        except KeyboardInterrupt:
-            if not history:
-                raise
-            interrupted = True
+    with torch.inference_mode(False), torch.enable_grad(), guest(model):
+        x = image.x().detach()
+        network = folded(model, x.to(dtype), looker.layers) if preset.steps >= LEAST_FOLDED else model
+        looker.ghosts = Ghosts(network, preset.ghosts, x.shape[1]) if preset.ghosts else None
+        with listening(network, looker.layers) as activations:
+            try:
+                for step in range(preset.steps):
+                    looks = looker.begin(network, activations, step)
+                    rate = preset.learning_rate * scheduled(preset.schedule, preset, step)
+                    optimizer.param_groups[0]["lr"] = rate
+                    optimizer.step(looker)  # type: ignore[arg-type]  # some optimizers look more than once
+                    if not looker.moved and step + 1 >= min(REDIRECTED_STEPS, preset.steps):
+                        raise ModelError("the objective does not change with the image: nothing to ascend from here")
+                    history.append(looks[0].raised)
+                    objective.append(looks[0].objective)
+                    regularize(image, preset, step)
+                    if step + 1 in checkpoints:
+                        frames[step + 1] = image.x().detach()
+                    if callback is not None and callback(step, looks[0].raised, looks[0].x):
+                        break
+                    if patience is not None and _stalled(objective, patience):
+                        break
+            except KeyboardInterrupt:
+                if not history:
+                    raise
+                interrupted = True
     return Course(torch.stack(history), torch.stack(objective), frames, interrupted)
 
 
-def _move(image: Image, gradient: Tensor | None, optimizer: torch.optim.Optimizer, preset: Preset, step: int) -> None:
-    if gradient is None or not gradient.any():
-        raise ModelError("the objective does not change with the image: there is nothing to ascend from here")
-    if preset.normalize:
-        gradient = gradient / gradient.square().flatten(1).mean(1).sqrt().clamp(min=1e-20).view(-1, 1, 1, 1)
-    if preset.schedule == "cosine":
-        falling = 0.55 + 0.45 * math.cos(math.pi * step / preset.steps)
-        optimizer.param_groups[0]["lr"] = preset.learning_rate * falling
-    image.variables.grad = -gradient
-    optimizer.step()
-    image.variables.grad = None
-    with torch.no_grad():
-        if isinstance(image, Pixels):
-            if preset.blur_every and (step + 1) % preset.blur_every == 0:
-                image.variables.copy_(blur(image.variables, preset.blur))
-            if preset.small_norm:
-                norm = image.variables.norm(dim=1, keepdim=True)
-                least = norm.flatten(1).quantile(preset.small_norm, dim=1).view(-1, 1, 1, 1)
-                image.variables.mul_(norm >= least)
+@dataclass(frozen=True, eq=False)
+class _Look:
+    x: Tensor
+    raised: Tensor
+    objective: Tensor
 
 
-def _optimizer(preset: Preset, variables: Tensor) -> torch.optim.Optimizer:
-    kinds: dict[str, Any] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "nadam": torch.optim.NAdam}
-    if preset.optimizer not in kinds:
-        raise InputError(f"there is no optimizer {preset.optimizer!r}", expected=", ".join(kinds))
-    made: torch.optim.Optimizer = kinds[preset.optimizer]([variables], lr=preset.learning_rate)
-    return made
+@dataclass
+class _Looker:
+    """What an optimizer calls for J of the image as it is; puts the gradient where optimizers look for it."""
 
+    image: Image
+    aim: Objective
+    penalty: Objective | None
+    preset: Preset
+    generator: torch.Generator
+    autocast: bool
+    dtype: torch.dtype
+    ghosts: Ghosts | None = None
+    moved: bool = False
+    looks: list[_Look] = field(default_factory=list)
 
-@contextmanager
-def _listening(model: nn.Module, layers: frozenset[str]) -> Iterator[dict[str, Tensor]]:
-    """The last outputs of ``layers``, on the graph, for the time of the block."""
-    outputs: dict[str, Tensor] = {}
-    handles = []
+    @property
+    def layers(self) -> frozenset[str]:
+        return self.aim.layers | (self.penalty.layers if self.penalty else frozenset())
 
-    def listener(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            if not isinstance(output, Tensor):
-                raise LayerError(f"layer {name!r} gives no tensor", got=type(output).__name__)
-            outputs[name] = output.clone()  # the network may overwrite it
+    def begin(self, network: nn.Module, activations: dict[str, Tensor], step: int) -> list[_Look]:
+        """A new step; gives the list that its looks go to."""
+        self.network, self.activations, self.step, self.looks = network, activations, step, []
+        return self.looks
 
-        return hook
+    def __call__(self) -> Tensor:
+        x = self.image.x()
+        if self.preset.gradient_blur:
+            x.register_hook(lambda gradient: blur(gradient, self.preset.gradient_blur))  # type: ignore[no-untyped-call]
+        strength = scheduled(self.preset.strength, self.preset, self.step)
+        shown = apply(self.preset.transforms, self.image.shown(x, self.generator), self.generator, strength)
+        with self._precision(x):
+            if self.ghosts is None:
+                outputs = self.network(shown.to(self.dtype))
+            else:
+                weights = self.ghosts.draw(self.generator, strength)
+                outputs = functional_call(self.network, weights, (shown.to(self.dtype),))
+        scene = Scene(x, outputs, dict(self.activations), self.image.opacity())
+        raised = self.aim(scene)
+        J = raised - self.penalty(scene) if self.penalty else raised
+        if J.shape != (len(x),):
+            raise InputError("an objective gives one number per image", expected=(len(x),), got=tuple(J.shape))
+        check_finite(J)
+        if not J.requires_grad:
+            raise ModelError("the objective does not depend on the image through anything that autograd can see")
+        with _redirected(J) if self.layers and self.step < REDIRECTED_STEPS else nullcontext():
+            gradients = torch.autograd.grad(J.sum(), self.image.variables, allow_unused=True)
+        for variable, gradient in zip(self.image.variables, gradients, strict=True):
+            variable.grad = None if gradient is None else -conditioned(gradient, self.preset)
+            self.moved = self.moved or (gradient is not None and bool(gradient.any()))
+        self.looks.append(_Look(x.detach(), raised.detach().float(), J.detach().float()))
+        return -J.detach().sum()
 
-    try:
-        for name in layers:
-            handles.append(find_layer(model, name).register_forward_hook(listener(name)))
-        yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
+    def _precision(self, x: Tensor) -> AbstractContextManager[object]:
+        return torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext()
 
 
 @contextmanager

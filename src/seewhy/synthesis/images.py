@@ -1,133 +1,155 @@
-"""What is ascended: variables that make an image, and how a photo is written in them."""
+"""What is ascended: variables that make an image, and how a photo is written in them.
+
+All but ``Pixels`` are waves. Their colours are decorrelated: three planes that move independently become red, green
+and blue by L, with L L^T the correlation of colours in natural photos. Around the network's own mean, where zero
+variables lie, and with its own deviations telling how much each colour moves:
+
+    pixels = sigmoid(logit(mean) + contrast * std / average(std) * L irfft2(magnitude * variables))
+"""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from .pixels import Scale
-
-CORRELATION = ((1.0, 0.917, 0.821), (0.917, 1.0, 0.894), (0.821, 0.894, 1.0))
-"""Correlation of red, green and blue in natural photos: the mean over 26 photographs, cropped to 224 pixels."""
+from .spectrum import natural, natural_magnitudes, power_law
 
 _EDGE = 0.5 / 255
 """Photos are kept this far from black and white, where the sigmoid never arrives."""
 
 
+FAINT = 0.01
+"""The deviation of the variables that an image of noise starts with; at 1 it is as rich in contrast as a photo."""
+
+
 class Image(ABC):
     """Variables that make a batch of images."""
 
-    variables: Tensor
+    variables: tuple[Tensor, ...]
 
     @abstractmethod
     def x(self) -> Tensor:
         """The images as the network reads them, (B, C, H, W), differentiable in ``variables``."""
+
+    def shown(self, x: Tensor, generator: Generator) -> Tensor:
+        """What the network is shown of ``x``."""
+        return x
+
+    def opacity(self) -> Tensor | None:
+        """(B, 1, H, W) in [0, 1]; None for an image without an alpha channel."""
+        return None
 
 
 class Pixels(Image):
     """The image itself, unbounded, in the network's units (Simonyan 2013)."""
 
     def __init__(self, start: Tensor):
-        self.variables = start.clone().requires_grad_()
+        self.variables = (start.clone().requires_grad_(),)
 
     def x(self) -> Tensor:
-        return self.variables * 1
+        return self.variables[0] * 1
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """Waves that fall off as natural photos' do.
+class _Waves(Image):
+    """Images as waves in decorrelated colours, through a sigmoid."""
 
-    Attributes:
-        decay: the magnitude of a wave of frequency f goes as f^-decay; natural photos' with about 1.3.
-        contrast: how far unit variables spread the pixels before the sigmoid.
+    def __init__(self, like: Tensor, scale: Scale, contrast: float):
+        self.scale, self.size = scale, (like.shape[2], like.shape[3])
+        self._origin = scale.mean.clamp(_EDGE, 1 - _EDGE).logit()
+        self._mix = colour_mixing(like.shape[1], like)
+        self._contrast = contrast * scale.std / scale.std.mean()
+
+    def _image(self, waves: Tensor) -> Tensor:
+        planes = torch.fft.irfft2(waves, s=self.size)
+        colours = torch.matmul(self._mix, planes.flatten(2)).view(planes.shape)
+        return self.scale.to_network((self._origin + self._contrast * colours).sigmoid())
+
+    def _waves(self, x: Tensor) -> Tensor:
+        """The waves (B, C, H, W // 2 + 1), complex, whose image is ``x`` as the network reads it."""
+        pixels = self.scale.to_pixels(x).to(x.dtype).clamp(_EDGE, 1 - _EDGE)
+        colours = ((pixels.logit() - self._origin) / self._contrast).flatten(2)
+        waves: Tensor = torch.fft.rfft2(torch.matmul(torch.linalg.inv(self._mix), colours).view(x.shape))
+        return waves
+
+
+class Fourier(_Waves):
+    """Waves whose magnitude falls off as f^-decay (Olah 2017).
+
+    A step that is even in the variables is then, in pixels, as smooth and as coloured as a photo.
     """
 
-    decay: float = 1.3
-    contrast: float = 1.5
-
-    def magnitudes(self, height: int, width: int, like: Tensor) -> Tensor:
-        """(H, W // 2 + 1), so scaled that unit variables spread the plane by about one."""
-        rows = torch.fft.fftfreq(height, device=like.device)[:, None]
-        columns = torch.fft.rfftfreq(width, device=like.device)[None]
-        frequency = (rows.square() + columns.square()).sqrt().clamp(min=1 / max(height, width))
-        magnitude = frequency**-self.decay
-        scaled: Tensor = magnitude / magnitude.square().mean().sqrt() * math.sqrt(height * width)
-        return scaled
-
-
-class Fourier(Image):
-    """Waves with a decaying magnitude and decorrelated colours, through a sigmoid to pixels (Olah 2017).
-
-    pixels = sigmoid(contrast * L irfft(magnitude * variables)), with L L^T the colours' correlation: a step that is
-    even in the variables is, in pixels, as smooth and as coloured as a photo.
-    """
-
-    def __init__(self, start: Tensor, scale: Scale, spectrum: Spectrum, noise: torch.Generator | None = None):
+    def __init__(
+        self, start: Tensor, scale: Scale, decay: float, contrast: float = 1.5, noise: Generator | None = None
+    ):
         """``noise``: instead of ``start``, faint noise as smooth and as coloured as a photo."""
-        self.scale, self.spectrum = scale, spectrum
-        self.height, self.width = start.shape[-2:]
-        self._magnitude = spectrum.magnitudes(self.height, self.width, start)
-        self._mix = colour_mixing(start.shape[1], start)
+        super().__init__(start, scale, contrast)
+        self._magnitude = power_law(*self.size, decay).to(start)
         variables = self.encode(start)
         if noise is not None:
-            variables = 0.01 * torch.randn(variables.shape, generator=noise).to(variables)
-        self.variables = variables.requires_grad_()
+            variables = FAINT * torch.randn(variables.shape, generator=noise).to(variables)
+        self.variables = (variables.requires_grad_(),)
 
     def x(self) -> Tensor:
-        waves = torch.view_as_complex(self.variables) * self._magnitude
-        plane = torch.fft.irfft2(waves, s=(self.height, self.width))
-        pixels = torch.einsum("ij,bjhw->bihw", self._mix, plane).mul(self.spectrum.contrast).sigmoid()
-        return self.scale.to_network(pixels)
+        return self._image(torch.view_as_complex(self.variables[0]) * self._magnitude)
 
     def encode(self, x: Tensor) -> Tensor:
         """The variables whose image is ``x`` (B, C, H, W), as the network reads it; (B, C, H, W // 2 + 1, 2)."""
-        pixels = self.scale.to_pixels(x).to(x.dtype).clamp(_EDGE, 1 - _EDGE)
-        plane = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(self._mix), pixels.logit() / self.spectrum.contrast)
-        return torch.view_as_real(torch.fft.rfft2(plane) / self._magnitude).contiguous()
+        return torch.view_as_real(self._waves(x) / self._magnitude).contiguous()
 
 
-class Phase(Image):
-    """Only the phase of each wave moves; the magnitudes are a photo's own or natural photos' (MaCo, Fel 2023)."""
+class Phase(_Waves):
+    """Only the phase of each wave moves; its magnitude is natural photos', or the start's (MaCo, Fel 2023)."""
 
-    def __init__(self, start: Tensor, scale: Scale, spectrum: Spectrum, magnitude: Tensor | None = None):
-        self.scale, self.spectrum = scale, spectrum
-        self.height, self.width = start.shape[-2:]
-        self._mix = colour_mixing(start.shape[1], start)
-        plane = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(self._mix), self._plane(start))
-        waves = torch.fft.rfft2(plane)
-        natural = spectrum.magnitudes(self.height, self.width, start).expand_as(waves.real)
-        self._magnitude = natural * 1.0 if magnitude is None else magnitude
-        self.variables = waves.angle().requires_grad_()
-
-    @classmethod
-    def of_photo(cls, x: Tensor, scale: Scale, spectrum: Spectrum) -> Phase:
-        """With the magnitudes of ``x`` itself, so that the image starts as that photo."""
-        phase = cls(x, scale, spectrum)
-        plane = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(phase._mix), phase._plane(x))
-        phase._magnitude = torch.fft.rfft2(plane).abs()
-        return phase
+    def __init__(self, start: Tensor, scale: Scale, noise: Generator | None = None):
+        """``noise``: random phases and natural photos' magnitudes, instead of those of ``start``."""
+        super().__init__(start, scale, contrast=1.0)
+        waves = self._waves(start)
+        self._magnitude, phase = waves.abs(), waves.angle()
+        if noise is not None:
+            self._magnitude = natural_magnitudes(*self.size, start.shape[1]).to(start)
+            phase = torch.fft.rfft2(torch.randn(start.shape, generator=noise)).angle().to(start)
+        self.variables = (phase.requires_grad_(),)
 
     def x(self) -> Tensor:
-        waves = torch.polar(self._magnitude, self.variables)
-        plane = torch.fft.irfft2(waves, s=(self.height, self.width))
-        pixels = torch.einsum("ij,bjhw->bihw", self._mix, plane).mul(self.spectrum.contrast).sigmoid()
-        return self.scale.to_network(pixels)
+        return self._image(torch.polar(self._magnitude.expand_as(self.variables[0]), self.variables[0]))
 
-    def _plane(self, x: Tensor) -> Tensor:
-        return self.scale.to_pixels(x).to(x.dtype).clamp(_EDGE, 1 - _EDGE).logit() / self.spectrum.contrast
+
+class Transparent(Image):
+    """An image with an alpha channel: what is not painted lets noise through, new in each look (Mordvintsev 2018).
+
+    So the network can only rest on what is painted; with a penalty on the opacity, nothing else is painted.
+    """
+
+    def __init__(self, colours: Image, start: Tensor, decay: float):
+        """``start``: (B, 1, H, W) opacity in (0, 1)."""
+        self._colours = colours
+        unit = Scale((0.5,), (0.5,), start)
+        self._alpha = Fourier(unit.to_network(start), unit, decay)
+        self._unit, self._decay = unit, decay
+        self.variables = (*colours.variables, *self._alpha.variables)
+
+    def x(self) -> Tensor:
+        return self._colours.x()
+
+    def opacity(self) -> Tensor:
+        return self._unit.to_pixels(self._alpha.x())
+
+    def shown(self, x: Tensor, generator: Generator) -> Tensor:
+        noise = torch.randn(x.shape, generator=generator).to(x)
+        waves = torch.fft.rfft2(noise) * power_law(x.shape[2], x.shape[3], self._decay).to(x)
+        background = torch.fft.irfft2(waves, s=x.shape[-2:]) / (x.shape[2] * x.shape[3]) ** 0.5
+        return torch.lerp(background, x, self.opacity())
 
 
 def colour_mixing(channels: int, like: Tensor) -> Tensor:
-    """L with L L^T the correlation of colours in photos: uncorrelated variables times L are coloured like photos.
+    """L with L L^T the correlation of colours in photos: uncorrelated planes times L are coloured like photos.
 
-    The network's own mean and deviation are the ``Scale``'s part; for anything but three channels L is the identity.
+    For anything but three channels L is the identity.
     """
     if channels != 3:
         return torch.eye(channels).to(like)
-    mixing: Tensor = torch.linalg.cholesky(torch.tensor(CORRELATION)).to(like)
+    mixing: Tensor = torch.linalg.cholesky(natural().correlation).to(like)
     return mixing

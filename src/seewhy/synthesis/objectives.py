@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.gaussian import blur as gaussian
 from ..core.target import Score, Target, logits_of
 from ..errors import InputError, LayerError
 
@@ -25,11 +26,13 @@ class Scene:
         x: (B, C, H, W) the images as the network reads them, before any transform; penalties are about these.
         outputs: what the network gave for the transformed images.
         activations: the layers that the objective asked for.
+        opacity: (B, 1, H, W) in [0, 1], the alpha channel; None for an image without one.
     """
 
     x: Tensor
     outputs: Any
     activations: dict[str, Tensor]
+    opacity: Tensor | None = None
 
 
 class Objective:
@@ -76,13 +79,18 @@ def logit(target: Target) -> Objective:
     return Objective(f"logit {target}", function)
 
 
+def log_probabilities(logits: Tensor) -> Tensor:
+    """(B, classes): the logarithm of the softmax; of a single score that of the sigmoid, since its softmax is 1."""
+    return F.logsigmoid(logits) if logits.shape[1] == 1 else logits.log_softmax(1)
+
+
 def probability(target: int | Sequence[int]) -> Objective:
-    """The logarithm of the softmax probability: it also lowers the other classes."""
+    """The logarithm of the class's probability: it also lowers the other classes."""
 
     def function(scene: Scene) -> Tensor:
         classes = Score.resolve(target, scene.outputs, len(scene.x)).classes
         assert classes is not None
-        return logits_of(scene.outputs).log_softmax(1).gather(1, classes[:, None])[:, 0]
+        return log_probabilities(logits_of(scene.outputs)).gather(1, classes[:, None])[:, 0]
 
     return Objective(f"log probability {target}", function)
 
@@ -184,14 +192,29 @@ def total_variation() -> Objective:
     return Objective("total variation", function)
 
 
-def roughness() -> Objective:
-    """The mean square of what a 5 x 5 blur takes away; to be subtracted."""
+def blur(sigma: float = 1.0) -> Objective:
+    """The mean square of what a Gaussian of ``sigma`` pixels takes away from the image; to be subtracted.
+
+    It weighs on the waves finer than ``sigma``, where total variation weighs on every edge.
+    """
+    if not sigma > 0:
+        raise InputError("a blur has a width in pixels", expected="above zero", got=sigma)
+    return Objective(f"blur {sigma:g}", lambda s: (s.x - gaussian(s.x, sigma)).square().flatten(1).mean(1))
+
+
+def opacity() -> Objective:
+    """How much of the image is painted rather than let through, 0 to 1; to be subtracted (Mordvintsev 2018).
+
+    Raises:
+        InputError: the image has no alpha channel.
+    """
 
     def function(scene: Scene) -> Tensor:
-        smooth = F.avg_pool2d(F.pad(scene.x, (2,) * 4, mode="replicate"), 5, 1)
-        return (scene.x - smooth).square().flatten(1).mean(1)
+        if scene.opacity is None:
+            raise InputError("the image has no alpha channel", expected="alpha= a weight above zero")
+        return scene.opacity.flatten(1).mean(1)
 
-    return Objective("roughness", function)
+    return Objective("opacity", function)
 
 
 def mean(objective: Objective) -> Objective:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import InputError, close_matches
-from .transforms import CentreCrop, Noise, Pad, RandomCrop, Transform, Warp
+from .transforms import Blur, Colour, Framed, Mirror, Noise, RandomCrop, Transform, Warp
 
 
 @dataclass(frozen=True)
@@ -15,19 +17,27 @@ class Preset:
     Attributes:
         name: what it is called.
         source: where it comes from, and what of it is ours.
-        parameterization: "pixels", "fourier" or "phase".
+        parameterization: "pixels", "fourier" or "phase"; see ``synthesis.images``.
         start: what it starts from unless told otherwise.
         steps: how many.
         l2: weight of the penalty ||I||^2.
         learning_rate: the optimizer's.
-        optimizer: "sgd", "adam" or "nadam".
-        decay: of the spectrum, for "fourier" and "phase".
-        schedule: "constant", or "cosine" down to a tenth.
+        optimizer: the name of any optimizer of ``torch.optim``, or a function of (variables, lr=) that makes one.
+        decay: of the spectrum, for "fourier".
+        schedule: of the learning rate: a name in ``synthesis.stepping.SCHEDULES``, or a function of the share done.
         normalize: divide each image's gradient by its root mean square.
-        blur_every, blur: every so many steps a Gaussian of this deviation in pixels (0: never).
+        gradient_blur: a Gaussian of this deviation, in pixels, over the gradient at the pixels (0: none).
+        gradient_clip: the most that the length of an image's gradient at the variables may be (0: any).
+        blur_every, blur: every so many steps a Gaussian of this deviation over the pixels (0: never).
         small_norm: the share of pixels, those of the smallest norm, that is set to zero after each step.
-        logit: raise the score; else the logarithm of the probability.
-        transforms: before each look; a side of 224 is assumed for those in pixels.
+        small_contribution: the same, for those that contribute least, |x * gradient|.
+        shrink: the optimizer's weight decay. "adamw" takes it off the variables themselves, each step: a wave that no
+            look asks for fades.
+        probability: weight of the logarithm of the probability beside the score: it also lowers the other classes.
+        ghosts: each look goes through a network whose channels are off by this share; see ``synthesis.ghosts``.
+        strength: of transforms and ghosts, along the way: a schedule as above. "hill" grows, so that the class is found
+            before it is made to hold, and eases at the end.
+        transforms: before each look.
     """
 
     name: str
@@ -37,23 +47,32 @@ class Preset:
     steps: int = 256
     l2: float = 0.0
     learning_rate: float = 0.05
-    optimizer: str = "adam"
+    optimizer: str | Callable[..., Any] = "adam"
     decay: float = 1.3
-    schedule: str = "constant"
+    schedule: str | Callable[[float], float] = "constant"
     normalize: bool = False
+    gradient_blur: float = 0.0
+    gradient_clip: float = 0.0
     blur_every: int = 0
     blur: float = 0.0
     small_norm: float = 0.0
-    logit: bool = True
+    small_contribution: float = 0.0
+    shrink: float = 0.0
+    probability: float = 0.0
+    ghosts: float = 0.0
+    strength: str | Callable[[float], float] = "constant"
     transforms: tuple[Transform, ...] = ()
 
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
         "default",
-        "seewhy's own: Olah 2017 with a steeper spectrum and one resampling for rotation, scale and shift",
-        start="noise", schedule="cosine", decay=1.4, learning_rate=0.08,
-        transforms=(Warp(rotate=10, scale=0.1, shift=0.07), Noise(0.02)),
+        "seewhy's own: Olah 2017 with waves that fade unless they are asked for, looked at through many changes, by "
+        "ghosts of the network",
+        optimizer="adamw", shrink=0.12, start="noise", schedule="cosine", learning_rate=0.14, decay=1.5,
+        probability=2.0, ghosts=0.1, strength="hill",
+        transforms=(Warp(rotate=15, scale=0.2, shift=0.05), RandomCrop(0.75, 1.0), Blur(2), Mirror(), Colour(0.1, 0.1),
+                    Noise(0.05)),
     ),
     Preset(
         "simonyan",
@@ -71,8 +90,7 @@ PRESETS: tuple[Preset, ...] = (
         "Olah 2017 (Feature Visualization, Distill): Fourier with 1/f, decorrelated colours, pad 12, jitter 8, scale "
         "0.9 to 1.1, rotation to 10 degrees, jitter 4; Adam 0.05, 512 steps",
         steps=512, start="noise", decay=1.0,
-        transforms=(Pad(12), Warp(shift=8 / 248), Warp(scale=0.1), Warp(rotate=10), Warp(shift=4 / 248),
-                    CentreCrop(224, 224)),
+        transforms=(Framed(12 / 224, (Warp(shift=8 / 248), Warp(scale=0.1), Warp(rotate=10), Warp(shift=4 / 248))),),
     ),
     Preset(
         "maco",

@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields, replace
+from typing import TypeAlias, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from ..core.gaussian import blur
+
+G = TypeVar("G", bound="Graded")
+
+
+class Graded:
+    """A change whose numbers say how strong it is."""
+
+    def graded(self: G, share: float) -> G:
+        """The same, at this share of its strength."""
+        strengths = {part.name: share * getattr(self, part.name) for part in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **strengths)  # type: ignore[type-var]
+
+
 Transform: TypeAlias = Callable[[Tensor, Generator], Tensor]
+LEAST_BLUR = 0.25
+"""In pixels; a Gaussian narrower than this changes nothing that can be seen."""
 
 
 @dataclass(frozen=True)
-class Warp:
+class Warp(Graded):
     """Rotate, scale and shift, each image by its own draw, in one bilinear resampling; the border is mirrored.
 
     Attributes:
@@ -58,33 +74,34 @@ def scale(share: float) -> Warp:
 
 
 @dataclass(frozen=True)
-class Pad:
-    """A rim of the mean colour, so many pixels on each side; what follows may move it into view."""
+class Framed:
+    """A rim of the mean colour, ``transforms`` that may move it into view, and the middle cut out again.
 
-    pixels: int
+    Attributes:
+        rim: the rim's width, as a share of the shorter side.
+        transforms: what happens in between, in order.
+    """
+
+    rim: float
+    transforms: tuple[Transform, ...] = ()
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        return F.pad(x, (self.pixels,) * 4)
+        height, width = x.shape[2:]
+        rim = round(self.rim * min(height, width))
+        framed = apply(self.transforms, F.pad(x, (rim,) * 4), generator)
+        return framed[:, :, rim : rim + height, rim : rim + width]
 
 
 @dataclass(frozen=True)
-class CentreCrop:
-    """The centre, ``height`` by ``width``; takes a rim away again."""
-
-    height: int
-    width: int
-
-    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        top, left = (x.shape[2] - self.height) // 2, (x.shape[3] - self.width) // 2
-        return x[:, :, top : top + self.height, left : left + self.width]
-
-
-@dataclass(frozen=True)
-class RandomCrop:
+class RandomCrop(Graded):
     """A window of between ``least`` and ``most`` of each side, anywhere, resized to the whole."""
 
     least: float = 0.6
     most: float = 1.0
+
+    def graded(self, share: float) -> RandomCrop:
+        """What it leaves out is its strength."""
+        return RandomCrop(1 - share * (1 - self.least), 1 - share * (1 - self.most))
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
         share, across, down = torch.rand(3, len(x), generator=generator).to(x)
@@ -97,7 +114,7 @@ class RandomCrop:
 
 
 @dataclass(frozen=True)
-class Noise:
+class Noise(Graded):
     """Gaussian, of this deviation in the network's unit."""
 
     deviation: float
@@ -107,7 +124,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Colour:
+class Colour(Graded):
     """Each channel times its own 1 +- ``gain`` and plus its own +- ``offset``, in the network's unit."""
 
     gain: float = 0.1
@@ -120,6 +137,17 @@ class Colour:
 
 
 @dataclass(frozen=True)
+class Blur(Graded):
+    """A Gaussian of up to ``most`` pixels, one draw for the batch: what survives it is not in the finest waves."""
+
+    most: float = 2.0
+
+    def __call__(self, x: Tensor, generator: Generator) -> Tensor:
+        sigma = self.most * float(torch.rand((), generator=generator))
+        return blur(x, sigma) if sigma > LEAST_BLUR else x
+
+
+@dataclass(frozen=True)
 class Mirror:
     """Left and right exchanged, for about every second image."""
 
@@ -128,8 +156,9 @@ class Mirror:
         return torch.where(swap, x.flip(-1), x)
 
 
-def apply(transforms: Sequence[Transform], x: Tensor, generator: Generator) -> Tensor:
-    """All of them, in order."""
+def apply(transforms: Sequence[Transform], x: Tensor, generator: Generator, strength: float = 1.0) -> Tensor:
+    """All of them, in order; those that are ``Graded`` at this share of their strength."""
     for transform in transforms:
-        x = transform(x, generator)
+        graded = transform.graded(strength) if isinstance(transform, Graded) and strength < 1 else transform
+        x = graded(x, generator)
     return x

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..core.guest import guest, original
 from ..core.target import Score, Target, logits_of
 from ..errors import InputError
 from .ascent import Callback, ascend
-from .images import Fourier, Image, Phase, Pixels, Spectrum
-from .objectives import Objective, logit
+from .images import Fourier, Image, Phase, Pixels, Transparent
+from .objectives import Objective, log_probabilities, logit, opacity
 from .objectives import l2 as squared_norm
 from .objectives import probability as log_probability
 from .pixels import Scale, starting_image
 from .presets import Preset, find_preset
 from .transforms import Transform
+from .visualization import Visualization
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PARAMETERIZATIONS = ("pixels", "fourier", "phase")
-
-
-@dataclass(frozen=True, eq=False)
-class Visualization:
-    """What gradient ascent made.
-
-    Attributes:
-        images: (B, C, H, W) float32, pixels in [0, 1]; what left that range is cut off.
-        score: (B,) float32, the network's score of ``images`` as shown, without transforms; None without a target.
-        probability: (B,) float32, the softmax probability of the target for ``images``; None without classes.
-        history: (steps, B) float32, the score (or objective) before each step, under that step's transforms.
-        objective: (steps, B) float32, the same minus the penalties: what is ascended.
-        target: (B,) int64, or None.
-        params: everything needed to make the images again.
-        frames: step -> images at the checkpoints.
-        interrupted: whether Ctrl-C ended the ascent early; the image so far is kept.
-    """
-
-    images: Tensor
-    score: Tensor | None
-    probability: Tensor | None
-    history: Tensor
-    objective: Tensor
-    target: Tensor | None
-    params: dict[str, Any]
-    frames: dict[int, Tensor]
-    interrupted: bool = False
+HALF_PAINTED = 0.5
+"""The opacity that an image with an alpha channel starts with."""
 
 
 def visualize(
@@ -65,6 +43,7 @@ def visualize(
     transforms: Sequence[Transform] | None = None,
     decay: float | None = None,
     start: Any = None,
+    alpha: float | None = None,
     batch: int | None = None,
     size: int | tuple[int, int] | None = None,
     mean: Sequence[float] | None = None,
@@ -93,6 +72,7 @@ def visualize(
         transforms: before each look, see ``synthesis.transforms``.
         decay: of the spectrum.
         start: "grey", "noise", a PIL image, or pixels (C, H, W) or (B, C, H, W) in [0, 1]: also an earlier result.
+        alpha: give the image an alpha channel, and this weight to the penalty on its opacity.
         batch: how many images, where neither the target nor the start tells.
         size: height and width; default: the classifier's, or 224.
         mean, std: per channel, for a bare module; default: ImageNet's.
@@ -125,45 +105,64 @@ def visualize(
     height, width = _size(size, model)
     mean, std = _units(mean, std, model, module)
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    scale = Scale(mean, std, like)
+    scale = Scale(mean, std, like.float())
     start = plan.start if start is None else start
     count = _count(target, start, batch)
-    image = _image(plan, starting_image(start, scale, count, (height, width), seed), scale, start, seed)
+    first = starting_image(start, scale, count, (height, width), seed)
+    image = _image(plan, first, scale, start, seed)
+    weighed = [plan.l2 * squared_norm()] if plan.l2 else []
+    if plan.probability and target is not None and not callable(target):
+        weighed.append(-plan.probability * log_probability(target))  # type: ignore[arg-type]
+    if alpha is not None:
+        image = Transparent(image, torch.full_like(first[:, :1], HALF_PAINTED), plan.decay)
+        weighed.append(alpha * opacity())
+    penalty = reduce(add, weighed) if weighed else None
     course = ascend(
-        module, image, _aim(target, objective, plan), plan.l2 * squared_norm() if plan.l2 else None, plan, seed=seed,
+        module, image, _aim(target, objective), penalty, plan, seed=seed,
         callback=callback, checkpoints=checkpoints, patience=patience, autocast=autocast,
     )  # fmt: skip
-    images = scale.to_pixels(image.x().detach())
-    score, probability, classes = _account(module, scale.to_network(images.to(like)), target)
+    images, opaque = scale.to_pixels(image.x().detach()), image.opacity()
+    score, probability, classes = _account(module, scale.to_network(images).to(like), target)
     params = {
         "preset": plan.name, "parameterization": plan.parameterization, "steps": plan.steps, "l2": plan.l2,
-        "learning_rate": plan.learning_rate, "optimizer": plan.optimizer, "decay": plan.decay,
+        "learning_rate": plan.learning_rate, "optimizer": _named(plan.optimizer), "schedule": _named(plan.schedule),
+        "strength": _named(plan.strength), "decay": plan.decay,
         "transforms": [str(transform) for transform in plan.transforms],
-        "start": start if isinstance(start, str) else "an image", "size": (height, width), "mean": mean, "std": std,
-        "seed": seed, "objective": str(objective) if objective else None, "autocast": autocast,
+        "start": start if isinstance(start, str) else "an image", "alpha": alpha, "size": (height, width),
+        "mean": mean, "std": std, "seed": seed, "objective": str(objective) if objective else None,
+        "autocast": autocast,
+        **{name: value for name in OPTIONS if (value := getattr(plan, name))},
     }  # fmt: skip
     return Visualization(
         images, score, probability, course.history, course.objective, classes, params,
         {step: scale.to_pixels(x) for step, x in course.frames.items()}, course.interrupted,
+        None if opaque is None else opaque.detach().float(),
     )  # fmt: skip
 
 
-def _aim(target: Target, objective: Objective | None, plan: Preset) -> Objective:
+OPTIONS = ("normalize", "gradient_blur", "gradient_clip", "blur_every", "blur", "small_norm", "small_contribution",
+           "shrink", "probability", "ghosts")  # fmt: skip
+"""Parts of a preset that are only told where they are used."""
+
+
+def _named(part: Any) -> str:
+    return part if isinstance(part, str) else getattr(part, "__name__", str(part))
+
+
+def _aim(target: Target, objective: Objective | None) -> Objective:
     if target is None:
         assert objective is not None
         return objective
-    aim = logit(target) if plan.logit or callable(target) else log_probability(target)  # type: ignore[arg-type]
-    return aim if objective is None else aim + objective
+    return logit(target) if objective is None else logit(target) + objective
 
 
 def _image(plan: Preset, x: Tensor, scale: Scale, start: Any, seed: int) -> Image:
     if plan.parameterization == "pixels":
         return Pixels(x)
-    spectrum = Spectrum(decay=plan.decay)
-    if plan.parameterization == "fourier":
-        noise = torch.Generator().manual_seed(seed) if isinstance(start, str) and start == "noise" else None
-        return Fourier(x, scale, spectrum, noise)
-    return Phase(x, scale, spectrum) if isinstance(start, str) else Phase.of_photo(x, scale, spectrum)
+    noise = Generator().manual_seed(seed) if isinstance(start, str) and start == "noise" else None
+    if plan.parameterization == "phase":
+        return Phase(x, scale, noise)
+    return Fourier(x, scale, plan.decay, noise=noise)
 
 
 def _count(target: Target, start: Any, batch: int | None) -> int:
@@ -183,7 +182,7 @@ def _account(module: Any, x: Tensor, target: Target) -> tuple[Tensor | None, Ten
     score_of = Score.resolve(target, outputs, len(x))
     probability = None
     if score_of.classes is not None:
-        probability = logits_of(outputs).float().softmax(1).gather(1, score_of.classes[:, None])[:, 0]
+        probability = log_probabilities(logits_of(outputs).float()).exp().gather(1, score_of.classes[:, None])[:, 0]
     return score_of(outputs).float(), probability, score_of.classes
 
 

@@ -1,0 +1,57 @@
+"""Layers by dotted name or close match, and what they give while a network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..core.layers import find_layer
+from ..errors import LayerError, plain
+
+
+def layer_name(model: nn.Module, name: str) -> str:
+    """The dotted name that ``name`` stands for: itself, or the only one that is it but for case, hyphens,
+    underscores and spaces, or the only one that ends with it.
+
+    Raises:
+        LayerError: there is none, or there are several; says which are close.
+    """
+    if not isinstance(name, str):
+        find_layer(model, name)  # says what a layer is given by
+    known: list[str] = [known for known, _ in model.named_modules() if known]
+    if name in known:
+        return name
+    same = [other for other in known if plain(other) == plain(name)]
+    ends = [other for other in known if plain(other).endswith("." + plain(name))]
+    for found in (same, ends):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise LayerError(f"several layers could be meant by {name!r}", close=found[:4])
+    find_layer(model, name)  # says which are close
+    return name
+
+
+@contextmanager
+def listening(model: nn.Module, layers: frozenset[str]) -> Iterator[dict[str, Tensor]]:
+    """The last outputs of ``layers``, by the names they were asked for, on the graph, for the time of the block."""
+    outputs: dict[str, Tensor] = {}
+    handles = []
+    try:
+        for name in layers:
+            module = find_layer(model, layer_name(model, name))
+            handles.append(module.register_forward_hook(partial(_keep, outputs, name)))
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Any) -> None:
+    if not isinstance(output, Tensor):
+        raise LayerError(f"layer {name!r} gives no tensor", got=type(output).__name__)
+    outputs[name] = output.clone()  # the network may overwrite it

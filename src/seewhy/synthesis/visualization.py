@@ -1,0 +1,38 @@
+"""What an ascent made, and how it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Visualization:
+    """What gradient ascent made.
+
+    Attributes:
+        images: (B, C, H, W) float32, pixels in [0, 1]; what left that range is cut off.
+        score: (B,) float32, the network's score of ``images`` as shown, without transforms; None without a target.
+        probability: (B,) float32, of the target for ``images``: the softmax, of one output the sigmoid; None without
+            classes.
+        alpha: (B, 1, H, W) float32 in [0, 1], the opacity; None for an image without an alpha channel.
+        history: (steps, B) float32, the score (or objective) before each step, under that step's transforms.
+        objective: (steps, B) float32, the same with everything else that the preset weighs: what is ascended.
+        target: (B,) int64, or None.
+        params: everything needed to make the images again.
+        frames: step -> images at the checkpoints.
+        interrupted: whether Ctrl-C ended the ascent early; the image so far is kept.
+    """
+
+    images: Tensor
+    score: Tensor | None
+    probability: Tensor | None
+    history: Tensor
+    objective: Tensor
+    target: Tensor | None
+    params: dict[str, Any]
+    frames: dict[int, Tensor]
+    interrupted: bool = False
+    alpha: Tensor | None = None
