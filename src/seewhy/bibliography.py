@@ -34,6 +34,11 @@ BIBLIOGRAPHY: dict[str, Reference] = {
         "Striving for Simplicity: The All Convolutional Net",
         "ICLR workshop, arXiv:1412.6806", "Section 3.4 and figure 1 (deconvnet, guided backpropagation)",
     ),
+    "nakandala2019": Reference(
+        "Nakandala, Kumar, Papakonstantinou", 2019,
+        "Incremental and Approximate Inference for Faster Occlusion-based Deep CNN Explanations",
+        "SIGMOD", "Sections 4-5 (incremental inference; the threshold on a window's growth)",
+    ),
     "nie2018": Reference(
         "Nie, Zhang, Patel", 2018,
         "A Theoretical Explanation for Perplexing Behaviors of Backpropagation-based Visualizations",
