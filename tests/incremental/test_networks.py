@@ -325,8 +325,21 @@ class TestBatches:
             return torch.arange(some.start, some.stop)
 
         assert torch.equal(Batches(8).run(53, scores), torch.arange(53))
-        assert max(asked) <= 8
-        assert asked[0] == 1
+        assert asked == [1, 8, 8, 8, 8, 8, 8, 4]  # nothing to measure: all at once
+
+    def test_sizes_grow_while_that_pays(self, monkeypatch):
+        """On a clock of its own: batches of 4 are the fastest an image."""
+        clock, asked = [0.0], []
+        monkeypatch.setattr("seewhy.incremental.dense.time.perf_counter", lambda: clock[0])
+
+        def scores(some):
+            size = some.stop - some.start
+            asked.append(size)
+            clock[0] += size * {1: 4.0, 2: 2.0, 4: 1.0, 8: 3.0}[size]
+            return torch.arange(some.start, some.stop)
+
+        assert torch.equal(Batches(64).run(31, scores), torch.arange(31))
+        assert asked == [1, 2, 4, 8, 4, 4, 4, 4]
 
     def test_memory_that_runs_out_halves_the_batch(self):
         asked = []

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 
+WORTH_MEASURING = 1.0
+"""Seconds of work left, below which sizes are not tried out: what is over at once is also the same each time."""
+
+
 class Batches:
     """Sizes of batches: doubled while that is faster an image, halved where memory runs out.
 
@@ -41,15 +45,18 @@ class Batches:
                 self.most = self.size = self.size // 2
                 self._growing = False
                 continue
-            self._learn(some.stop - some.start, time.perf_counter() - start)
             done = some.stop
+            self._learn(some.stop - some.start, time.perf_counter() - start, count - done)
             told(done)
         return torch.cat(found)
 
-    def _learn(self, images: int, seconds: float) -> None:
+    def _learn(self, images: int, seconds: float, left: int) -> None:
         if not self._growing or images < self.size:
             return
         each = seconds / images
+        if each * left < WORTH_MEASURING:
+            self.size, self._growing = self.most, False
+            return
         faster = each < self._best[0]
         if faster:
             self._best = (each, self.size)
