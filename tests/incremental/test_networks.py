@@ -245,10 +245,10 @@ class TestFastModes:
         x = torch.nn.functional.interpolate(torch.rand(1, 3, 14, 14), (224, 224), mode="bicubic") * 2 - 1
         exact = seewhy.attribute(clf, x, Occlusion(32, 32), 281)
         fast = seewhy.attribute(clf, x, Occlusion(32, 32, precision="bfloat16"), 281)
-        assert rank_correlation(exact.details["grid"].flatten(1), fast.details["grid"].flatten(1)) >= 0.95
+        assert rank_correlation(exact.details["grid"].flatten(1), fast.details["grid"].flatten(1)) >= 0.99
         error = fast.notes["measured_error"]
         assert error["masks"] == 16
-        assert error["rank_correlation"] >= 0.9
+        assert error["rank_correlation"] >= 0.99
         difference = (exact.details["grid"] - fast.details["grid"]).abs().max()
         assert 0 < error["largest"] <= difference + 1e-6
         assert "measured_error" not in exact.notes
@@ -275,7 +275,7 @@ class TestFastModes:
 
     def test_reach_belongs_to_windows(self):
         model, x = awkward_networks()["residual"]
-        with pytest.raises(InputError, match="reach belongs to windows"):
+        with pytest.raises(InputError, match="belong to windows"):
             seewhy.attribute(model, x, Occlusion(5, 5, engine="dense", reach=0.5), 1)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-
 WORTH_MEASURING = 1.0
 """Seconds of work left, below which sizes are not tried out: what is over at once is also the same each time."""
 

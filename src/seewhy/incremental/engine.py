@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .activations import followed
-from .operators import Call, Mean, RowRule, Rule, find_rule
+from .operators import Call, Changing, Mean, RowRule, Rule, find_rule
 from .patches import Base, Patches, Place, index_of, own_index
 from .program import Node, Program, Ref, filled, leaves, refs
 from .windows import Windows, laid_out, windows_of
@@ -189,7 +189,13 @@ class _Run:
         else:
             for ref in step.sources:
                 self.env[ref] = self.whole(ref)
-            step.whole(self.env, self.users, self.masks)
+            if isinstance(step.rule, Changing) and step.rule.filter.halved:
+                (source,) = step.sources
+                made = step.rule.whole(self.env[source], self.photo.base(source))
+                self.env[step.results[0]] = followed(step.node, made)
+                step.let_go(self.env, self.users)
+            else:
+                step.whole(self.env, self.users, self.masks)
         for ref in step.results:
             if (made := self.env.get(ref)) is not None:
                 tensor = made if isinstance(made, Tensor) else made.rows

@@ -27,7 +27,7 @@ class Way:
 
     Attributes:
         engine: "auto", "incremental" or "dense".
-        precision: "exact" (the model's own) or "bfloat16".
+        precision: "exact" (the model's own), or "bfloat16" for the convolutions of what changed.
         reach: share of a map that a window's side may grow to; 1 is exact.
     """
 
@@ -55,8 +55,8 @@ def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[
     Raises:
         MethodError: the incremental engine was asked for by name, and the network cannot be followed.
     """
-    if way.engine == "dense" and way.reach < 1:
-        raise InputError("reach belongs to windows; the dense engine has none", expected="engine='incremental'")
+    if way.engine == "dense" and not way.exact:
+        raise InputError("the fast modes belong to windows; the dense engine has none", expected="engine='incremental'")
     try:
         followed = Followed(record)
     except Untraceable as error:
@@ -64,7 +64,7 @@ def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[
             raise MethodError(f"the network cannot be followed: {error}", expected="engine='dense'") from error
         scores = _by_the_model(record, boxes, fill)
         return scores, {"engine": "dense", "reason": f"the network cannot be followed: {error}"}
-    fast = followed.exact if way.exact else followed.scoring(way.precision, way.reach)
+    fast = followed.exact if way.exact else followed.scoring(way.reach, half=way.precision == "bfloat16")
     scores = _by_the_program(record, fast, boxes, fill, dense=way.engine == "dense")
     if way.engine == "dense":
         notes: dict[str, Any] = {"engine": "dense", "reason": "asked for"}

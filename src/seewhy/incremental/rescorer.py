@@ -18,7 +18,6 @@ from .program import Untraceable, trace
 from .simplify import simplified
 from .windows import Ints
 
-PRECISIONS = {"exact": None, "bfloat16": torch.bfloat16}
 LARGEST = 16 << 20
 """Bytes of the largest tensor that a run should make: less, and calls outweigh work; more, and caches overflow."""
 
@@ -104,14 +103,14 @@ class Followed:
         mirrored = one[0].flip((1, 2))
         self.program, clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, mirrored))
         with torch.inference_mode():
-            self.exact = self.scoring("exact", 1.0, own)
+            self.exact = self.scoring(1.0, own=own)
             found = torch.cat([self.exact.photo(0).logits, self.exact.logits(0, boxes, mirrored)])
         _agree(found, torch.cat([clean, hidden])[:, self.classes])
 
-    def scoring(self, precision: str, reach: float, own: bool = False) -> Scoring:
-        """One way to score."""
-        program = simplified(self.program, PRECISIONS[precision], self.classes, own)
-        return Scoring(Engine(program, reach), self.inputs.to(PRECISIONS[precision]), self._columns)
+    def scoring(self, reach: float, *, half: bool = False, own: bool = False) -> Scoring:
+        """One way to score: windows up to a share of their maps, convolutions of what changed in bfloat16."""
+        program = simplified(self.program, half, self.classes, own)
+        return Scoring(Engine(program, reach), self.inputs, self._columns)
 
 
 class Scoring:
@@ -119,7 +118,7 @@ class Scoring:
 
     Args:
         engine: whose program gives the scores of some classes.
-        inputs: (B, C, H, W), in its dtype.
+        inputs: (B, C, H, W).
         columns: (B,) which of these classes each photo's is.
     """
 

@@ -19,13 +19,13 @@ _FRESH = frozenset({"conv2d", "affine", "add", "sub", "mul", "div", "cat", "line
 """Functions whose result nobody else holds, so that what follows may overwrite it."""
 
 
-def simplified(program: Program, dtype: torch.dtype | None = None, classes: Tensor | None = None, own: bool = False
+def simplified(program: Program, half: bool = False, classes: Tensor | None = None, own: bool = False
                ) -> Program:  # fmt: skip
     """Fold, join and split.
 
     Args:
         program: as it was traced.
-        dtype: of all floating-point constants; None leaves them.
+        half: whether convolutions of what changed are done in bfloat16.
         own: whether all constants are copied, so that the model may change or go.
         classes: (n,) int64, the only scores that are wanted: the output becomes (B, n) where the last layer can be cut.
     """
@@ -38,7 +38,7 @@ def simplified(program: Program, dtype: torch.dtype | None = None, classes: Tens
         output = Ref(len(shapes))
         nodes.append(Node("index_select", torch.index_select, (program.output, 1, classes), {}, output))
         shapes[output], varying = (1, len(classes)), varying | {output}
-    return Program([_stored(node, dtype, own) for node in nodes], output, shapes, varying)
+    return Program([_stored(node, half, own) for node in nodes], output, shapes, varying)
 
 
 _CHANNELS_KEPT = frozenset({"flatten", "mean", "adaptive_avg_pool2d", "avg_pool2d", "dropout"}) | ACTIVATIONS
@@ -167,21 +167,21 @@ def _narrowed(node: Node, program: Program) -> list[Node]:
     return parts
 
 
-def _stored(node: Node, dtype: torch.dtype | None, own: bool) -> Node:
-    """With its constants in ``dtype``, and convolutions made ready."""
+def _stored(node: Node, half: bool, own: bool) -> Node:
+    """With convolutions made ready."""
 
     def change(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor):
             return leaf
-        return leaf.detach().to(dtype if leaf.is_floating_point() else leaf.dtype, copy=own)
+        return leaf.detach().clone() if own else leaf.detach()
 
     node = replace(node, args=mapped(node.args, change), kwargs=mapped(node.kwargs, change))
-    return _filtered(node, *node.args, **node.kwargs) if node.name == "conv2d" else node
+    return _filtered(node, half, *node.args, **node.kwargs) if node.name == "conv2d" else node
 
 
 def _filtered(
-    node: Node, input: Ref, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-    groups: int = 1,
+    node: Node, half: bool, input: Ref, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
 ) -> Node:  # fmt: skip
     if not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None):
         return node
@@ -192,5 +192,5 @@ def _filtered(
             return node
         padding = [total // 2 if padding == "same" else 0 for total in whole]
     then = node.then[0] if node.then else None
-    ready = Filter(weight, bias, pair(stride), pair(padding), steps, groups, then)
+    ready = Filter(weight, bias, pair(stride), pair(padding), steps, groups, then, half)
     return Node("conv2d", ready, (input,), {}, node.result, then=node.then[1:])

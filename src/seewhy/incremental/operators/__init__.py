@@ -11,17 +11,18 @@ from contextlib import suppress
 
 from ..activations import ACTIVATIONS
 from ..program import Ref, refs
-from . import combining, moving, rowwise, separable, sliding
+from . import changing, combining, moving, rowwise, separable, sliding
+from .changing import Changing
 from .rule import CALL, Call, RowRule, Rule, written
 from .separable import Mean
 
-__all__ = ["CALL", "RULES", "Call", "Mean", "RowRule", "Rule", "find_rule", "written"]
+__all__ = ["CALL", "RULES", "Call", "Changing", "Mean", "RowRule", "Rule", "find_rule", "written"]
 
 Builder = Callable[..., "Rule | None"]
 
 
 RULES: dict[str, Builder] = {
-    "conv2d": sliding.conv2d,
+    "conv2d": changing.conv2d,
     "max_pool2d": sliding.max_pool2d,
     "avg_pool2d": sliding.avg_pool2d,
     "adaptive_avg_pool2d": separable.separable,

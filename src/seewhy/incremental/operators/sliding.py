@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 from math import prod
 
@@ -12,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels import Filter, Pair, pair
-from ..patches import Base, Patches, Place, index_of, own_index
+from ..patches import Patches, Place, index_of
 from ..program import Ref
-from ..windows import Block, Layout, Windows, spread
+from ..windows import Layout, Windows, spread
 from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, written
 from .separable import separable
 
@@ -89,64 +88,6 @@ class Convolution(Sliding):
         return self.filter.on(crops, (0, 0), stride=(1, 1) if self.kernel == (1, 1) else None)
 
 
-class ChangedConvolution(Convolution):
-    """conv2d as what it was before plus the convolution of what changed.
-
-    A position at the rim of a window sees only part of what changed. Beyond that there is nothing, which costs
-    nothing: oneDNN leaves out what falls on padding. So a 3x3 kernel over h x w changed positions takes (3h)(3w)
-    products, not 9 (h + 2)(w + 2).
-    """
-
-    def __init__(self, call: Call, source: Ref, filter: Filter):
-        super().__init__(call, source, filter)
-        then = call.node.then if filter.then is None else (filter.then, *call.node.then)
-        self.after = replace(call.node, then=then)
-
-    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
-        (source,) = inputs
-        base = source.around
-        before = self._before(base)
-        for block in layout.blocks:
-            padding = self._padding(source.windows, layout.windows, block)
-            shape, begin = [], []
-            for side, (count, first) in enumerate(
-                ((block.height, layout.windows.top), (block.width, layout.windows.left))
-            ):
-                k, s, p, more = self.kernel[side], self.stride[side], self.padding[side], padding[side]
-                shape.append((count - 1) * s + k - 2 * more)
-                begin.append(first[block.masks] * s - p + more)
-            (top, left), reach = begin, (shape[0], shape[1])
-            seen = source.look(index_of(source.layout, block.masks, top, left, reach))
-            seen -= base.at(own_index(base.size, top, left, reach))
-            change = self.filter.on(Place(2, 3, 4).from_rows(seen, len(block.masks), *reach), padding, linear=True)
-            corner = layout.windows.top[block.masks], layout.windows.left[block.masks]
-            at = own_index(layout.windows.size, *corner, (block.height, block.width))
-            y = before.index_select(0, torch.from_numpy(at).to(before.device))
-            y += change.permute(0, 2, 3, 1).reshape(y.shape)
-            written(self.after, y, out[block.rows])
-
-    def _before(self, base: Base) -> Tensor:
-        """What the convolution gave for the photo itself, without its activation, as rows."""
-        if self not in base.derived:
-            map = Place(2, 3, 4).from_rows(base.rows[:-1], 1, *base.size)
-            base.derived[self] = self.place.to_rows(self.filter.unactivated(map))
-        return base.derived[self]
-
-    def _padding(self, changed: Windows, given: Windows, block: Block) -> Pair:
-        """The most padding with which what is read still holds all that changed."""
-        found = []
-        for side, (begin, end, first, count) in enumerate((
-            (changed.top, changed.bottom, given.top, block.height),
-            (changed.left, changed.right, given.left, block.width),
-        )):  # fmt: skip
-            k, s, p, masks = self.kernel[side], self.stride[side], self.padding[side], block.masks
-            start = first[masks] * s - p
-            stop = start + (count - 1) * s + k
-            room = min(int((begin[masks] - start).min()), int((stop - end[masks]).min()), k - 1)
-            found.append(max(room, 0))
-        return found[0], found[1]
-
-
 class PointConvolution(RowRule):
     """A 1x1 convolution: a matrix product of rows."""
 
@@ -188,18 +129,6 @@ class Pick(Sliding):
 
     def slide(self, crops: Tensor) -> Tensor:
         return crops
-
-
-def conv2d(call: Call, input: Ref) -> Rule | None:
-    """The rule of a convolution that was made ready, of maps in the usual order."""
-    filter = call.node.function
-    if not isinstance(filter, Filter) or call.places[input] != Place(2, 3, 4):
-        return None
-    if filter.kernel == (1, 1) and filter.stride == (1, 1) and filter.padding == (0, 0):
-        return PointConvolution(call, input, filter)
-    products = filter.weight.shape[1] * filter.kernel[0] * filter.kernel[1]
-    few = filter.groups > 1 or filter.kernel == (1, 1) or filter.dilation != (1, 1) or products < 128
-    return (Convolution if few else ChangedConvolution)(call, input, filter)
 
 
 def max_pool2d(
