@@ -46,6 +46,9 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="a folder for the pictures")
     given = parser.parse_args()
 
+    # First, while this process is small: a child's peak counts from its parent's size on.
+    memory = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    print(f"memory of one image {float(memory.stdout):.0f} MB above the model\n", flush=True)
     classifier, wanted = seewhy.load(), classes()
     images, accounts = [], list[Receipt]()
     start = time.perf_counter()
@@ -83,8 +86,6 @@ def main() -> None:
             for index, picture, account in zip(wanted, pictures, accounts, strict=True)
         ]
         sheet(rows, title=f"Preset {given.preset}").save(given.save / "sheet.png")
-    memory = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    print(f"memory of one image {float(memory.stdout):.0f} MB above the model")
 
 
 if __name__ == "__main__":
