@@ -161,6 +161,38 @@ def _rank(a: Tensor, b: Tensor) -> float:
     return rank_correlation(a[None], b[None])
 
 
+def one_mask(quick: bool) -> Iterator[list[str]]:
+    """Rows: size of the patch, milliseconds a score on one thread, and how many of a plain forward."""
+    from seewhy.incremental import Rescorer
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        clf, x = seewhy.load("efficientnet_lite0"), _photo()
+        rescorer = Rescorer(clf, x, TARGET)
+        generator = torch.Generator().manual_seed(0)
+        for size in (16, 32, 64):
+            patch, corners = torch.zeros(3, size, size), torch.randint(0, 225 - size, (64, 2), generator=generator)
+            where = iter(corners.repeat(20, 1).tolist())
+            contenders: dict[str, Callable[[], object]] = {
+                "forward": lambda: _forward(clf.model, x),
+                "rescorer": lambda patch=patch, where=where: rescorer.scores(patch, [next(where)]),
+            }
+            seconds = paired(contenders, repeats=40 if quick else 200, warm=10)
+            times = [f"{median(seconds, name) * 1e3:.1f} ms" for name in ("forward", "rescorer")]
+            yield [f"{size} px", *times, f"{ratio(seconds, 'rescorer', 'forward'):.2f}"]
+    finally:
+        torch.set_num_threads(threads)
+
+
+ONE_COLUMNS = ["patch", "forward", "Rescorer.scores", "of a forward"]
+
+
+def _forward(model: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(x)  # type: ignore[no-any-return]
+
+
 def peak_memory(quick: bool) -> Iterator[list[str]]:
     """Rows: network, and the most memory that a process of its own held."""
     for name in QUICK if quick else ["squeezenet1_1", "resnet18", "resnet50", "vgg16"]:

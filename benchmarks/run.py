@@ -14,8 +14,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from gradient_methods import ALL_COLUMNS, ONE_MAP_COLUMNS, all_at_once, one_map  # noqa: E402
 from occlusion import COLUMNS as OCCLUSION_COLUMNS  # noqa: E402
-from occlusion import MEMORY_COLUMNS, occlusion, peak_memory  # noqa: E402
+from occlusion import MEMORY_COLUMNS, ONE_COLUMNS, occlusion, one_mask, peak_memory  # noqa: E402
 from start_up import START_UP_COLUMNS, start_up  # noqa: E402
+from visualization import ASCENT_COLUMNS, ascent  # noqa: E402
 
 from torchvision_cpu import allow_torchvision  # noqa: E402
 
@@ -31,6 +32,9 @@ SECTIONS = [
      "The limit: the multiplications of the smallest windows, at the rate of a 2048 x 2048 product in the same run; "
      "above 100 % since a convolution of what changed takes fewer. Rank: Spearman's of the fast mode's scores with the "
      "exact ones.", OCCLUSION_COLUMNS, occlusion),
+    ("One mask", "One patch anywhere on the embedded model, 224 px, one thread, after the base pass: what a page that "
+     "drags a mask waits for.", ONE_COLUMNS, one_mask),
+    ("Class visualization", "Steps a second of one image, 224 px, one class's logit.", ASCENT_COLUMNS, ascent),
     ("Peak memory", "Largest resident set of a process that loads torch and the model, and then occludes.",
      MEMORY_COLUMNS, peak_memory),
 ]  # fmt: skip

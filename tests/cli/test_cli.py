@@ -95,7 +95,11 @@ def test_parameters_come_from_the_methods_fields(seewhy, photo, tmp_path):
     assert code == 0
     methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
     assert methods["saliency"]["params"] == {"magnitude": "signed"}
-    assert methods["occlusion"]["params"] == {"window": [8, 16], "stride": 8, "baseline": [-0.5, 0, 0.5]}
+    assert methods["occlusion"]["params"] == {
+        "window": [8, 16], "stride": 8, "baseline": [-0.5, 0, 0.5], "engine": "auto", "precision": "exact",
+        "reach": 1.0,
+    }  # fmt: skip
+    assert methods["occlusion"]["notes"] == {"engine": "incremental"}
     assert methods["grad_cam"]["params"] == {"layer": "1", "relu": False}
 
 

@@ -53,7 +53,7 @@ def _everything(model, x):
 ASKED = {_classes: "left", _map: "maps", _table: "left", _activation_only: "left", _everything: "left"}
 
 
-@pytest.mark.parametrize("order", itertools.permutations(ASKED, 2))
+@pytest.mark.parametrize("order", list(itertools.permutations(ASKED, 2)))
 def test_it_does_not_depend_on_what_was_asked_before(order):
     model, x = Forked(), torch.randn(2, 3, 9, 9)
     for ask in (*order, *order):
