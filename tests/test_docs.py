@@ -22,12 +22,19 @@ def test_python_blocks_run(page, block, tmp_path, monkeypatch):
 
 def test_the_drawn_house_is_the_built_one():
     drawn = re.search(r"```\nsrc/seewhy/\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.S).group(1)
-    top = {line.split()[0].rstrip("/") for line in drawn.splitlines() if re.match(r"  \S", line)}
-    core = {line.split()[0] for line in drawn.splitlines() if re.match(r"    \S", line)}
+    rooms, room = {"": set()}, ""
+    for line in drawn.splitlines():
+        name = line.split()[0].rstrip("/")
+        if line.startswith("    "):
+            rooms.setdefault(room, set()).add(name)
+        else:
+            rooms[""].add(name)
+            room = name
+    assert {"core", "incremental"} <= set(rooms)
     source = Path(seewhy.__file__).parent
     hidden = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
-    assert top == {path.name for path in source.iterdir()} - hidden
-    assert core == {path.name for path in (source / "core").iterdir()} - hidden
+    for room, names in rooms.items():
+        assert names == {path.name for path in (source / room).iterdir()} - hidden, room
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
