@@ -14,9 +14,13 @@ from .activations import followed
 from .operators import Call, Changing, Mean, RowRule, Rule, find_rule
 from .patches import Base, Patches, Place, index_of, own_index
 from .program import Node, Program, Ref, filled, leaves, refs
-from .windows import Windows, laid_out, windows_of
+from .windows import Ints, laid_out, windows_of
 
 IMAGE = Place(2, 3, 4)
+SMALL = 0.35
+"""Windows that cover less than this share of their maps are kept as windows, although others have become whole."""
+CACHED = 12 << 20
+"""Bytes of the largest tensor of whole maps: what fits into caches with its like."""
 
 
 class Engine:
@@ -26,6 +30,7 @@ class Engine:
         program: what is run.
         reach: no window side grows beyond this share of its map; 1 is exact.
         ended: the operators at which windows ended for want of a rule, in order.
+        at_once: how many masks' whole maps are computed at a time.
     """
 
     def __init__(self, program: Program, reach: float = 1.0):
@@ -33,6 +38,7 @@ class Engine:
         self.places: dict[Ref, Place] = {Ref(0): IMAGE}
         self.looked: set[Ref] = set()
         self.ended: list[str] = []
+        self.at_once = 8
         self.steps = [self._step(node) for node in program.nodes]
 
     def _step(self, node: Node) -> Step:
@@ -66,13 +72,10 @@ class Engine:
         """What the program gives for one photo under each of M masks.
 
         Returns:
-            (M, classes); and the bytes of the largest tensor on the way.
+            (M, classes); and the bytes of the largest windows on the way.
         """
-        run = _Run(self, photo, patches.windows)
-        run.env[Ref(0)] = patches
-        for step in self.steps:
-            run.step(step)
-        return run.whole(self.program.output), run.largest
+        run = _Run(self, photo, patches)
+        return run.all(), run.largest
 
     def whole(self, images: Tensor) -> Tensor:
         """What the program gives for whole images, (M, C, H, W) -> (M, classes)."""
@@ -175,31 +178,70 @@ def masked(photo: Photo, boxes: np.ndarray, fill: Sequence[Tensor] | Tensor) -> 
 class _Run:
     """One run through the program, for one photo and M masks."""
 
-    def __init__(self, engine: Engine, photo: Photo, windows: Windows):
-        self.engine, self.photo, self.masks, self.centre = engine, photo, len(windows), windows.centre
-        self.env: dict[Ref, Patches | Tensor] = {}
+    def __init__(self, engine: Engine, photo: Photo, patches: Patches):
+        self.engine, self.photo = engine, photo
+        self.masks, self.centre = len(patches.windows), patches.windows.centre
+        self.env: dict[Ref, Patches | Tensor] = {Ref(0): patches}
         self.users = dict(engine.program.users)
         self.largest = 0
 
-    def step(self, step: Step) -> None:
-        inputs = [self.env[ref] for ref in step.sources]
-        patches = [value for value in inputs if isinstance(value, Patches)]
-        if step.rule and inputs and len(patches) == len(inputs) and self._windowed(step.node, step.rule, patches):
-            step.let_go(self.env, self.users)
-        else:
-            for ref in step.sources:
-                self.env[ref] = self.whole(ref)
-            if isinstance(step.rule, Changing) and step.rule.filter.halved:
-                (source,) = step.sources
-                made = step.rule.whole(self.env[source], self.photo.base(source))
-                self.env[step.results[0]] = followed(step.node, made)
+    def all(self) -> Tensor:
+        """Every step, and what comes of it, (M, classes)."""
+        for number, step in enumerate(self.engine.steps):
+            inputs = [self.env[ref] for ref in step.sources]
+            patches = [value for value in inputs if isinstance(value, Patches)]
+            if step.rule and inputs and len(patches) == len(inputs) and self._windowed(step.node, step.rule, patches):
                 step.let_go(self.env, self.users)
+                self._measure(step)
+            elif inputs and self._nothing_small():
+                return self._rest(self.engine.steps[number:])
             else:
-                step.whole(self.env, self.users, self.masks)
+                for ref in step.sources:
+                    self.env[ref] = self.whole(ref)
+                self._whole(step, self.env, self.users, self.masks)
+        return self.whole(self.program_output)
+
+    @property
+    def program_output(self) -> Ref:
+        return self.engine.program.output
+
+    def _measure(self, step: Step) -> None:
         for ref in step.results:
-            if (made := self.env.get(ref)) is not None:
-                tensor = made if isinstance(made, Tensor) else made.rows
-                self.largest = max(self.largest, tensor.numel() * tensor.element_size())
+            if isinstance(made := self.env.get(ref), Patches):
+                self.largest = max(self.largest, made.rows.numel() * made.rows.element_size())
+
+    def _nothing_small(self) -> bool:
+        """Whether no window is left that would be worth keeping one."""
+        shares = [
+            value.windows.area / (self.masks * value.windows.size[0] * value.windows.size[1])
+            for value in self.env.values()
+            if isinstance(value, Patches)
+        ]
+        return min(shares, default=1.0) >= SMALL and self.env.keys() <= self.engine.program.varying
+
+    def _rest(self, steps: list[Step]) -> Tensor:
+        """The steps that are left by whole maps, as many masks at a time as caches hold."""
+        engine, logits, done = self.engine, [], 0
+        while done < self.masks:
+            some = np.arange(done, min(done + engine.at_once, self.masks))
+            env: dict[Ref, Any] = {ref: self.whole(ref, some) for ref in self.env}
+            users, largest = dict(self.users), max(value.numel() * value.element_size() for value in env.values())
+            for step in steps:
+                self._whole(step, env, users, len(some))
+                made = [env[ref] for ref in step.results if ref in env]
+                largest = max([largest, *(value.numel() * value.element_size() for value in made)])
+            logits.append(env[self.program_output])
+            done += len(some)
+            engine.at_once = max(4, min(128, CACHED * len(some) // max(1, largest)))
+        return torch.cat(logits)
+
+    def _whole(self, step: Step, env: dict[Ref, Any], users: dict[Ref, int], masks: int) -> None:
+        if isinstance(step.rule, Changing) and step.rule.filter.halved:
+            (source,) = step.sources
+            env[step.results[0]] = followed(step.node, step.rule.whole(env[source], self.photo.base(source)))
+            step.let_go(env, users)
+        else:
+            step.whole(env, users, masks)
 
     def _windowed(self, node: Node, rule: Rule, inputs: list[Patches]) -> bool:
         """Do a step in windows; False where whole maps are cheaper."""
@@ -240,16 +282,18 @@ class _Run:
         channels = [self.engine.program.shapes[node.result][dim] for dim in self.engine.places[node.result].channels]
         return inputs[0].rows.new_empty(0, *channels)
 
-    def whole(self, ref: Ref) -> Tensor:
-        """A value as whole maps, (M, ...)."""
+    def whole(self, ref: Ref, some: Ints | None = None) -> Tensor:
+        """A value as whole maps, (M, ...), or those of some masks in a row."""
         value = self.env[ref]
         if isinstance(value, Tensor):
-            return value
+            return value if some is None else value[some[0] : some[-1] + 1]
         layout, place = value.layout, self.engine.places[ref]
         height, width = layout.windows.size
+        masks = np.arange(self.masks) if some is None else some
         if layout.full and len(layout.blocks) == 1:
-            return place.from_rows(value.rows.contiguous(), self.masks, height, width)
-        zeros = np.zeros(self.masks, np.int64)
-        index = index_of(layout, np.arange(self.masks), zeros, zeros, (height, width))
+            rows = value.rows[masks[0] * height * width : (masks[-1] + 1) * height * width]
+            return place.from_rows(rows.contiguous(), len(masks), height, width)
+        zeros = np.zeros(len(masks), np.int64)
         value.base = value.base or self.photo.base(ref)
-        return place.from_rows(value.look(index), self.masks, height, width)
+        rows = value.look(index_of(layout, masks, zeros, zeros, (height, width)))
+        return place.from_rows(rows, len(masks), height, width)

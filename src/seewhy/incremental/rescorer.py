@@ -18,8 +18,8 @@ from .program import Untraceable, trace
 from .simplify import simplified
 from .windows import Ints
 
-LARGEST = 16 << 20
-"""Bytes of the largest tensor that a run should make: less, and calls outweigh work; more, and caches overflow."""
+LARGEST = 30 << 20
+"""Bytes of the largest windows of one layer: less, and calls outweigh work; more, and malloc gives memory back."""
 
 
 class Rescorer:
