@@ -39,7 +39,7 @@ def one_map(quick: bool) -> Iterator[list[str]]:
                 "seewhy Grad-CAM": lambda m=model, x=x: seewhy.attribute(m, x, "grad_cam", 3),
                 **_peers(model, x, target, LAYERS[name]),
             }
-            seconds = paired(contenders, repeats=(15 if batch == 1 else 5) if quick else (41 if batch == 1 else 11))
+            seconds = paired(contenders, repeats=(15 if batch == 1 else 5) if quick else (21 if batch == 1 else 5))
             ratios = [f"{ratio(seconds, each, 'forward'):.2f}" for each in contenders if each != "forward"]
             yield [name, str(batch), f"{median(seconds, 'forward') * 1e3:.0f} ms", *ratios]
 
@@ -56,7 +56,7 @@ def all_at_once(quick: bool) -> Iterator[list[str]]:
             x, target = torch.randn(batch, 3, 224, 224), 3
             peers = _cheapest(model, x, target, LAYERS[name])
             contenders = {"seewhy": lambda m=model, x=x: seewhy.attribute(m, x, SIX, 3), **peers}
-            seconds = paired(contenders, repeats=(9 if batch == 1 else 3) if quick else (15 if batch == 1 else 5))
+            seconds = paired(contenders, repeats=(9 if batch == 1 else 3) if quick else (7 if batch == 1 else 3))
             seconds["peers"] = [sum(times) for times in zip(*(seconds[peer] for peer in peers), strict=True)]
             ours, theirs = median(seconds, "seewhy") * 1e3, median(seconds, "peers") * 1e3
             yield [name, str(batch), f"{ours:.0f} ms", f"{theirs:.0f} ms", f"{ratio(seconds, 'seewhy', 'peers'):.0%}"]

@@ -69,7 +69,7 @@ def occlusion(quick: bool) -> Iterator[list[str]]:
 
         slow = name in ("resnet50", "convnext_tiny", "vgg16")
         seconds = paired(
-            {way: keeping(way, run) for way, run in ways.items()}, repeats=1 if slow or quick else 3, warm=0
+            {way: keeping(way, run) for way, run in ways.items()}, repeats=1 if slow or quick else 2, warm=0
         )
         masks = len(range(0, 224 - WINDOW + 1, stride))
         limit = 2 * window_products(model, x, stride) / peak
@@ -178,7 +178,7 @@ def one_mask(quick: bool) -> Iterator[list[str]]:
                 "forward": lambda: _forward(clf.model, x),
                 "rescorer": lambda patch=patch, where=where: rescorer.scores(patch, [next(where)]),
             }
-            seconds = paired(contenders, repeats=40 if quick else 200, warm=10)
+            seconds = paired(contenders, repeats=40 if quick else 100, warm=10)
             times = [f"{median(seconds, name) * 1e3:.1f} ms" for name in ("forward", "rescorer")]
             yield [f"{size} px", *times, f"{ratio(seconds, 'rescorer', 'forward'):.2f}"]
     finally:

@@ -18,7 +18,7 @@ def ascent(quick: bool) -> Iterator[list[str]]:
     """Rows: network, steps per second of each, and ours over theirs."""
     from gradient_methods import build
 
-    steps = 24 if quick else 64
+    steps = 24 if quick else 32
     networks: dict[str, tuple[nn.Module, str]] = {"efficientnet_lite0": (seewhy.load().model, "classifier")}
     for name, head in [("resnet18", "fc")] if quick else [("resnet18", "fc"), ("mobilenet_v2", "classifier_1")]:
         networks[name] = build(name), head
@@ -28,7 +28,7 @@ def ascent(quick: bool) -> Iterator[list[str]]:
             "olah": lambda model=model: seewhy.visualize(model, TARGET, preset="olah", steps=steps, size=SIZE),
             "default": lambda model=model: seewhy.visualize(model, TARGET, steps=steps, size=SIZE),
         }
-        seconds = paired(contenders, repeats=3 if quick else 7)
+        seconds = paired(contenders, repeats=3)
         rates = [f"{steps / median(seconds, each):.1f}" for each in contenders]
         yield [name, *rates, *(f"{ratio(seconds, 'lucent', each):.2f}" for each in ("olah", "default"))]
 

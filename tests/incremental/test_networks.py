@@ -235,7 +235,7 @@ def test_memory_is_bounded_by_the_chunk_not_by_the_masks():
         sizes = np.cumsum([e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())])
         assert max(e.nbytes() for e in events) <= 2 * LARGEST
         peaks.append(sizes.max())
-    assert peaks[1] <= 1.25 * peaks[0]
+    assert peaks[1] <= 1.5 * peaks[0]  # four times the masks
     assert peaks[1] <= 200e6
 
 
