@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import checks, methods
+    from . import checks, incremental, methods
     from .api import attribute
     from .core.attribution import Attribution
     from .core.method import Method
@@ -31,6 +31,7 @@ _HOMES = {
     "Visualization": "synthesis",
     "attribute": "api",
     "checks": "",
+    "incremental": "",
     "load": "models",
     "methods": "",
     "record": "core.record",
@@ -39,8 +40,8 @@ _HOMES = {
 """Public name -> the module it lives in; "" for a module itself. Loaded on first use: torch takes seconds."""
 
 __all__ = [
-    "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Visualization", "attribute", "checks", "load",
-    "methods", "record", "visualize",
+    "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Visualization", "attribute", "checks",
+    "incremental", "load", "methods", "record", "visualize",
 ]  # fmt: skip
 
 
