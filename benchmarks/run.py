@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 import sys
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from gradient_methods import ALL_COLUMNS, ONE_MAP_COLUMNS, all_at_once, one_map  # noqa: E402
@@ -57,7 +59,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats and networks, under 3 minutes")
-    parser.add_argument("--only", help="run the sections whose title contains this; writes no file")
+    parser.add_argument(
+        "--only", help="measure only the sections whose title contains this, and replace them in the file"
+    )
     given = parser.parse_args()
     allow_torchvision()
     machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
@@ -71,9 +75,18 @@ def main() -> None:
         if given.only and given.only.lower() not in title.lower():
             continue
         print(f"\n## {title}\n")
-        text += [f"## {title}", note, table(columns, rows(given.quick))]
+        made = [f"## {title}", note, table(columns, rows(given.quick))]
+        text += made
+        if given.only:
+            RESULTS.write_text(replaced(RESULTS.read_text(), title, "\n\n".join(made)))
     if not given.only:
-        (HERE / "RESULTS.md").write_text("\n\n".join(text) + "\n")
+        RESULTS.write_text("\n\n".join(text) + "\n")
+
+
+def replaced(results: str, title: str, section: str) -> str:
+    """The results with one section measured anew."""
+    old = re.compile(rf"## {re.escape(title)}\n.*?(?=\n## |\Z)", re.DOTALL)
+    return old.sub(lambda _: section + "\n", results)
 
 
 if __name__ == "__main__":

@@ -239,6 +239,34 @@ def test_memory_is_bounded_by_the_chunk_not_by_the_masks():
     assert peaks[1] <= 200e6
 
 
+def test_whole_maps_are_made_a_few_masks_at_a_time():
+    """Windows that end early, at the first squeeze-and-excitation, do not bring all masks' maps into memory."""
+    import torchvision
+
+    model, x = lively(torchvision.models.efficientnet_b0(num_classes=10), (64, 64)), torch.randn(1, 3, 128, 128)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        seewhy.attribute(model, x, Occlusion(16, 8, engine="incremental"), 1)
+    events = [e.nbytes() for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
+    assert max(events) <= 2 * LARGEST
+
+
+def test_a_map_that_waits_while_another_becomes_whole():
+    """Whatever the order of branches: one still in windows is needed whole before it was looked at."""
+
+    class Waits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.left = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+            self.right, self.point, self.fc = nn.Conv2d(16, 16, 25, padding=12), nn.Conv2d(16, 16, 1), nn.Linear(32, 4)
+
+        def forward(self, x):
+            x = F.relu(self.stem(x))
+            a, b = self.left(x), self.right(x)
+            return self.fc(torch.cat([F.relu(self.point(a)), b], 1).mean((2, 3)))
+
+    check(Waits().eval(), (20, 24))
+
+
 class TestFastModes:
     def test_bfloat16_measures_its_error(self):
         clf = seewhy.load("efficientnet_lite0")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .activations import followed
 from .operators import Call, Changing, Mean, RowRule, Rule, find_rule
-from .patches import Base, Patches, Place, index_of, own_index
+from .patches import Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
 from .windows import Ints, laid_out, windows_of
 
@@ -65,7 +65,7 @@ class Engine:
         users = dict(self.program.users)
         for step in self.steps:
             step.whole(env, users, 1, copies=True)
-            kept.update((ref, env[ref]) for ref in step.results if ref in self.looked and ref in env)
+            kept.update((ref, env[ref]) for ref in step.results if ref in self.places and ref in env)
         return Photo(self, kept, env[self.program.output])
 
     def logits(self, photo: Photo, patches: Patches) -> tuple[Tensor, int]:
@@ -136,7 +136,7 @@ class Photo:
 
     Attributes:
         engine: whose program it is.
-        maps: those that something looks at beyond windows, (1, ...) as the network sees them.
+        maps: all of them, (1, ...) as the network sees them.
         logits: (1, classes).
     """
 
@@ -166,10 +166,7 @@ def masked(photo: Photo, boxes: np.ndarray, fill: Sequence[Tensor] | Tensor) -> 
     size = IMAGE.size(photo.engine.program.shapes[Ref(0)])
     layout = laid_out(windows_of(boxes, size), 1.0, 0.0)  # as many blocks as sizes
     if isinstance(fill, Tensor):
-        whole = IMAGE.to_rows(fill[None])
-        w = layout.windows
-        index = [own_index(size, w.top[b.masks], w.left[b.masks], (b.height, b.width)) for b in layout.blocks]
-        rows = whole[torch.from_numpy(np.concatenate(index)).to(whole.device)]
+        rows = IMAGE.to_rows(fill[None])[own_places(layout, fill)]
     else:
         rows = torch.cat([IMAGE.to_rows(fill[mask][None]) for block in layout.blocks for mask in block.masks])
     return Patches(layout, rows.to(base.rows), base, layout.windows)
@@ -192,30 +189,21 @@ class _Run:
             patches = [value for value in inputs if isinstance(value, Patches)]
             if step.rule and inputs and len(patches) == len(inputs) and self._windowed(step.node, step.rule, patches):
                 step.let_go(self.env, self.users)
-                self._measure(step)
-            elif inputs and self._nothing_small():
+            elif inputs and self._nothing_small(step):
                 return self._rest(self.engine.steps[number:])
             else:
                 for ref in step.sources:
                     self.env[ref] = self.whole(ref)
                 self._whole(step, self.env, self.users, self.masks)
-        return self.whole(self.program_output)
+            self.largest = max([self.largest, *(_bytes(self.env[ref]) for ref in step.results if ref in self.env)])
+        return self.whole(self.engine.program.output)
 
-    @property
-    def program_output(self) -> Ref:
-        return self.engine.program.output
-
-    def _measure(self, step: Step) -> None:
-        for ref in step.results:
-            if isinstance(made := self.env.get(ref), Patches):
-                self.largest = max(self.largest, made.rows.numel() * made.rows.element_size())
-
-    def _nothing_small(self) -> bool:
-        """Whether no window is left that would be worth keeping one."""
+    def _nothing_small(self, step: Step) -> bool:
+        """Whether no window is left that would be worth keeping one, but for those that ``step`` needs whole."""
         shares = [
             value.windows.area / (self.masks * value.windows.size[0] * value.windows.size[1])
-            for value in self.env.values()
-            if isinstance(value, Patches)
+            for ref, value in self.env.items()
+            if isinstance(value, Patches) and ref not in step.sources
         ]
         return min(shares, default=1.0) >= SMALL and self.env.keys() <= self.engine.program.varying
 
@@ -225,12 +213,11 @@ class _Run:
         while done < self.masks:
             some = np.arange(done, min(done + engine.at_once, self.masks))
             env: dict[Ref, Any] = {ref: self.whole(ref, some) for ref in self.env}
-            users, largest = dict(self.users), max(value.numel() * value.element_size() for value in env.values())
+            users, largest = dict(self.users), max(map(_bytes, env.values()))
             for step in steps:
                 self._whole(step, env, users, len(some))
-                made = [env[ref] for ref in step.results if ref in env]
-                largest = max([largest, *(value.numel() * value.element_size() for value in made)])
-            logits.append(env[self.program_output])
+                largest = max([largest, *(_bytes(env[ref]) for ref in step.results if ref in env)])
+            logits.append(env[engine.program.output])
             done += len(some)
             engine.at_once = max(4, min(128, CACHED * len(some) // max(1, largest)))
         return torch.cat(logits)
@@ -297,3 +284,8 @@ class _Run:
         value.base = value.base or self.photo.base(ref)
         rows = value.look(index_of(layout, masks, zeros, zeros, (height, width)))
         return place.from_rows(rows, len(masks), height, width)
+
+
+def _bytes(value: Patches | Tensor) -> int:
+    tensor = value if isinstance(value, Tensor) else value.rows
+    return tensor.numel() * tensor.element_size()

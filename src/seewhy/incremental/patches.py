@@ -147,6 +147,13 @@ def own_index(size: tuple[int, int], top: Ints, left: Ints, shape: tuple[int, in
     return _gathered(size, top[:, None] + np.arange(shape[0]), left[:, None] + np.arange(shape[1])).reshape(-1)
 
 
+def own_places(layout: Layout, like: Tensor) -> Tensor:
+    """Where in the photo's own map each of a layout's rows is, (R,) on the device of ``like``."""
+    w = layout.windows
+    index = [own_index(w.size, w.top[b.masks], w.left[b.masks], (b.height, b.width)) for b in layout.blocks]
+    return _to(np.concatenate(index), like)
+
+
 def index_of(
     source: Layout, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int], step: tuple[int, int] = (1, 1),
     clamp: bool = False,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..activations import activated
 from ..kernels import Filter, Pair
-from ..patches import Base, Patches, Place, index_of, own_index
+from ..patches import Base, Patches, Place, index_of, own_index, own_places
 from ..program import Ref
 from ..windows import Block, Layout, Windows
 from .rule import Call, Rule, written
@@ -107,10 +106,7 @@ class ChangedPoints(Changing, PointConvolution):
 
     def rows(self, inputs: list[Patches]) -> Tensor:
         (source,) = inputs
-        base, w = source.around, source.layout.windows
-        index = [own_index(base.size, w.top[b.masks], w.left[b.masks], (b.height, b.width))
-                 for b in source.layout.blocks]  # fmt: skip
-        at = torch.from_numpy(np.concatenate(index)).to(source.rows.device)
+        base, at = source.around, own_places(source.layout, source.rows)
         changed = source.rows - base.rows.index_select(0, at)
         y = self.filter.change(IMAGE.from_rows(changed, 1, len(changed), 1), (0, 0))
         rows = y.permute(0, 2, 3, 1).reshape(len(changed), -1)

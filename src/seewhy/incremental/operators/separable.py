@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..patches import Base, Patches, Place
+from ..patches import Base, Patches, Place, own_places
 from ..program import Ref
 from ..windows import Ints, Layout, Windows
 from .rule import BYTES, Call, Rule, written
@@ -44,7 +44,7 @@ class Separable(Rule):
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         source = inputs[0]
         base = _base(source, self.rows, self.columns)
-        changed = source.rows - source.around.rows[_own_places(source.layout, source.rows.device)]
+        changed = source.rows - source.around.rows[own_places(source.layout, source.rows)]
         w = layout.windows
         # The source's blocks have one size of window each, the result's another: mask by mask where they differ.
         for block in source.layout.blocks:
@@ -108,17 +108,6 @@ def _base(source: Patches, rows: Tensor, columns: Tensor) -> Tensor:
     """A x Bᵀ of the photo's own map, (H', W', C)."""
     x = source.around.rows[:-1].view(rows.shape[1], columns.shape[1], -1)
     return torch.einsum("ij,jkc,lk->ilc", rows.to(x), x, columns.to(x))
-
-
-def _own_places(layout: Layout, device: torch.device) -> Tensor:
-    """Where each of a layout's rows is in the photo's own map."""
-    width = layout.windows.size[1]
-    index = [
-        ((layout.windows.top[block.masks, None, None] + np.arange(block.height)[:, None]) * width
-         + layout.windows.left[block.masks, None, None] + np.arange(block.width)).reshape(-1)
-        for block in layout.blocks
-    ]  # fmt: skip
-    return torch.from_numpy(np.concatenate(index)).to(device)
 
 
 def _seen(matrix: Tensor, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
