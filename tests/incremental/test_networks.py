@@ -250,23 +250,6 @@ def test_whole_maps_are_made_a_few_masks_at_a_time():
     assert max(events) <= 2 * LARGEST
 
 
-def test_a_map_that_waits_while_another_becomes_whole():
-    """Whatever the order of branches: one still in windows is needed whole before it was looked at."""
-
-    class Waits(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.stem, self.left = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
-            self.right, self.point, self.fc = nn.Conv2d(16, 16, 25, padding=12), nn.Conv2d(16, 16, 1), nn.Linear(32, 4)
-
-        def forward(self, x):
-            x = F.relu(self.stem(x))
-            a, b = self.left(x), self.right(x)
-            return self.fc(torch.cat([F.relu(self.point(a)), b], 1).mean((2, 3)))
-
-    check(Waits().eval(), (20, 24))
-
-
 class TestFastModes:
     def test_bfloat16_measures_its_error(self):
         clf = seewhy.load("efficientnet_lite0")

@@ -189,6 +189,24 @@ def test_means_end_in_numbers(pool):
     agree(Maps(lambda x: pool(F.relu(conv(x)))), torch.randn(1, 3, 17, 15), corners(17, 15), ended=())
 
 
+def test_a_map_that_waits_while_another_becomes_whole():
+    """Whatever the order of branches: one still in windows is needed whole before anything looked beyond them."""
+    torch.manual_seed(3)
+    stem, left, right = (
+        nn.Conv2d(3, 16, 3, padding=1),
+        nn.Conv2d(16, 16, 3, padding=1),
+        nn.Conv2d(16, 16, 25, padding=12),
+    )
+    point = nn.Conv2d(16, 16, 1)
+
+    def branches(x):
+        x = F.relu(stem(x))
+        a, b = left(x), right(x)
+        return torch.cat([F.relu(point(a)), b], 1).mean((2, 3))
+
+    agree(Maps(branches), torch.randn(1, 3, 20, 24), [(0, 0, 16, 18), (4, 6, 20, 24)], ended=())
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.data(), sizes)
 def test_windows_are_as_small_as_can_be(data, size):
