@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seewhy.cli import main
-
 TINY = ["--model", "nets.tiny:make", "--input-size", "32", "--steps", "3"]
 EIGHT = ["saliency", "deconvnet", "guided_backprop", "cam", "grad_cam", "guided_grad_cam", "occlusion",
          "class_visualization"]  # fmt: skip
@@ -22,18 +20,6 @@ def photo(tmp_path):
     path = tmp_path / "a photo of größe.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 56, 3), dtype=np.uint8)).save(path)
     return path
-
-
-@pytest.fixture
-def seewhy(capfd):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return done.value.code, out, err
-
-    return call
 
 
 def test_explain_writes_everything(seewhy, photo, tmp_path):

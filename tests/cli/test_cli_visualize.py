@@ -6,21 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seewhy.cli import main
-
 TINY = ["visualize", "--model", "nets.tiny:make", "--input-size", "32", "--steps", "4"]
-
-
-@pytest.fixture
-def seewhy(capfd):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return done.value.code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .activations import followed
-from .operators import Call, Changing, Mean, RowRule, Rule, find_rule
+from .operators import Call, Changing, Mean, RowRule, Rule, WindowRule, find_rule, written
 from .patches import Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
 from .windows import Ints, laid_out, windows_of
@@ -241,6 +241,7 @@ class _Run:
         if isinstance(rule, RowRule):
             self.env[node.result] = self._rowwise(node, rule, inputs[0], base)
             return True
+        assert isinstance(rule, WindowRule)
         windows = rule.spread([source.windows for source in inputs])
         if self.engine.reach < 1:
             windows = windows.at_most(self.engine.reach, self.centre)
@@ -262,7 +263,7 @@ class _Run:
             rows = followed(node, rows) if node.then else rows
             return Patches(source.layout, rows, base, source.windows, owned=owned)
         made = Patches.empty(source.layout, source.windows, base, rows)
-        rule.write(node, rows, made.rows)
+        written(node, rows, made.rows)
         return made
 
     def _like(self, node: Node, inputs: list[Patches]) -> Tensor:

@@ -13,10 +13,10 @@ from ..activations import ACTIVATIONS
 from ..program import Ref, refs
 from . import changing, combining, moving, rowwise, separable, sliding
 from .changing import Changing
-from .rule import CALL, Call, RowRule, Rule, written
+from .rule import Call, RowRule, Rule, WindowRule, written
 from .separable import Mean
 
-__all__ = ["CALL", "RULES", "Call", "Changing", "Mean", "RowRule", "Rule", "find_rule", "written"]
+__all__ = ["RULES", "Call", "Changing", "Mean", "RowRule", "Rule", "WindowRule", "find_rule", "written"]
 
 Builder = Callable[..., "Rule | None"]
 

@@ -13,10 +13,10 @@ from ..patches import Patches, index_of
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import elementwise
-from .rule import BYTES, Call, Rule, written
+from .rule import BYTES, Call, Rule, WindowRule, written
 
 
-class _Together(Rule):
+class _Together(WindowRule):
     """Several maps of one size; the result differs where any of them does."""
 
     def __init__(self, call: Call, sources: list[Ref]):

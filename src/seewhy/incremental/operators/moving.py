@@ -11,11 +11,11 @@ from ..patches import Patches, Place
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import narrow, padded_channels
-from .rule import BYTES, Call, Rule, written
+from .rule import BYTES, Call, Rule, WindowRule, written
 from .sliding import picked
 
 
-class _Padded(Rule):
+class _Padded(WindowRule):
     """A rim of zeros: the windows move, their rows stay. Rims that cut (negative) are none of it."""
 
     looks = False

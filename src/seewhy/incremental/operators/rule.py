@@ -64,6 +64,10 @@ class Rule(ABC):
     def spread(self, windows: list[Windows]) -> Windows:
         """Where the result differs, from where its inputs (those that depend on the photo) do."""
 
+
+class WindowRule(Rule):
+    """An operator that looks around each position: its result has windows of its own."""
+
     def arrange(self, windows: Windows, inputs: list[Patches]) -> Layout:
         """How the result's windows are laid out."""
         return laid_out(windows, self.position, self.block)
@@ -81,19 +85,12 @@ class RowRule(Rule):
     def spread(self, windows: list[Windows]) -> Windows:
         return windows[0]
 
-    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
-        raise NotImplementedError("a row rule gives new rows")
-
     @abstractmethod
     def rows(self, inputs: list[Patches]) -> Tensor:
         """The result's rows; memory of the input's may be used where that is ``owned``."""
 
     shares: ClassVar[bool] = False
     """Whether the result is a view of the input."""
-
-    def write(self, node: Node, rows: Tensor, out: Tensor) -> None:
-        """The result, after what follows it, into ``out``."""
-        written(node, rows, out)
 
 
 def written(node: Node, y: Tensor, out: Tensor) -> None:

@@ -16,10 +16,10 @@ from torch import Tensor
 from ..patches import Base, Patches, Place, own_places
 from ..program import Ref
 from ..windows import Ints, Layout, Windows
-from .rule import BYTES, Call, Rule, written
+from .rule import BYTES, Call, Rule, WindowRule, written
 
 
-class Separable(Rule):
+class Separable(WindowRule):
     """out = A x Bᵀ.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import reduce
 from math import prod
@@ -14,14 +15,14 @@ from ..kernels import Filter, Pair, pair
 from ..patches import Patches, Place, index_of
 from ..program import Ref
 from ..windows import Layout, Windows, spread
-from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, written
+from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, WindowRule, written
 from .separable import separable
 
 MOSTLY_GROUPED = 0.55
 """A depthwise convolution is all memory, and in windows its memory is copied three times more."""
 
 
-class Sliding(Rule):
+class Sliding(WindowRule):
     """A kernel, stride, padding and dilation; a window grows by what the kernel sees.
 
     Beyond the border lie zeros, or the border repeated (``clamp``): for a maximum that is the same as nothing.
@@ -66,9 +67,9 @@ class Sliding(Rule):
             y = self.slide(Place(2, 3, 4).from_rows(seen, count, *reach))
             written(self.node, y.permute(0, 2, 3, 1).reshape(-1, *out.shape[1:]), out[block.rows])
 
+    @abstractmethod
     def slide(self, crops: Tensor) -> Tensor:
         """(m, C, h, w) -> (m, C', h', w'), no padding left to do."""
-        raise NotImplementedError
 
 
 class Convolution(Sliding):
