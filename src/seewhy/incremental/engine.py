@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from .activations import followed
-from .operators import Call, Changing, Mean, RowRule, Rule, WindowRule, find_rule, written
-from .patches import Base, Patches, Place, index_of, own_places
+from .operators import Call, Changing, Mean, RowRule, Rule, WindowRule, find_rule
+from .patches import IMAGE, Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
+from .scratch import Scratch
 from .windows import Ints, laid_out, windows_of
 
-IMAGE = Place(2, 3, 4)
 SMALL = 0.35
 """Windows that cover less than this share of their maps are kept as windows, although others have become whole."""
-CACHED = 12 << 20
+CACHED = 18 << 20
 """Bytes of the largest tensor of whole maps: what fits into caches with its like."""
 
 
@@ -37,6 +37,8 @@ class Engine:
         self.program, self.reach = program, reach
         self.places: dict[Ref, Place] = {Ref(0): IMAGE}
         self.looked: set[Ref] = set()
+        self.tabled: set[Ref] = set()
+        self.scratch = Scratch()
         self.ended: list[str] = []
         self.at_once = 8
         self.steps = [self._step(node) for node in program.nodes]
@@ -44,7 +46,7 @@ class Engine:
     def _step(self, node: Node) -> Step:
         read = list(refs(node.args, node.kwargs))
         sources = [ref for ref in read if ref in self.program.varying]
-        rule = find_rule(Call(node, self.places, self.program.shapes)) if sources else None
+        rule = find_rule(Call(node, self.places, self.program.shapes, self.scratch)) if sources else None
         if rule is None:
             mapped = [ref for ref in sources if ref in self.places]
             self.looked.update(mapped)
@@ -53,6 +55,8 @@ class Engine:
         else:
             if rule.looks:
                 self.looked.update(sources)
+            if rule.tabled:
+                self.tabled.update(sources)
             if not isinstance(rule, Mean):
                 self.places[node.result] = rule.place
         plain = not node.kwargs and all(isinstance(arg, Ref | Tensor | int | float | None) for arg in node.args)
@@ -223,12 +227,15 @@ class _Run:
         return torch.cat(logits)
 
     def _whole(self, step: Step, env: dict[Ref, Any], users: dict[Ref, int], masks: int) -> None:
-        if isinstance(step.rule, Changing) and step.rule.filter.halved:
+        changed = None
+        if isinstance(step.rule, Changing):
             (source,) = step.sources
-            env[step.results[0]] = followed(step.node, step.rule.whole(env[source], self.photo.base(source)))
-            step.let_go(env, users)
-        else:
+            changed = step.rule.whole(env[source], self.photo.base(source))
+        if changed is None:
             step.whole(env, users, masks)
+        else:
+            env[step.results[0]] = followed(step.node, changed)
+            step.let_go(env, users)
 
     def _windowed(self, node: Node, rule: Rule, inputs: list[Patches]) -> bool:
         """Do a step in windows; False where whole maps are cheaper."""
@@ -249,7 +256,7 @@ class _Run:
         if windows.area > rule.mostly * most:
             return False
         layout = rule.arrange(windows, inputs)
-        made = Patches.empty(layout, windows, base, self._like(node, inputs))
+        made = Patches.empty(layout, windows, base, self._like(node, inputs), node.result in self.engine.tabled)
         rule.compute(inputs, layout, made.rows)
         self.env[node.result] = made
         return True
@@ -258,13 +265,8 @@ class _Run:
         if node.in_place and not (source.owned and self.users[node.args[0]] == 1):
             source = source.copy()
         rows = rule.rows([source])
-        owned = not rule.shares or source.owned
-        if rule.shares or base is None:
-            rows = followed(node, rows) if node.then else rows
-            return Patches(source.layout, rows, base, source.windows, owned=owned)
-        made = Patches.empty(source.layout, source.windows, base, rows)
-        written(node, rows, made.rows)
-        return made
+        rows = followed(node, rows) if node.then else rows
+        return Patches(source.layout, rows, base, source.windows, owned=not rule.shares or source.owned)
 
     def _like(self, node: Node, inputs: list[Patches]) -> Tensor:
         channels = [self.engine.program.shapes[node.result][dim] for dim in self.engine.places[node.result].channels]

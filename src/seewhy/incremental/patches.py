@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from .scratch import Scratch
 from .windows import Ints, Layout, Windows
 
 Ints32 = npt.NDArray[np.int32]
@@ -47,6 +48,10 @@ class Place:
         return rows.view(count, height, width, *rows.shape[1:]).permute(*(order.index(dim) for dim in range(self.dims)))
 
 
+IMAGE = Place(2, 3, 4)
+"""Maps in the usual order, (M, C, H, W)."""
+
+
 @dataclass(eq=False)
 class Base:
     """A photo's own map, as rows; one row of zeros follows, to be read beyond the border.
@@ -63,7 +68,7 @@ class Base:
 
     def at(self, index: Ints32) -> Tensor:
         """The rows at ``index``, (n, *channels)."""
-        return self.rows.index_select(0, _to(index, self.rows))
+        return self.rows.index_select(0, to_device(index, self.rows))
 
     @classmethod
     def of(cls, map: Tensor, place: Place) -> Base:
@@ -79,7 +84,7 @@ class Patches:
     Attributes:
         layout: where each window's rows are.
         rows: (R, *channels).
-        base: the map without masks; None where nothing looks beyond the windows.
+        base: the map without masks; None where nothing asks for it.
         windows: where the map differs; the layout's may be larger.
         table: the base's rows and then ``rows``, where something looks beyond the windows.
         owned: whether nothing else shares the memory of ``rows``.
@@ -93,9 +98,9 @@ class Patches:
     owned: bool = True
 
     @classmethod
-    def empty(cls, layout: Layout, windows: Windows, base: Base | None, like: Tensor) -> Patches:
-        """Rows to be written, (R, *channels of ``like``); beside their ``base`` if they will be looked at with it."""
-        if base is None or len(base.rows) > MANY * layout.rows:
+    def empty(cls, layout: Layout, windows: Windows, base: Base | None, like: Tensor, tabled: bool) -> Patches:
+        """Rows to be written, (R, *channels of ``like``); beside their ``base`` if they will be looked up with it."""
+        if base is None or not tabled or len(base.rows) > MANY * layout.rows:
             return cls(layout, like.new_empty(layout.rows, *like.shape[1:]), base, windows)
         own = len(base.rows)
         table = like.new_empty(own + layout.rows, *like.shape[1:])
@@ -105,34 +110,48 @@ class Patches:
     @property
     def around(self) -> Base:
         """The base, where there is one."""
-        assert self.base is not None, "nothing was to look beyond these windows"
+        assert self.base is not None, "nothing was to ask for the map around these windows"
         return self.base
 
     def copy(self) -> Patches:
         """The same, in memory of its own."""
         return Patches(self.layout, self.rows.clone(), self.base, self.windows)
 
-    def look(self, index: Ints32) -> Tensor:
-        """The rows of the table at ``index``, (n, *channels)."""
+    def changes(self, scratch: Scratch) -> Tensor:
+        """What differs from the base, (R + 1, *channels); then a row of zeros, for wherever nothing does.
+
+        Overwritten when the changes of others are asked for.
+        """
+        base, count = self.around.rows, len(self.rows)
+        changes = scratch.take("changes", (count + 1, *self.rows.shape[1:]), self.rows)
+        torch.index_select(base, 0, own_places(self.layout, self.rows), out=changes[:count])
+        torch.sub(self.rows, changes[:count], out=changes[:count])
+        changes[count] = 0
+        return changes
+
+    def look(self, index: Ints32, scratch: Scratch | None = None, name: str = "seen") -> Tensor:
+        """The rows of the table at ``index``, (n, *channels); in memory of ``scratch`` under a name, if given."""
+        out = None if scratch is None else scratch.take(name, (len(index), *self.rows.shape[1:]), self.rows)
         own = len(self.around.rows)
         if self.table is None and own > MANY * len(self.rows):
             # The photo's map is large and the windows are small: no table, but the windows' rows laid over the photo's.
             inside = np.flatnonzero(index >= own)
             mine = index[inside] - own
             index[inside] = 0
-            seen = self.around.at(index)
-            seen[_to(inside, seen)] = self.rows[_to(mine, seen)]
+            seen = torch.index_select(self.around.rows, 0, to_device(index, self.rows), out=out)
+            seen[to_device(inside, seen)] = self.rows[to_device(mine, seen)]
             return seen
         if self.table is None:
             self.table = torch.cat([self.around.rows, self.rows])
-        return self.table.index_select(0, _to(index, self.table))
+        return torch.index_select(self.table, 0, to_device(index, self.table), out=out)
 
 
 MANY = 2
 """A photo's map of so many times more rows than its windows is not copied beside them."""
 
 
-def _to(index: npt.NDArray[Any], like: Tensor) -> Tensor:
+def to_device(index: npt.NDArray[Any], like: Tensor) -> Tensor:
+    """An index as a tensor beside ``like``."""
     return torch.from_numpy(index).to(like.device)
 
 
@@ -151,7 +170,7 @@ def own_places(layout: Layout, like: Tensor) -> Tensor:
     """Where in the photo's own map each of a layout's rows is, (R,) on the device of ``like``."""
     w = layout.windows
     index = [own_index(w.size, w.top[b.masks], w.left[b.masks], (b.height, b.width)) for b in layout.blocks]
-    return _to(np.concatenate(index), like)
+    return to_device(np.concatenate(index), like)
 
 
 def index_of(
@@ -180,6 +199,14 @@ def index_of(
     own = (begin + (y - own_top) * own_width).astype(np.int32)[:, :, None] + x.astype(np.int32)[:, None, :]
     np.copyto(index, own, where=in_rows[:, :, None] & in_columns[:, None, :])
     return index.reshape(-1)
+
+
+def changed_index(source: Layout, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int]) -> Ints32:
+    """As ``index_of``, in what changed: elsewhere the row of zeros, the last one."""
+    index = index_of(source, masks, top, left, shape)
+    index -= source.windows.size[0] * source.windows.size[1] + 1
+    index[index < 0] = source.rows
+    return index
 
 
 def _gathered(size: tuple[int, int], y: Ints, x: Ints) -> Ints32:

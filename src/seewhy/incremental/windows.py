@@ -164,6 +164,14 @@ def laid_out(windows: Windows, position: float, block: float) -> Layout:
     return Layout(grown, tuple(blocks), offset)
 
 
+def whole_maps(masks: int, size: tuple[int, int]) -> Layout:
+    """Windows that are whole maps."""
+    none = np.zeros(masks, np.int64)
+    area = size[0] * size[1]
+    block = Block(np.arange(masks), *size, slice(0, masks * area))
+    return Layout(Windows(none, none, none + size[0], none + size[1], size), (block,), block.masks * area)
+
+
 _FIRST = np.zeros(1, np.int64)
 
 

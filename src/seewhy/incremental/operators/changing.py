@@ -9,13 +9,11 @@ from torch import Tensor
 
 from ..activations import activated
 from ..kernels import Filter, Pair
-from ..patches import Base, Patches, Place, index_of, own_index, own_places
+from ..patches import IMAGE, Base, Patches, changed_index, own_index, own_places, to_device
 from ..program import Ref
 from ..windows import Block, Layout, Windows
-from .rule import Call, Rule, written
+from .rule import Call, written
 from .sliding import Convolution, PointConvolution
-
-IMAGE = Place(2, 3, 4)
 
 
 class Changing:
@@ -33,8 +31,10 @@ class Changing:
             base.derived[self] = IMAGE.to_rows(self.filter.unactivated(map))
         return base.derived[self]
 
-    def whole(self, x: Tensor, base: Base) -> Tensor:
-        """Of whole maps (M, C, H, W), with the activation."""
+    def whole(self, x: Tensor, base: Base) -> Tensor | None:
+        """Of whole maps (M, C, H, W), with the activation; None where the convolution of ``x`` itself is cheaper."""
+        if not self.filter.halved:
+            return None
         map = IMAGE.from_rows(base.rows[:-1], 1, *base.size)
         y = self.filter.change(x - map, self.filter.padding)
         y += IMAGE.from_rows(self.before(base), 1, *y.shape[2:])
@@ -52,6 +52,8 @@ class ChangedConvolution(Changing, Convolution):
     products, not 9 (h + 2)(w + 2).
     """
 
+    tabled = False
+
     def __init__(self, call: Call, source: Ref, filter: Filter):
         super().__init__(call, source, filter)
         then = call.node.then if filter.then is None else (filter.then, *call.node.then)
@@ -59,26 +61,34 @@ class ChangedConvolution(Changing, Convolution):
 
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         (source,) = inputs
-        base = source.around
-        before = self.before(base)
+        changes, before = source.changes(self.scratch), self.before(source.around)
         for block in layout.blocks:
-            padding = self._padding(source.windows, layout.windows, block)
-            shape, begin = [], []
-            for side, (count, first) in enumerate(
-                ((block.height, layout.windows.top), (block.width, layout.windows.left))
-            ):
-                k, s, p, more = self.kernel[side], self.stride[side], self.padding[side], padding[side]
-                shape.append((count - 1) * s + k - 2 * more)
-                begin.append(first[block.masks] * s - p + more)
-            (top, left), reach = begin, (shape[0], shape[1])
-            seen = source.look(index_of(source.layout, block.masks, top, left, reach))
-            seen -= base.at(own_index(base.size, top, left, reach))
-            change = self.filter.change(IMAGE.from_rows(seen, len(block.masks), *reach), padding)
-            corner = layout.windows.top[block.masks], layout.windows.left[block.masks]
-            at = own_index(layout.windows.size, *corner, (block.height, block.width))
-            y = before.index_select(0, torch.from_numpy(at).to(before.device))
-            y += change.permute(0, 2, 3, 1).reshape(y.shape)
-            written(self.after, y, out[block.rows])
+            for part in self.parts(block):
+                y = self.change(changes, source, layout, part)
+                corner = layout.windows.top[part.masks], layout.windows.left[part.masks]
+                at = to_device(own_index(layout.windows.size, *corner, (part.height, part.width)), y)
+                y += torch.index_select(before, 0, at, out=self.scratch.take("before", tuple(y.shape), y))
+                written(self.after, y, out[part.rows])
+
+    def parts(self, block: Block) -> list[Block]:
+        """A block in as many calls as it is done."""
+        return [block]
+
+    def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block) -> Tensor:
+        """The convolution of what changed in a block's windows, as rows."""
+        padding = self._padding(source.windows, layout.windows, block)
+        shape, corner = [], []
+        for side, (count, first) in enumerate(((block.height, layout.windows.top), (block.width, layout.windows.left))):
+            k, s, p, more = self.kernel[side], self.stride[side], self.padding[side], padding[side]
+            shape.append((count - 1) * s + k - 2 * more)
+            corner.append(first[block.masks] * s - p + more)
+        (top, left), reach = corner, (shape[0], shape[1])
+        index = to_device(changed_index(source.layout, block.masks, top, left, reach), changes)
+        seen = torch.index_select(
+            changes, 0, index, out=self.scratch.take("seen", (len(index), changes.shape[1]), changes)
+        )
+        y = self.filter.change(IMAGE.from_rows(seen, len(block.masks), *reach), padding)
+        return y.permute(0, 2, 3, 1).reshape(-1, y.shape[1])
 
     def _padding(self, changed: Windows, given: Windows, block: Block) -> Pair:
         """The most padding with which what is read still holds all that changed."""
@@ -100,10 +110,6 @@ class ChangedPoints(Changing, PointConvolution):
 
     looks = True
 
-    def __init__(self, call: Call, source: Ref, filter: Filter):
-        super().__init__(call, source, filter)
-        self.size = call.size(source)
-
     def rows(self, inputs: list[Patches]) -> Tensor:
         (source,) = inputs
         base, at = source.around, own_places(source.layout, source.rows)
@@ -112,15 +118,3 @@ class ChangedPoints(Changing, PointConvolution):
         rows = y.permute(0, 2, 3, 1).reshape(len(changed), -1)
         rows += self.before(base).index_select(0, at)
         return self.activated(rows)
-
-
-def conv2d(call: Call, input: Ref) -> Rule | None:
-    """The rule of a convolution that was made ready, of maps in the usual order."""
-    filter = call.node.function
-    if not isinstance(filter, Filter) or call.places[input] != Place(2, 3, 4):
-        return None
-    if filter.kernel == (1, 1) and filter.stride == (1, 1) and filter.padding == (0, 0):
-        return (ChangedPoints if filter.halved else PointConvolution)(call, input, filter)
-    products = filter.weight.shape[1] * filter.kernel[0] * filter.kernel[1]
-    few = filter.groups > 1 or filter.kernel == (1, 1) or filter.dilation != (1, 1) or products < 128
-    return (Convolution if few else ChangedConvolution)(call, input, filter)

@@ -19,8 +19,10 @@ from .rule import BYTES, Call, Rule, WindowRule, written
 class _Together(WindowRule):
     """Several maps of one size; the result differs where any of them does."""
 
+    tabled = True
+
     def __init__(self, call: Call, sources: list[Ref]):
-        self.node, self.place = call.node, call.places[sources[0]]
+        self.node, self.place, self.scratch = call.node, call.places[sources[0]], call.scratch
         self.position = 12 * sum(map(call.channels, sources)) / BYTES
 
     def spread(self, windows: list[Windows]) -> Windows:
@@ -34,16 +36,16 @@ class _Together(WindowRule):
         fitting = [source.layout for source in inputs if windows.within(source.layout.windows)]
         return min(fitting, key=lambda layout: layout.rows) if fitting else super().arrange(windows, inputs)
 
-
-def seen_at(source: Patches, layout: Layout) -> Tensor:
-    """The rows of ``source`` at the positions of another layout."""
-    if source.layout is layout:
-        return source.rows
-    w = layout.windows
-    index = [
-        index_of(source.layout, b.masks, w.top[b.masks], w.left[b.masks], (b.height, b.width)) for b in layout.blocks
-    ]
-    return source.look(index[0] if len(index) == 1 else np.concatenate(index))
+    def seen(self, source: Patches, layout: Layout, name: str = "seen") -> Tensor:
+        """The rows of ``source`` at the positions of another layout."""
+        if source.layout is layout:
+            return source.rows
+        w = layout.windows
+        index = [
+            index_of(source.layout, b.masks, w.top[b.masks], w.left[b.masks], (b.height, b.width))
+            for b in layout.blocks
+        ]
+        return source.look(index[0] if len(index) == 1 else np.concatenate(index), self.scratch, name)
 
 
 class Binary(_Together):
@@ -54,8 +56,10 @@ class Binary(_Together):
         self.function, self.kwargs = function, kwargs
 
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
-        a, b = (seen_at(source, layout) for source in inputs)
-        written(self.node, self.function(a, b, **self.kwargs), out)
+        a, b = (self.seen(source, layout, name) for source, name in zip(inputs, ("a", "b"), strict=True))
+        self.function(a, b, **self.kwargs, out=out)
+        if self.node.then:
+            written(self.node, out, out)
 
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
@@ -83,7 +87,7 @@ class Concatenation(_Together):
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         start = 0
         for source in inputs:
-            rows = seen_at(source, layout)
+            rows = self.seen(source, layout)
             length = rows.shape[self.across]
             written(self.node, rows, out.narrow(self.across, start, length))
             start += length

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..patches import Patches, Place
+from ..patches import IMAGE, Patches
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import narrow, padded_channels
@@ -42,7 +42,7 @@ def pad(call: Call, input: Ref, pad: Sequence[int], mode: str = "constant", valu
     """F.pad with a constant, of rows and columns, or with zeros of channels (the option-A shortcut of He 2015)."""
     place = call.places[input]
     sides = [tuple(pad[i : i + 2]) for i in range(0, len(pad), 2)]
-    if mode != "constant" or place != Place(2, 3, 4) or any(not isinstance(n, int) or n < 0 for n in pad):
+    if mode != "constant" or place != IMAGE or any(not isinstance(n, int) or n < 0 for n in pad):
         return None
     (left, _), (top, _), (before, after) = (*sides, (0, 0), (0, 0), (0, 0))[:3]
     if sides[3:]:

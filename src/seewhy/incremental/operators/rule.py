@@ -12,6 +12,7 @@ from torch import Tensor
 from ..activations import followed
 from ..patches import Patches, Place
 from ..program import Node, Ref
+from ..scratch import Scratch
 from ..windows import Layout, Windows, laid_out
 
 FLOPS, BYTES, CALL = 1e11, 1e10, 3e-5
@@ -26,11 +27,13 @@ class Call:
         node: the node.
         places: where each tensor's rows and columns are; only tensors that windows can reach have one.
         shapes: for one image.
+        scratch: memory that all rules use, one after the other.
     """
 
     node: Node
     places: dict[Ref, Place]
     shapes: dict[Ref, tuple[int, ...]]
+    scratch: Scratch
 
     def size(self, ref: Ref) -> tuple[int, int]:
         """Height and width of the maps of ``ref``."""
@@ -51,7 +54,8 @@ class Rule(ABC):
         block: seconds that one more block costs.
         mostly: windows that cover more than this share of their maps cost more than the whole maps, which need no
             copies and one call.
-        looks: whether it reads its inputs beyond their windows.
+        looks: whether it asks for the map around its inputs' windows.
+        tabled: whether it looks up rows of both in one table.
     """
 
     place: Place
@@ -59,6 +63,7 @@ class Rule(ABC):
     block: float = CALL
     mostly: float = 0.85
     looks: ClassVar[bool] = True
+    tabled: ClassVar[bool] = False
 
     @abstractmethod
     def spread(self, windows: list[Windows]) -> Windows:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..patches import Base, Patches, Place, own_places
+from ..patches import IMAGE, Base, Patches, Place, own_places
 from ..program import Ref
 from ..windows import Ints, Layout, Windows
 from .rule import BYTES, Call, Rule, WindowRule, written
@@ -136,7 +136,7 @@ def _matrices(function: Callable[[Tensor], Tensor], height: int, width: int) -> 
 def separable(call: Call, input: Ref, *args: Any, **kwargs: Any) -> Rule | None:
     """adaptive_avg_pool2d, avg_pool2d, interpolate, upsample: any that is A x Bᵀ."""
     place = call.places[input]
-    if place != Place(2, 3, 4) or any(isinstance(leaf, Ref) for leaf in (*args, *kwargs.values())):
+    if place != IMAGE or any(isinstance(leaf, Ref) for leaf in (*args, *kwargs.values())):
         return None
     height, width = call.size(input)
     found = _matrices(lambda x: call.node.function(x, *args, **kwargs), height, width)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels import Filter, Pair, pair
-from ..patches import Patches, Place, index_of
+from ..patches import IMAGE, Patches, index_of
 from ..program import Ref
 from ..windows import Layout, Windows, spread
 from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, WindowRule, written
@@ -29,9 +29,10 @@ class Sliding(WindowRule):
     """
 
     clamp = False
+    tabled = True
 
     def __init__(self, call: Call, source: Ref, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)):
-        self.node = call.node
+        self.node, self.scratch = call.node, call.scratch
         self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
         self.place = call.places[source]
         self.size = self.place.size(call.shapes[call.node.result])
@@ -62,9 +63,9 @@ class Sliding(WindowRule):
             top = layout.windows.top[block.masks] * self.stride[0] - self.padding[0]
             left = layout.windows.left[block.masks] * self.stride[1] - self.padding[1]
             index = index_of(source.layout, block.masks, top, left, (reach[0], reach[1]), self.step, self.clamp)
-            seen = source.look(index)
+            seen = source.look(index, self.scratch)
             count = len(block.masks)
-            y = self.slide(Place(2, 3, 4).from_rows(seen, count, *reach))
+            y = self.slide(IMAGE.from_rows(seen, count, *reach))
             written(self.node, y.permute(0, 2, 3, 1).reshape(-1, *out.shape[1:]), out[block.rows])
 
     @abstractmethod
@@ -100,7 +101,7 @@ class PointConvolution(RowRule):
     def rows(self, inputs: list[Patches]) -> Tensor:
         rows = inputs[0].rows
         # As one image, one column wide: oneDNN's convolution is faster here than its product.
-        y = self.filter(Place(2, 3, 4).from_rows(rows.contiguous(), 1, len(rows), 1))
+        y = self.filter(IMAGE.from_rows(rows.contiguous(), 1, len(rows), 1))
         return y.permute(0, 2, 3, 1).reshape(len(rows), -1)
 
 
@@ -138,7 +139,7 @@ def max_pool2d(
     return_indices: bool = False,
 ) -> Rule | None:  # fmt: skip
     """The rule of a maximum pool; ``ceil_mode`` shows in the result's size."""
-    if return_indices or pair(dilation) != (1, 1) or call.places[input] != Place(2, 3, 4):
+    if return_indices or pair(dilation) != (1, 1) or call.places[input] != IMAGE:
         return None
     kernel = pair(kernel_size)
     return (Pick if kernel == (1, 1) else MaxPool)(call, input, kernel, pair(stride or kernel_size), pair(padding))
@@ -151,7 +152,7 @@ def avg_pool2d(
 ) -> Rule | None:  # fmt: skip
     """The rule of an average pool; where outputs at the border divide by less, that of any separable operator."""
     kernel, step, rim = pair(kernel_size), pair(stride or kernel_size), pair(padding)
-    if divisor_override is not None or call.places[input] != Place(2, 3, 4):
+    if divisor_override is not None or call.places[input] != IMAGE:
         return None
     if ceil_mode or (rim != (0, 0) and not count_include_pad):
         return separable(call, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
@@ -162,6 +163,6 @@ def picked(call: Call, source: Ref, rows: slice, columns: slice) -> Rule | None:
     """The rule of spatial slices."""
     height, width = call.size(source)
     (top, _, down), (left, _, right) = rows.indices(height), columns.indices(width)
-    if down < 1 or right < 1 or call.places[source] != Place(2, 3, 4):
+    if down < 1 or right < 1 or call.places[source] != IMAGE:
         return None
     return Pick(call, source, (1, 1), (down, right), (-top, -left))

@@ -1,0 +1,112 @@
+"""3 x 3 convolutions of what changed, in Winograd's tiles; and which rule is a convolution's."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..kernels import Filter
+from ..patches import IMAGE, Base, Patches, changed_index, to_device
+from ..program import Ref
+from ..windows import Block, Layout, whole_maps
+from ..winograd import TAPS, Winograd
+from .changing import ChangedConvolution, ChangedPoints
+from .rule import BYTES, FLOPS, Call, Rule
+from .sliding import Convolution, PointConvolution
+
+SIDES = (4, 5, 6)
+"""Larger tiles lose more to rounding than an exact mode may."""
+PASSES = 3
+"""So many times more memory than a tile's own is moved for it, there and back."""
+CACHED, ROWS = 1 << 17, 96
+"""Bytes of one place of all tiles in one product, for caches; and at least so many rows, for a product's sake."""
+
+
+class TiledConvolution(ChangedConvolution):
+    """A 3 x 3 convolution of what changed: in tiles where that takes less time."""
+
+    def __init__(self, call: Call, source: Ref, filter: Filter):
+        super().__init__(call, source, filter)
+        self._side = min(SIDES, key=self._typical)
+        self._winograd: Winograd | None = None
+
+    def whole(self, x: Tensor, base: Base) -> Tensor | None:
+        masks, _, *size = x.shape
+        if not self._pays(size[0], size[1], masks):
+            return super().whole(x, base)
+        layout = whole_maps(masks, (size[0], size[1]))
+        rows = IMAGE.to_rows(x)
+        out = rows.new_empty(len(rows), len(self.filter.weight))
+        self.compute([Patches(layout, rows, base, layout.windows)], layout, out)
+        return IMAGE.from_rows(out, masks, *size)
+
+    def parts(self, block: Block) -> list[Block]:
+        count = len(block.masks)
+        if not self._pays(block.height, block.width, count):
+            return [block]
+        tiles, area = prod(-(-n // self._side) for n in (block.height, block.width)), block.height * block.width
+        most = max(CACHED // (4 * max(self.filter.weight.shape[:2])), ROWS) / tiles
+        cuts = np.linspace(0, count, max(1, round(count / most)) + 1).astype(int).tolist()
+        return [
+            Block(
+                block.masks[start:stop],
+                block.height,
+                block.width,
+                slice(block.rows.start + start * area, block.rows.start + stop * area),
+            )
+            for start, stop in pairwise(cuts)
+        ]
+
+    def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block) -> Tensor:
+        shape, masks = (block.height, block.width), block.masks
+        if not self._pays(*shape, len(masks)):
+            return super().change(changes, source, layout, block)
+        if self._winograd is None:
+            self._winograd = Winograd(self.filter.weight, self._side, self.scratch)
+        down, across = self._winograd.tiles(*shape)
+        seen = down * self._side + TAPS - 1, across * self._side + TAPS - 1
+        top, left = layout.windows.top[masks] - self.padding[0], layout.windows.left[masks] - self.padding[1]
+        index = changed_index(source.layout, masks, top, left, seen).reshape(-1, *seen)
+        tiles = self._winograd(changes, self._winograd.places(index))
+        at = to_device(self._winograd.results(len(masks), *shape), tiles)
+        return torch.index_select(tiles, 0, at, out=self.scratch.take("tiles", (len(at), tiles.shape[1]), tiles))
+
+    def _pays(self, height: int, width: int, masks: int) -> bool:
+        return self._in_tiles(self._side, height, width, masks) < self._directly(height, width, masks)
+
+    def _typical(self, side: int) -> float:
+        """Seconds for windows of all sizes, the larger of which are more frequent."""
+        return sum(
+            n * min(self._in_tiles(side, n, n, 64), self._directly(n, n, 64)) for n in range(1, max(self.size) + 1)
+        )
+
+    def _in_tiles(self, side: int, height: int, width: int, masks: int) -> float:
+        """Seconds for windows of one size, as reckoned."""
+        given, channels = self.filter.weight.shape[:2]
+        tiles = -(-height // side) * -(-width // side) * masks
+        moved = given * channels + PASSES * tiles * (given + channels)
+        return (side + TAPS - 1) ** 2 * (2 * tiles * given * channels / FLOPS + 4 * moved / BYTES)
+
+    def _directly(self, height: int, width: int, masks: int) -> float:
+        # What changed is smaller than the window by what the kernel sees, unless the window ends at the border.
+        changed = [n if n == most else n - TAPS + 1 for n, most in zip((height, width), self.size, strict=True)]
+        weights = self.filter.weight.numel()
+        return weights * (2 * masks * changed[0] * changed[1] / FLOPS + 4 / BYTES)
+
+
+def conv2d(call: Call, input: Ref) -> Rule | None:
+    """The rule of a convolution that was made ready, of maps in the usual order."""
+    filter = call.node.function
+    if not isinstance(filter, Filter) or call.places[input] != IMAGE:
+        return None
+    if filter.kernel == (1, 1) and filter.stride == (1, 1) and filter.padding == (0, 0):
+        return (ChangedPoints if filter.halved else PointConvolution)(call, input, filter)
+    products = filter.weight.shape[1] * filter.kernel[0] * filter.kernel[1]
+    if filter.groups > 1 or filter.kernel == (1, 1) or filter.dilation != (1, 1) or products < 128:
+        return Convolution(call, input, filter)
+    tiled = filter.kernel == (TAPS, TAPS) and filter.stride == (1, 1) and not filter.halved
+    return (TiledConvolution if tiled else ChangedConvolution)(call, input, filter)

@@ -1,0 +1,24 @@
+"""Memory that is used again."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor
+
+
+class Scratch:
+    """Memory for what lives no longer than one step: fresh memory of that size costs more than what is done in it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Tensor] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Memory for a tensor of a shape, with the type and device of ``like``.
+
+        What was taken under this name before is overwritten.
+        """
+        size, kept = prod(shape), self._kept.get(name)
+        if kept is None or kept.numel() < size or kept.dtype != like.dtype or kept.device != like.device:
+            self._kept[name] = kept = like.new_empty(size)
+        return kept[:size].view(shape)
