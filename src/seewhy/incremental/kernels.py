@@ -48,6 +48,9 @@ class Filter:
         self.kernel: Pair = (weight.shape[2], weight.shape[3])
         self.then = then
         self._fused = ("none", [], "") if then is None else _fused(then)
+        self._geometry = padding, stride, dilation, groups
+        # How oneDNN wants to be told that nothing follows a sum.
+        self._after = (None, [], None) if self._fused in (None, ("none", [], "")) else self._fused
         self._points = self.kernel == (1, 1) and groups == 1
         self._fast = _onednn(weight) and (bias is None or bias.dtype == weight.dtype)
 
@@ -70,9 +73,28 @@ class Filter:
         )
         return y.float()
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The whole of it: (B, C, H, W) -> (B, O, H', W')."""
-        return self.on(x, self.padding)
+    def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
+        if plus is None:
+            return self.on(x, self.padding)
+        if self._fast and self._fused is not None:
+            sum: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
+                x, plus, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after
+            )
+            return sum
+        sum = self.unactivated(x) + plus
+        return sum if self.then is None else activated(self.then, sum)
+
+    def add_to(self, y: Tensor, x: Tensor) -> None:
+        """The same in place of what it is added to, ``y``."""
+        if self._fast and self._fused is not None:
+            torch.ops.mkldnn._convolution_pointwise_.binary(
+                y, x, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after
+            )
+        else:
+            y += self.unactivated(x)
+            if self.then is not None:
+                y.copy_(activated(self.then, y))
 
     def on(self, x: Tensor, padding: Pair, *, stride: Pair | None = None, linear: bool = False) -> Tensor:
         """With another padding or stride; ``linear`` leaves out bias and activation."""

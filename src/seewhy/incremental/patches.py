@@ -129,9 +129,8 @@ class Patches:
         changes[count] = 0
         return changes
 
-    def look(self, index: Ints32, scratch: Scratch | None = None, name: str = "seen") -> Tensor:
-        """The rows of the table at ``index``, (n, *channels); in memory of ``scratch`` under a name, if given."""
-        out = None if scratch is None else scratch.take(name, (len(index), *self.rows.shape[1:]), self.rows)
+    def look(self, index: Ints32, out: Tensor | None = None) -> Tensor:
+        """The rows of the table at ``index``, (n, *channels); in ``out``, if given."""
         own = len(self.around.rows)
         if self.table is None and own > MANY * len(self.rows):
             # The photo's map is large and the windows are small: no table, but the windows' rows laid over the photo's.

@@ -6,6 +6,7 @@ Works on copies of the weights; the model's own are never touched.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ def simplified(program: Program, half: bool = False, classes: Tensor | None = No
     """
     nodes = [part for node in program.nodes for part in _narrowed(node, program)]
     nodes = _joined(_folded(nodes, program), program)
+    nodes = nodes if half else _summed(nodes, program)
     output, shapes, varying = program.output, dict(program.shapes), program.varying
     if classes is not None and (cut := _cut(nodes, program, classes, shapes)) is not None:
         nodes = cut
@@ -150,6 +152,40 @@ def _joined(nodes: list[Node], program: Program) -> list[Node]:
     return joined
 
 
+def _summed(nodes: list[Node], program: Program) -> list[Node]:
+    """A 1x1 convolution whose result is only added to something does so itself: no pass over memory for the sum."""
+    maker = {node.result: node for node in nodes if isinstance(node.result, Ref)}
+    summed: list[Node] = []
+    for node in nodes:
+        terms = node.args if node.name == "add" and not node.kwargs else ()
+        for ref, other in permutations([term for term in terms if isinstance(term, Ref)], 2):
+            if program.shapes[ref] != program.shapes[other]:
+                continue
+            conv = maker.get(ref)
+            if conv in summed and program.users[ref] == 1 and not conv.then and _is_of_points(conv):
+                summed.remove(conv)
+                node = replace(conv, kwargs={**conv.kwargs, "plus": other}, result=node.result, then=node.then)
+                break
+        summed.append(node)
+    return summed
+
+
+def _is_of_points(node: Node) -> bool:
+    """Whether it is a convolution with a constant 1x1 kernel and nothing else to it, not yet added to anything."""
+
+    def plain(
+        input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+        groups: int = 1, plus: Any = None,
+    ) -> bool:  # fmt: skip
+        constant = isinstance(weight, Tensor) and isinstance(bias, Tensor | None)
+        return (
+            constant and weight.shape[2:] == (1, 1) and pair(stride) == (1, 1) and groups == 1 and plus is None
+            and not isinstance(padding, str) and pair(padding) == (0, 0)
+        )  # fmt: skip
+
+    return node.name == "conv2d" and plain(*node.args, **node.kwargs)
+
+
 def _narrowed(node: Node, program: Program) -> list[Node]:
     """``chunk``, ``split`` and ``unbind`` are their parts, each by itself."""
     if node.name not in ("chunk", "split", "tensor_split", "split_with_sizes") or not isinstance(node.args[0], Ref):
@@ -181,7 +217,7 @@ def _stored(node: Node, half: bool, own: bool) -> Node:
 
 def _filtered(
     node: Node, half: bool, input: Ref, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
+    dilation: Any = 1, groups: int = 1, plus: Ref | None = None,
 ) -> Node:  # fmt: skip
     if not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None):
         return node
@@ -193,4 +229,5 @@ def _filtered(
         padding = [total // 2 if padding == "same" else 0 for total in whole]
     then = node.then[0] if node.then else None
     ready = Filter(weight, bias, pair(stride), pair(padding), steps, groups, then, half)
-    return Node("conv2d", ready, (input,), {}, node.result, then=node.then[1:])
+    inputs = (input,) if plus is None else (input, plus)
+    return Node("conv2d", ready, inputs, {}, node.result, then=node.then[1:])

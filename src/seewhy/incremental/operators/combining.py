@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..patches import Patches, index_of
+from ..kernels import Filter
+from ..patches import IMAGE, Patches, index_of
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import elementwise
-from .rule import BYTES, Call, Rule, WindowRule, written
+from .rule import BYTES, FLOPS, Call, Rule, WindowRule, written
 
 
 class _Together(WindowRule):
@@ -36,16 +37,18 @@ class _Together(WindowRule):
         fitting = [source.layout for source in inputs if windows.within(source.layout.windows)]
         return min(fitting, key=lambda layout: layout.rows) if fitting else super().arrange(windows, inputs)
 
-    def seen(self, source: Patches, layout: Layout, name: str = "seen") -> Tensor:
-        """The rows of ``source`` at the positions of another layout."""
+    def seen(self, source: Patches, layout: Layout, kept: Tensor | str) -> Tensor:
+        """The rows of ``source`` at the positions of another layout; in memory of its own, or of that name."""
         if source.layout is layout:
             return source.rows
+        if isinstance(kept, str):
+            kept = self.scratch.take(kept, (layout.rows, *source.rows.shape[1:]), source.rows)
         w = layout.windows
         index = [
             index_of(source.layout, b.masks, w.top[b.masks], w.left[b.masks], (b.height, b.width))
             for b in layout.blocks
         ]
-        return source.look(index[0] if len(index) == 1 else np.concatenate(index), self.scratch, name)
+        return source.look(index[0] if len(index) == 1 else np.concatenate(index), out=kept)
 
 
 class Binary(_Together):
@@ -56,7 +59,7 @@ class Binary(_Together):
         self.function, self.kwargs = function, kwargs
 
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
-        a, b = (self.seen(source, layout, name) for source, name in zip(inputs, ("a", "b"), strict=True))
+        a, b = self.seen(inputs[0], layout, "a"), self.seen(inputs[1], layout, "b")
         self.function(a, b, **self.kwargs, out=out)
         if self.node.then:
             written(self.node, out, out)
@@ -77,6 +80,28 @@ def binary(call: Call, a: Any, b: Any, **kwargs: Any) -> Rule | None:
     return Binary(call, [a, b], _FUNCTIONS[call.node.name], kwargs)
 
 
+class AddedPoints(_Together):
+    """A 1x1 convolution of one map, added to another of the result's shape."""
+
+    def __init__(self, call: Call, sources: list[Ref], filter: Filter):
+        super().__init__(call, sources)
+        self.filter = filter
+        self.position += 2 * filter.weight.numel() / FLOPS
+
+    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
+        given, plus = self.seen(inputs[0], layout, "a"), self.seen(inputs[1], layout, out)
+        if plus is not out:
+            out.copy_(plus)
+        self.filter.add_to(_image(out), _image(given))
+        if self.node.then:
+            written(self.node, out, out)
+
+
+def _image(rows: Tensor) -> Tensor:
+    """Rows as one image that is one column wide."""
+    return IMAGE.from_rows(rows, 1, len(rows), 1)
+
+
 class Concatenation(_Together):
     """cat over channels."""
 
@@ -87,7 +112,7 @@ class Concatenation(_Together):
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         start = 0
         for source in inputs:
-            rows = self.seen(source, layout)
+            rows = self.seen(source, layout, "seen")
             length = rows.shape[self.across]
             written(self.node, rows, out.narrow(self.across, start, length))
             start += length

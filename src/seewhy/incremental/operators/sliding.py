@@ -63,7 +63,8 @@ class Sliding(WindowRule):
             top = layout.windows.top[block.masks] * self.stride[0] - self.padding[0]
             left = layout.windows.left[block.masks] * self.stride[1] - self.padding[1]
             index = index_of(source.layout, block.masks, top, left, (reach[0], reach[1]), self.step, self.clamp)
-            seen = source.look(index, self.scratch)
+            kept = self.scratch.take("seen", (len(index), *source.rows.shape[1:]), source.rows)
+            seen = source.look(index, out=kept)
             count = len(block.masks)
             y = self.slide(IMAGE.from_rows(seen, count, *reach))
             written(self.node, y.permute(0, 2, 3, 1).reshape(-1, *out.shape[1:]), out[block.rows])

@@ -15,6 +15,7 @@ from ..program import Ref
 from ..windows import Block, Layout, whole_maps
 from ..winograd import TAPS, Winograd
 from .changing import ChangedConvolution, ChangedPoints
+from .combining import AddedPoints
 from .rule import BYTES, FLOPS, Call, Rule
 from .sliding import Convolution, PointConvolution
 
@@ -98,11 +99,13 @@ class TiledConvolution(ChangedConvolution):
         return weights * (2 * masks * changed[0] * changed[1] / FLOPS + 4 / BYTES)
 
 
-def conv2d(call: Call, input: Ref) -> Rule | None:
+def conv2d(call: Call, input: Ref, plus: Ref | None = None) -> Rule | None:
     """The rule of a convolution that was made ready, of maps in the usual order."""
     filter = call.node.function
     if not isinstance(filter, Filter) or call.places[input] != IMAGE:
         return None
+    if plus is not None:
+        return AddedPoints(call, [input, plus], filter) if call.places[plus] == IMAGE else None
     if filter.kernel == (1, 1) and filter.stride == (1, 1) and filter.padding == (0, 0):
         return (ChangedPoints if filter.halved else PointConvolution)(call, input, filter)
     products = filter.weight.shape[1] * filter.kernel[0] * filter.kernel[1]
