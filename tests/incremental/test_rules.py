@@ -31,7 +31,7 @@ def agree(function, x, boxes, ended=("flatten",)):
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     boxes = np.array(boxes, np.int64)
-    fill = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(5))
+    fill = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(5)).to(x)
     with torch.no_grad():
         program, one, _ = trace(model, lambda outputs: outputs, x, torch.cat([x, x.flip(3)]))
         engine = Engine(simplified(program))
@@ -67,6 +67,25 @@ def test_convolution(data, size):
     conv = nn.Conv2d(16, 32, kernel, stride, padding, dilation, groups, bias=data.draw(st.booleans()))
     after = data.draw(st.sampled_from([lambda y: y, F.relu, F.relu6, F.silu, torch.tanh]))
     agree(Maps(lambda x: after(conv(x))).to(torch.float32), torch.randn(1, 16, *size), corners(*size))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data(), sizes)
+def test_a_1x1_convolution_adds_what_its_result_is_added_to(data, size):
+    """One operator for both, whichever of the two terms it is, also where the other's windows are the larger ones."""
+    torch.manual_seed(0)
+    around, wide = nn.Conv2d(6, 16, 3, padding=1), nn.Conv2d(6, 24, 5, padding=2)
+    points = nn.Conv2d(16, 24, 1, bias=data.draw(st.booleans()))
+    after = data.draw(st.sampled_from([lambda y: y, F.relu, F.silu, torch.tanh]))
+    last = data.draw(st.booleans())
+    dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
+    model = Maps(lambda x: after(wide(x) + points(F.relu(around(x))) if last else points(around(x)) + wide(x)))
+    for conv in (around, wide, points):
+        conv.to(dtype)
+    engine = agree(model, torch.randn(1, 6, *size, dtype=dtype), corners(*size))
+    names = [node.name for node in engine.program.nodes]
+    assert "add" not in names
+    assert names.count("conv2d") == 3
 
 
 @settings(max_examples=40, deadline=None)

@@ -64,3 +64,11 @@ def test_reach_leaves_out_what_is_farthest_from_the_mask():
     assert np.stack([cut.top, cut.bottom], 1).tolist() == [[0, 5], [2, 7], [5, 10]]
     assert np.stack([cut.left, cut.right], 1).tolist() == [[0, 5], [2, 7], [8, 10]]
     assert grown.at_most(1.0, masks.centre).area == grown.area
+
+
+def test_reach_leaves_small_maps_whole():
+    """Where there are few positions, each counts."""
+    boxes = np.array([[0, 0, 8, 8], [1, 0, 7, 8]], np.int64)
+    small, large = windows_of(boxes, (8, 8)), windows_of(boxes, (9, 8))
+    assert small.at_most(0.5, small.centre) is small
+    assert large.at_most(0.5, large.centre).height.max() == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +50,8 @@ class Filter:
         self.then = then
         self._fused = ("none", [], "") if then is None else _fused(then)
         self._geometry = padding, stride, dilation, groups
-        # How oneDNN wants to be told that nothing follows a sum.
-        self._after = (None, [], None) if self._fused in (None, ("none", [], "")) else self._fused
+        # After a sum oneDNN knows of no other activation.
+        self._after_sum: tuple[Any, ...] = self._fused if self._fused == ("relu", [], "") else (None, [], None)
         self._points = self.kernel == (1, 1) and groups == 1
         self._fast = _onednn(weight) and (bias is None or bias.dtype == weight.dtype)
 
@@ -77,24 +78,27 @@ class Filter:
         """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
         if plus is None:
             return self.on(x, self.padding)
-        if self._fast and self._fused is not None:
-            sum: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
-                x, plus, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after
-            )
-            return sum
-        sum = self.unactivated(x) + plus
-        return sum if self.then is None else activated(self.then, sum)
+        if not self._fast:
+            return self.activated(self.unactivated(x) + plus)
+        sum: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
+            x, plus, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after_sum
+        )
+        return sum if self._after_sum[0] else self.activated(sum)
 
     def add_to(self, y: Tensor, x: Tensor) -> None:
         """The same in place of what it is added to, ``y``."""
-        if self._fast and self._fused is not None:
-            torch.ops.mkldnn._convolution_pointwise_.binary(
-                y, x, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after
-            )
-        else:
+        if not self._fast:
             y += self.unactivated(x)
-            if self.then is not None:
-                y.copy_(activated(self.then, y))
+        else:
+            torch.ops.mkldnn._convolution_pointwise_.binary(
+                y, x, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after_sum
+            )
+        if self.then is not None and not (self._fast and self._after_sum[0]):
+            y.copy_(self.activated(y))
+
+    def activated(self, y: Tensor) -> Tensor:
+        """The activation that follows."""
+        return y if self.then is None else activated(self.then, y)
 
     def on(self, x: Tensor, padding: Pair, *, stride: Pair | None = None, linear: bool = False) -> Tensor:
         """With another padding or stride; ``linear`` leaves out bias and activation."""
@@ -109,12 +113,12 @@ class Filter:
             )
             return fast
         y = F.conv2d(x, self.weight, bias, stride, padding, self.dilation, self.groups)
-        return y if linear or self.then is None else activated(self.then, y)
+        return y if linear else self.activated(y)
 
     def _product(self, x: Tensor, bias: Tensor | None, linear: bool) -> Tensor:
         """A 1x1 convolution as a matrix product: a sixth slower, but with less to do before it begins."""
         y = F.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], bias)
-        return (y if linear or self.then is None else activated(self.then, y)).permute(0, 3, 1, 2)
+        return (y if linear else self.activated(y)).permute(0, 3, 1, 2)
 
     def unactivated(self, x: Tensor) -> Tensor:
         """Without the activation, with the bias."""

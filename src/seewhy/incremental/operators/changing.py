@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..activations import activated
 from ..kernels import Filter, Pair
 from ..patches import IMAGE, Base, Patches, changed_index, own_index, own_places, to_device
 from ..program import Ref
@@ -38,10 +37,7 @@ class Changing:
         map = IMAGE.from_rows(base.rows[:-1], 1, *base.size)
         y = self.filter.change(x - map, self.filter.padding)
         y += IMAGE.from_rows(self.before(base), 1, *y.shape[2:])
-        return self.activated(y)
-
-    def activated(self, y: Tensor) -> Tensor:
-        return y if self.filter.then is None else activated(self.filter.then, y)
+        return self.filter.activated(y)
 
 
 class ChangedConvolution(Changing, Convolution):
@@ -117,4 +113,4 @@ class ChangedPoints(Changing, PointConvolution):
         y = self.filter.change(IMAGE.from_rows(changed, 1, len(changed), 1), (0, 0))
         rows = y.permute(0, 2, 3, 1).reshape(len(changed), -1)
         rows += self.before(base).index_select(0, at)
-        return self.activated(rows)
+        return self.filter.activated(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -46,20 +46,16 @@ class TiledConvolution(ChangedConvolution):
         return IMAGE.from_rows(out, masks, *size)
 
     def parts(self, block: Block) -> list[Block]:
-        count = len(block.masks)
+        count, area = len(block.masks), block.height * block.width
         if not self._pays(block.height, block.width, count):
             return [block]
-        tiles, area = prod(-(-n // self._side) for n in (block.height, block.width)), block.height * block.width
+        tiles = prod(-(-n // self._side) for n in (block.height, block.width))
         most = max(CACHED // (4 * max(self.filter.weight.shape[:2])), ROWS) / tiles
         cuts = np.linspace(0, count, max(1, round(count / most)) + 1).astype(int).tolist()
+        rows = [block.rows.start + cut * area for cut in cuts]
         return [
-            Block(
-                block.masks[start:stop],
-                block.height,
-                block.width,
-                slice(block.rows.start + start * area, block.rows.start + stop * area),
-            )
-            for start, stop in pairwise(cuts)
+            replace(block, masks=block.masks[cuts[i] : cuts[i + 1]], rows=slice(rows[i], rows[i + 1]))
+            for i in range(len(cuts) - 1)
         ]
 
     def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block) -> Tensor:
@@ -111,5 +107,10 @@ def conv2d(call: Call, input: Ref, plus: Ref | None = None) -> Rule | None:
     products = filter.weight.shape[1] * filter.kernel[0] * filter.kernel[1]
     if filter.groups > 1 or filter.kernel == (1, 1) or filter.dilation != (1, 1) or products < 128:
         return Convolution(call, input, filter)
-    tiled = filter.kernel == (TAPS, TAPS) and filter.stride == (1, 1) and not filter.halved
+    tiled = filter.kernel == (TAPS, TAPS) and filter.stride == (1, 1) and not filter.halved and _precise(filter.weight)
     return (TiledConvolution if tiled else ChangedConvolution)(call, input, filter)
+
+
+def _precise(weight: Tensor) -> bool:
+    """Whether tiles are for it: shorter numbers lose too much, and what is reckoned above holds for a CPU."""
+    return weight.dtype in (torch.float32, torch.float64) and weight.device.type == "cpu"
