@@ -54,7 +54,9 @@ class Occlusion(Method):
         "exact", "exact, or bfloat16: faster, and the error is measured", choices=("exact", "bfloat16")
     )
     reach: float = param(
-        1.0, "share of a map that a mask's window may grow to; below 1 faster, and the error is measured"
+        1.0,
+        "share of a map's side that a mask's window may grow to, but on maps of 8 or fewer; below 1 faster, and the "
+        "error is measured",
     )
 
     def __post_init__(self) -> None:
