@@ -88,6 +88,27 @@ def test_a_1x1_convolution_adds_what_its_result_is_added_to(data, size):
     assert names.count("conv2d") == 3
 
 
+def test_a_convolution_is_not_put_off_until_what_it_reads_was_changed():
+    """Its result is added to something only after its input was overwritten in place."""
+    torch.manual_seed(0)
+    first, points, last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 6, 1), nn.Conv2d(4, 6, 3, padding=1)
+
+    def function(x):
+        x = first(x)
+        y = points(x)
+        x.tanh_()
+        return y + last(x)
+
+    x = torch.randn(1, 3, 9, 9)
+    model = Maps(function)
+    two = torch.cat([x, x.flip(3)])
+    with torch.no_grad():
+        program, _, _ = trace(model, lambda outputs: outputs, x, two)
+        engine = Engine(simplified(program))
+        assert torch.allclose(engine.whole(two), model(two), atol=1e-5)
+    agree(model, x, corners(9, 9))
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data(), sizes)
 def test_pooling(data, size):

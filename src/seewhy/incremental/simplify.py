@@ -154,18 +154,20 @@ def _joined(nodes: list[Node], program: Program) -> list[Node]:
 
 def _summed(nodes: list[Node], program: Program) -> list[Node]:
     """A 1x1 convolution whose result is only added to something does so itself: no pass over memory for the sum."""
-    maker = {node.result: node for node in nodes if isinstance(node.result, Ref)}
+    waiting: dict[Ref, Node] = {}
     summed: list[Node] = []
     for node in nodes:
-        terms = node.args if node.name == "add" and not node.kwargs else ()
-        for ref, other in permutations([term for term in terms if isinstance(term, Ref)], 2):
-            if program.shapes[ref] != program.shapes[other]:
-                continue
-            conv = maker.get(ref)
-            if conv in summed and program.users[ref] == 1 and not conv.then and _is_of_points(conv):
+        terms = [term for term in node.args if isinstance(term, Ref)] if node.name == "add" and not node.kwargs else []
+        for ref, other in permutations(terms, 2):
+            if ref in waiting and program.shapes[ref] == program.shapes[other]:
+                conv = waiting.pop(ref)
                 summed.remove(conv)
                 node = replace(conv, kwargs={**conv.kwargs, "plus": other}, result=node.result, then=node.then)
                 break
+        if node.in_place:
+            waiting.clear()  # put off, they would read what was changed meanwhile
+        elif _is_of_points(node) and program.users[node.result] == 1 and not node.then:
+            waiting[node.result] = node
         summed.append(node)
     return summed
 
