@@ -18,7 +18,7 @@ from seewhy.incremental.patches import Base
 from seewhy.incremental.program import trace
 from seewhy.incremental.scratch import Scratch
 from seewhy.incremental.simplify import simplified
-from seewhy.incremental.winograd import TAPS, Winograd, transforms
+from seewhy.incremental.winograd import TAPS, Winograd, tiling, transforms
 
 
 @pytest.mark.parametrize("side", range(2, 8))
@@ -35,7 +35,7 @@ def test_rectangles(side, height, width, count):
     """Rectangles of any size, cut into tiles, one after the other."""
     weight = torch.randn(5, 4, 3, 3, dtype=torch.float64)
     winograd = Winograd(weight, side, Scratch())
-    down, across = winograd.tiles(height, width)
+    down, across = tiling(side, height, width)
     seen = down * side + TAPS - 1, across * side + TAPS - 1
     x = torch.randn(count, *seen, 4, dtype=torch.float64)
     index = np.arange(count * seen[0] * seen[1], dtype=np.int32).reshape(count, *seen)

@@ -52,6 +52,11 @@ IMAGE = Place(2, 3, 4)
 """Maps in the usual order, (M, C, H, W)."""
 
 
+def column(rows: Tensor) -> Tensor:
+    """Rows as one image that is one column wide, (1, C, R, 1): for 1x1 convolutions."""
+    return IMAGE.from_rows(rows, 1, len(rows), 1)
+
+
 @dataclass(eq=False)
 class Base:
     """A photo's own map, as rows; one row of zeros follows, to be read beyond the border.
@@ -117,14 +122,18 @@ class Patches:
         """The same, in memory of its own."""
         return Patches(self.layout, self.rows.clone(), self.base, self.windows)
 
-    def changes(self, scratch: Scratch) -> Tensor:
+    def changes(self, at: Tensor, scratch: Scratch) -> Tensor:
         """What differs from the base, (R + 1, *channels); then a row of zeros, for wherever nothing does.
 
         Overwritten when the changes of others are asked for.
+
+        Args:
+            at: the rows' own places in the base (``own_places``).
+            scratch: for the result.
         """
         base, count = self.around.rows, len(self.rows)
         changes = scratch.take("changes", (count + 1, *self.rows.shape[1:]), self.rows)
-        torch.index_select(base, 0, own_places(self.layout, self.rows), out=changes[:count])
+        torch.index_select(base, 0, at, out=changes[:count])
         torch.sub(self.rows, changes[:count], out=changes[:count])
         changes[count] = 0
         return changes

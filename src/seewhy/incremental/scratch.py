@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
 from torch import Tensor
 
 
@@ -22,3 +23,7 @@ class Scratch:
         if kept is None or kept.numel() < size or kept.dtype != like.dtype or kept.device != like.device:
             self._kept[name] = kept = like.new_empty(size)
         return kept[:size].view(shape)
+
+    def gather(self, name: str, rows: Tensor, at: Tensor) -> Tensor:
+        """The rows at an index, in memory of that name."""
+        return torch.index_select(rows, 0, at, out=self.take(name, (len(at), *rows.shape[1:]), rows))

@@ -50,7 +50,7 @@ class Winograd:
         count = len(tiles) // (p * p)
         wide, narrow = count * channels, count * given
         at = torch.from_numpy(tiles).to(rows.device)
-        x = torch.index_select(rows, 0, at, out=take("tiles", (len(tiles), channels), rows)).view(p, p, wide)
+        x = self.scratch.gather("tiles", rows, at).view(p, p, wide)
         # Along rows, then along columns, which come first from there on: so in most products a core finds what it
         # made itself. Where cores share no cache, that is worth a third of the whole.
         x = torch.matmul(self.into, x, out=take("spectrum", (p, p, wide), rows))
@@ -59,10 +59,6 @@ class Winograd:
         y = torch.matmul(self.back, y.view(p, p, narrow), out=take("tiles", (p, side, narrow), rows))
         y = torch.matmul(self.back, y.transpose(0, 1), out=take("spectrum", (side, side, narrow), rows))
         return y.view(-1, given)
-
-    def tiles(self, height: int, width: int) -> tuple[int, int]:
-        """How many tiles cover a rectangle, down and across."""
-        return -(-height // self.side), -(-width // self.side)
 
     def places(self, index: Ints32) -> Ints32:
         """The rows that tiles see, from those that rectangles see.
@@ -81,13 +77,18 @@ class Winograd:
 
     def results(self, rectangles: int, height: int, width: int) -> Ints32:
         """Where the rectangles' positions are among the tiles' results, rectangle after rectangle."""
-        down, across = self.tiles(height, width)
+        down, across = tiling(self.side, height, width)
         y, x = np.arange(height)[:, None], np.arange(width)
         place = y % self.side * self.side + x % self.side
         tile = y // self.side * across + x // self.side
         first = (place * (down * across) + tile).astype(np.int32).reshape(-1) * rectangles
         found: Ints32 = (first + np.arange(rectangles, dtype=np.int32)[:, None]).reshape(-1)
         return found
+
+
+def tiling(side: int, height: int, width: int) -> tuple[int, int]:
+    """How many tiles cover a rectangle, down and across."""
+    return -(-height // side), -(-width // side)
 
 
 @cache

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from ..kernels import Filter, Pair
-from ..patches import IMAGE, Base, Patches, changed_index, own_index, own_places, to_device
+from ..patches import IMAGE, Base, Patches, changed_index, column, own_index, own_places, to_device
 from ..program import Ref
 from ..windows import Block, Layout, Windows
 from .rule import Call, written
@@ -57,13 +56,14 @@ class ChangedConvolution(Changing, Convolution):
 
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         (source,) = inputs
-        changes, before = source.changes(self.scratch), self.before(source.around)
+        changes = source.changes(own_places(source.layout, source.rows), self.scratch)
+        before = self.before(source.around)
         for block in layout.blocks:
             for part in self.parts(block):
                 y = self.change(changes, source, layout, part)
                 corner = layout.windows.top[part.masks], layout.windows.left[part.masks]
                 at = to_device(own_index(layout.windows.size, *corner, (part.height, part.width)), y)
-                y += torch.index_select(before, 0, at, out=self.scratch.take("before", tuple(y.shape), y))
+                y += self.scratch.gather("before", before, at)
                 written(self.after, y, out[part.rows])
 
     def parts(self, block: Block) -> list[Block]:
@@ -80,9 +80,7 @@ class ChangedConvolution(Changing, Convolution):
             corner.append(first[block.masks] * s - p + more)
         (top, left), reach = corner, (shape[0], shape[1])
         index = to_device(changed_index(source.layout, block.masks, top, left, reach), changes)
-        seen = torch.index_select(
-            changes, 0, index, out=self.scratch.take("seen", (len(index), changes.shape[1]), changes)
-        )
+        seen = self.scratch.gather("seen", changes, index)
         y = self.filter.change(IMAGE.from_rows(seen, len(block.masks), *reach), padding)
         return y.permute(0, 2, 3, 1).reshape(-1, y.shape[1])
 
@@ -108,9 +106,8 @@ class ChangedPoints(Changing, PointConvolution):
 
     def rows(self, inputs: list[Patches]) -> Tensor:
         (source,) = inputs
-        base, at = source.around, own_places(source.layout, source.rows)
-        changed = source.rows - base.rows.index_select(0, at)
-        y = self.filter.change(IMAGE.from_rows(changed, 1, len(changed), 1), (0, 0))
-        rows = y.permute(0, 2, 3, 1).reshape(len(changed), -1)
-        rows += self.before(base).index_select(0, at)
+        at = own_places(source.layout, source.rows)
+        y = self.filter.change(column(source.changes(at, self.scratch)[:-1]), (0, 0))
+        rows = y.permute(0, 2, 3, 1).reshape(len(at), -1)
+        rows += self.scratch.gather("before", self.before(source.around), at)
         return self.filter.activated(rows)

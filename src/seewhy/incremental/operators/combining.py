@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..kernels import Filter
-from ..patches import IMAGE, Patches, index_of
+from ..patches import Patches, column, index_of
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import elementwise
@@ -92,14 +92,9 @@ class AddedPoints(_Together):
         given, plus = self.seen(inputs[0], layout, "a"), self.seen(inputs[1], layout, out)
         if plus is not out:
             out.copy_(plus)
-        self.filter.add_to(_image(out), _image(given))
+        self.filter.add_to(column(out), column(given))
         if self.node.then:
             written(self.node, out, out)
-
-
-def _image(rows: Tensor) -> Tensor:
-    """Rows as one image that is one column wide."""
-    return IMAGE.from_rows(rows, 1, len(rows), 1)
 
 
 class Concatenation(_Together):

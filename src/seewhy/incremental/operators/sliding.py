@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels import Filter, Pair, pair
-from ..patches import IMAGE, Patches, index_of
+from ..patches import IMAGE, Patches, column, index_of
 from ..program import Ref
 from ..windows import Layout, Windows, spread
 from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, WindowRule, written
@@ -95,14 +95,14 @@ class PointConvolution(RowRule):
     """A 1x1 convolution: a matrix product of rows."""
 
     def __init__(self, call: Call, source: Ref, filter: Filter):
-        self.node, self.place, self.filter = call.node, call.places[source], filter
+        self.node, self.place, self.filter, self.scratch = call.node, call.places[source], filter, call.scratch
         weight = filter.weight
         self.position = 2 * weight.numel() / FLOPS + 4 * (weight.shape[0] * 3 + weight.shape[1]) / BYTES
 
     def rows(self, inputs: list[Patches]) -> Tensor:
         rows = inputs[0].rows
         # As one image, one column wide: oneDNN's convolution is faster here than its product.
-        y = self.filter(IMAGE.from_rows(rows.contiguous(), 1, len(rows), 1))
+        y = self.filter(column(rows.contiguous()))
         return y.permute(0, 2, 3, 1).reshape(len(rows), -1)
 
 

@@ -13,7 +13,7 @@ from ..kernels import Filter
 from ..patches import IMAGE, Base, Patches, changed_index, to_device
 from ..program import Ref
 from ..windows import Block, Layout, whole_maps
-from ..winograd import TAPS, Winograd
+from ..winograd import TAPS, Winograd, tiling
 from .changing import ChangedConvolution, ChangedPoints
 from .combining import AddedPoints
 from .rule import BYTES, FLOPS, Call, Rule
@@ -49,7 +49,7 @@ class TiledConvolution(ChangedConvolution):
         count, area = len(block.masks), block.height * block.width
         if not self._pays(block.height, block.width, count):
             return [block]
-        tiles = prod(-(-n // self._side) for n in (block.height, block.width))
+        tiles = prod(tiling(self._side, block.height, block.width))
         most = max(CACHED // (4 * max(self.filter.weight.shape[:2])), ROWS) / tiles
         cuts = np.linspace(0, count, max(1, round(count / most)) + 1).astype(int).tolist()
         rows = [block.rows.start + cut * area for cut in cuts]
@@ -64,13 +64,13 @@ class TiledConvolution(ChangedConvolution):
             return super().change(changes, source, layout, block)
         if self._winograd is None:
             self._winograd = Winograd(self.filter.weight, self._side, self.scratch)
-        down, across = self._winograd.tiles(*shape)
+        down, across = tiling(self._side, *shape)
         seen = down * self._side + TAPS - 1, across * self._side + TAPS - 1
         top, left = layout.windows.top[masks] - self.padding[0], layout.windows.left[masks] - self.padding[1]
         index = changed_index(source.layout, masks, top, left, seen).reshape(-1, *seen)
         tiles = self._winograd(changes, self._winograd.places(index))
         at = to_device(self._winograd.results(len(masks), *shape), tiles)
-        return torch.index_select(tiles, 0, at, out=self.scratch.take("tiles", (len(at), tiles.shape[1]), tiles))
+        return self.scratch.gather("tiles", tiles, at)
 
     def _pays(self, height: int, width: int, masks: int) -> bool:
         return self._in_tiles(self._side, height, width, masks) < self._directly(height, width, masks)
@@ -84,7 +84,7 @@ class TiledConvolution(ChangedConvolution):
     def _in_tiles(self, side: int, height: int, width: int, masks: int) -> float:
         """Seconds for windows of one size, as reckoned."""
         given, channels = self.filter.weight.shape[:2]
-        tiles = -(-height // side) * -(-width // side) * masks
+        tiles = prod(tiling(side, height, width)) * masks
         moved = given * channels + PASSES * tiles * (given + channels)
         return (side + TAPS - 1) ** 2 * (2 * tiles * given * channels / FLOPS + 4 * moved / BYTES)
 
