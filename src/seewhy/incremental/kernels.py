@@ -66,13 +66,13 @@ class Filter:
         return self._half is not None
 
     def change(self, x: Tensor, padding: Pair) -> Tensor:
-        """The convolution alone, of what changed: no bias, no activation."""
+        """The convolution alone, of what changed: no bias, no activation; bfloat16 where that is faster."""
         if self._half is None:
             return self.on(x, padding, linear=True)
         y: Tensor = torch.ops.mkldnn._convolution_pointwise(
             x.bfloat16(), self._half, None, padding, self.stride, self.dilation, self.groups, "none", [], ""
         )
-        return y.float()
+        return y
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
         """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
@@ -88,12 +88,23 @@ class Filter:
     def add_to(self, y: Tensor, x: Tensor) -> None:
         """The same in place of what it is added to, ``y``."""
         if not self._fast:
-            y += self.unactivated(x)
+            y.copy_(self.activated(y + self.unactivated(x)))
         else:
-            torch.ops.mkldnn._convolution_pointwise_.binary(
-                y, x, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after_sum
-            )
-        if self.then is not None and not (self._fast and self._after_sum[0]):
+            self._added(y, x, self.bias, self.padding)
+
+    def add_change(self, y: Tensor, x: Tensor, padding: Pair) -> None:
+        """Of what changed, in place of what there was before, ``y``, with the bias; then the activation."""
+        if not self._fast or self._half is not None:
+            y += self.change(x, padding)
+            y.copy_(self.activated(y))
+        else:
+            self._added(y, x, None, padding)
+
+    def _added(self, y: Tensor, x: Tensor, bias: Tensor | None, padding: Pair) -> None:
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            y, x, self.weight, bias, padding, self.stride, self.dilation, self.groups, "add", 1.0, *self._after_sum
+        )
+        if not self._after_sum[0]:
             y.copy_(self.activated(y))
 
     def activated(self, y: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from ..kernels import Filter, Pair
@@ -34,9 +35,8 @@ class Changing:
         if not self.filter.halved:
             return None
         map = IMAGE.from_rows(base.rows[:-1], 1, *base.size)
-        y = self.filter.change(x - map, self.filter.padding)
-        y += IMAGE.from_rows(self.before(base), 1, *y.shape[2:])
-        return self.filter.activated(y)
+        change = self.filter.change(x - map, self.filter.padding)
+        return self.filter.activated(change + IMAGE.from_rows(self.before(base), 1, *change.shape[2:]))
 
 
 class ChangedConvolution(Changing, Convolution):
@@ -57,21 +57,16 @@ class ChangedConvolution(Changing, Convolution):
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         (source,) = inputs
         changes = source.changes(own_places(source.layout, source.rows), self.scratch)
-        before = self.before(source.around)
         for block in layout.blocks:
             for part in self.parts(block):
-                y = self.change(changes, source, layout, part)
-                corner = layout.windows.top[part.masks], layout.windows.left[part.masks]
-                at = to_device(own_index(layout.windows.size, *corner, (part.height, part.width)), y)
-                y += self.scratch.gather("before", before, at)
-                written(self.after, y, out[part.rows])
+                self.change(changes, source, layout, part, out[part.rows])
 
     def parts(self, block: Block) -> list[Block]:
         """A block in as many calls as it is done."""
         return [block]
 
-    def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block) -> Tensor:
-        """The convolution of what changed in a block's windows, as rows."""
+    def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block, out: Tensor) -> None:
+        """A block's rows, into ``out``: what they were before, and the convolution of what changed."""
         padding = self._padding(source.windows, layout.windows, block)
         shape, corner = [], []
         for side, (count, first) in enumerate(((block.height, layout.windows.top), (block.width, layout.windows.left))):
@@ -81,8 +76,18 @@ class ChangedConvolution(Changing, Convolution):
         (top, left), reach = corner, (shape[0], shape[1])
         index = to_device(changed_index(source.layout, block.masks, top, left, reach), changes)
         seen = self.scratch.gather("seen", changes, index)
-        y = self.filter.change(IMAGE.from_rows(seen, len(block.masks), *reach), padding)
-        return y.permute(0, 2, 3, 1).reshape(-1, y.shape[1])
+        count = len(block.masks)
+        self.were(source, layout, block, out)
+        map = IMAGE.from_rows(out, count, block.height, block.width)
+        self.filter.add_change(map, IMAGE.from_rows(seen, count, *reach), padding)
+        if self.node.then:
+            written(self.node, out, out)
+
+    def were(self, source: Patches, layout: Layout, block: Block, out: Tensor) -> Tensor:
+        """A block's rows before, without the activation, in ``out``."""
+        before, w = self.before(source.around), layout.windows
+        index = own_index(w.size, w.top[block.masks], w.left[block.masks], (block.height, block.width))
+        return torch.index_select(before, 0, to_device(index, before), out=out)
 
     def _padding(self, changed: Windows, given: Windows, block: Block) -> Pair:
         """The most padding with which what is read still holds all that changed."""
@@ -107,7 +112,6 @@ class ChangedPoints(Changing, PointConvolution):
     def rows(self, inputs: list[Patches]) -> Tensor:
         (source,) = inputs
         at = own_places(source.layout, source.rows)
-        y = self.filter.change(column(source.changes(at, self.scratch)[:-1]), (0, 0))
-        rows = y.permute(0, 2, 3, 1).reshape(len(at), -1)
-        rows += self.scratch.gather("before", self.before(source.around), at)
-        return self.filter.activated(rows)
+        rows = self.before(source.around).index_select(0, at)
+        self.filter.add_change(column(rows), column(source.changes(at, self.scratch)[:-1]), (0, 0))
+        return rows

@@ -16,7 +16,7 @@ from ..windows import Block, Layout, whole_maps
 from ..winograd import TAPS, Winograd, tiling
 from .changing import ChangedConvolution, ChangedPoints
 from .combining import AddedPoints
-from .rule import BYTES, FLOPS, Call, Rule
+from .rule import BYTES, FLOPS, Call, Rule, written
 from .sliding import Convolution, PointConvolution
 
 SIDES = (4, 5, 6)
@@ -58,10 +58,11 @@ class TiledConvolution(ChangedConvolution):
             for i in range(len(cuts) - 1)
         ]
 
-    def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block) -> Tensor:
+    def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block, out: Tensor) -> None:
         shape, masks = (block.height, block.width), block.masks
         if not self._pays(*shape, len(masks)):
-            return super().change(changes, source, layout, block)
+            super().change(changes, source, layout, block, out)
+            return
         if self._winograd is None:
             self._winograd = Winograd(self.filter.weight, self._side, self.scratch)
         down, across = tiling(self._side, *shape)
@@ -69,8 +70,9 @@ class TiledConvolution(ChangedConvolution):
         top, left = layout.windows.top[masks] - self.padding[0], layout.windows.left[masks] - self.padding[1]
         index = changed_index(source.layout, masks, top, left, seen).reshape(-1, *seen)
         tiles = self._winograd(changes, self._winograd.places(index))
-        at = to_device(self._winograd.results(len(masks), *shape), tiles)
-        return self.scratch.gather("tiles", tiles, at)
+        y = self.scratch.gather("tiles", tiles, to_device(self._winograd.results(len(masks), *shape), tiles))
+        y += self.were(source, layout, block, self.scratch.take("before", tuple(y.shape), y))
+        written(self.after, y, out)
 
     def _pays(self, height: int, width: int, masks: int) -> bool:
         return self._in_tiles(self._side, height, width, masks) < self._directly(height, width, masks)
