@@ -262,6 +262,11 @@ class _Run:
         return True
 
     def _rowwise(self, node: Node, rule: RowRule, source: Patches, base: Base | None) -> Patches:
+        if rule.fills and node.result in self.engine.tabled:
+            made = Patches.empty(source.layout, source.windows, base, self._like(node, [source]), True)
+            if made.table is not None:
+                rule.fill([source], made.rows)
+                return made
         if node.in_place and not (source.owned and self.users[node.args[0]] == 1):
             source = source.copy()
         rows = rule.rows([source])

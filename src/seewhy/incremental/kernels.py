@@ -24,6 +24,10 @@ WORTH_HALVING = 40
 """Products per number read or written beyond which bfloat16 is faster, as measured with AVX-512."""
 
 
+CACHED = 3 << 20
+"""Bytes of a product that are still in caches when the activation passes over them."""
+
+
 class Filter:
     """A convolution with constant weights, and the activation that follows it.
 
@@ -78,7 +82,7 @@ class Filter:
         """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
         if plus is None:
             return self.on(x, self.padding)
-        if not self._fast:
+        if not self._fast or self._few(x, self.stride, self.padding):
             return self.activated(self.unactivated(x) + plus)
         sum: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
             x, plus, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after_sum
@@ -87,8 +91,9 @@ class Filter:
 
     def add_to(self, y: Tensor, x: Tensor) -> None:
         """The same in place of what it is added to, ``y``."""
-        if not self._fast:
-            y.copy_(self.activated(y + self.unactivated(x)))
+        if not self._fast or self._few(x, self.stride, self.padding):
+            y += self.unactivated(x)
+            y.copy_(self.activated(y))
         else:
             self._added(y, x, self.bias, self.padding)
 
@@ -114,8 +119,7 @@ class Filter:
     def on(self, x: Tensor, padding: Pair, *, stride: Pair | None = None, linear: bool = False) -> Tensor:
         """With another padding or stride; ``linear`` leaves out bias and activation."""
         bias, stride = None if linear else self.bias, stride or self.stride
-        few = 115 + 8_600_000 / self.weight.numel()
-        if self._points and stride == (1, 1) and padding == (0, 0) and x.shape[0] * x.shape[2] * x.shape[3] < few:
+        if self._few(x, stride, padding):
             return self._product(x, bias, linear)
         if self._fast and (linear or self._fused is not None):
             attribute = ("none", [], "") if linear or self._fused is None else self._fused
@@ -126,13 +130,31 @@ class Filter:
         y = F.conv2d(x, self.weight, bias, stride, padding, self.dilation, self.groups)
         return y if linear else self.activated(y)
 
+    def _few(self, x: Tensor, stride: Pair, padding: Pair) -> bool:
+        """Whether it is a 1x1 convolution of so few positions that a matrix product is faster."""
+        if not self._points or stride != (1, 1) or padding != (0, 0):
+            return False
+        return x.shape[0] * x.shape[2] * x.shape[3] < 115 + 8_600_000 / self.weight.numel()
+
     def _product(self, x: Tensor, bias: Tensor | None, linear: bool) -> Tensor:
         """A 1x1 convolution as a matrix product: a sixth slower, but with less to do before it begins."""
         y = F.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], bias)
         return (y if linear else self.activated(y)).permute(0, 3, 1, 2)
 
+    def multiply(self, rows: Tensor, out: Tensor) -> None:
+        """A 1x1 convolution of rows (R, C) into ``out`` (R, O): slower than by itself, but by less than a copy."""
+        weight, at_once = self.weight[:, :, 0, 0].T, max(1, CACHED // (out.shape[1] * out.element_size()))
+        for x, y in zip(torch.split(rows, at_once), torch.split(out, at_once), strict=True):
+            if self.bias is None:
+                torch.mm(x, weight, out=y)
+            else:
+                torch.addmm(self.bias, x, weight, out=y)
+            y.copy_(self.activated(y))
+
     def unactivated(self, x: Tensor) -> Tensor:
         """Without the activation, with the bias."""
+        if self._few(x, self.stride, self.padding):
+            return self._product(x, self.bias, linear=True)
         y = self.on(x, self.padding, linear=True)
         return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
 

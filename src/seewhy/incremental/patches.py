@@ -138,6 +138,25 @@ class Patches:
         changes[count] = 0
         return changes
 
+    def seen(
+        self, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int], out: Tensor, step: tuple[int, int] = (1, 1),
+        clamp: bool = False,
+    ) -> Tensor:  # fmt: skip
+        """What rectangles of one shape show, one per mask (``index_of``), (m * shape[0] * shape[1], *channels)."""
+        if len(masks) > 1 or clamp:
+            return self.look(index_of(self.layout, masks, top, left, shape, step, clamp), out)
+        # Of one mask: cut out, and its window laid over, for an index costs more than the few rows.
+        windows, corner, mask = self.layout.windows, (int(top[0]), int(left[0])), int(masks[0])
+        own, map, channels = (int(windows.top[mask]), int(windows.left[mask])), windows.size, out.shape[1:]
+        height, width = int(windows.height[mask]), int(windows.width[mask])
+        target = out.view(*shape, *channels)
+        if _beyond(corner, shape, step, map):
+            target.zero_()
+        _lay(target, corner, step, self.around.rows[:-1].view(*map, *channels), (0, 0))
+        first = int(self.layout.offset[mask])
+        _lay(target, corner, step, self.rows[first : first + height * width].view(height, width, *channels), own)
+        return out
+
     def look(self, index: Ints32, out: Tensor | None = None) -> Tensor:
         """The rows of the table at ``index``, (n, *channels); in ``out``, if given."""
         own = len(self.around.rows)
@@ -161,6 +180,32 @@ MANY = 2
 def to_device(index: npt.NDArray[Any], like: Tensor) -> Tensor:
     """An index as a tensor beside ``like``."""
     return torch.from_numpy(index).to(like.device)
+
+
+def _beyond(corner: tuple[int, int], shape: tuple[int, int], step: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a rectangle shows what is beyond a map."""
+    return any(
+        first < 0 or first + (count - 1) * s >= length
+        for first, count, s, length in zip(corner, shape, step, size, strict=True)
+    )
+
+
+def _lay(target: Tensor, corner: tuple[int, int], step: tuple[int, int], piece: Tensor, at: tuple[int, int]) -> None:
+    """Show a ``piece`` (h, w, *channels) of a map, from ``at`` on, wherever ``target`` sees it.
+
+    Args:
+        target: (H, W, *channels), whose position (i, j) is the map's ``corner`` + (i, j) * ``step``.
+    """
+    to, of = [], []
+    for side in (0, 1):
+        s, behind = step[side], at[side] - corner[side]
+        begin = max(0, -(-behind // s))
+        end = min(target.shape[side], -(-(behind + piece.shape[side]) // s))
+        if end <= begin:
+            return
+        to.append(slice(begin, end))
+        of.append(slice(begin * s - behind, (end - 1) * s - behind + 1, s))
+    target[to[0], to[1]] = piece[of[0], of[1]]
 
 
 def own_index(size: tuple[int, int], top: Ints, left: Ints, shape: tuple[int, int]) -> Ints32:

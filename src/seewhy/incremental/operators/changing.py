@@ -110,8 +110,12 @@ class ChangedPoints(Changing, PointConvolution):
     looks = True
 
     def rows(self, inputs: list[Patches]) -> Tensor:
+        rows = inputs[0].rows.new_empty(len(inputs[0].rows), len(self.filter.weight))
+        self.fill(inputs, rows)
+        return rows
+
+    def fill(self, inputs: list[Patches], out: Tensor) -> None:
         (source,) = inputs
         at = own_places(source.layout, source.rows)
-        rows = self.before(source.around).index_select(0, at)
-        self.filter.add_change(column(rows), column(source.changes(at, self.scratch)[:-1]), (0, 0))
-        return rows
+        torch.index_select(self.before(source.around), 0, at, out=out)
+        self.filter.add_change(column(out), column(source.changes(at, self.scratch)[:-1]), (0, 0))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..kernels import Filter
-from ..patches import Patches, column, index_of
+from ..patches import Patches, column
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import elementwise
@@ -44,11 +43,9 @@ class _Together(WindowRule):
         if isinstance(kept, str):
             kept = self.scratch.take(kept, (layout.rows, *source.rows.shape[1:]), source.rows)
         w = layout.windows
-        index = [
-            index_of(source.layout, b.masks, w.top[b.masks], w.left[b.masks], (b.height, b.width))
-            for b in layout.blocks
-        ]
-        return source.look(index[0] if len(index) == 1 else np.concatenate(index), out=kept)
+        for b in layout.blocks:
+            source.seen(b.masks, w.top[b.masks], w.left[b.masks], (b.height, b.width), kept[b.rows])
+        return kept
 
 
 class Binary(_Together):

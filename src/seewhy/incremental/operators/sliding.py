@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels import Filter, Pair, pair
-from ..patches import IMAGE, Patches, column, index_of
+from ..patches import IMAGE, Patches, column
 from ..program import Ref
 from ..windows import Layout, Windows, spread
 from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, WindowRule, written
@@ -62,10 +62,9 @@ class Sliding(WindowRule):
             ]
             top = layout.windows.top[block.masks] * self.stride[0] - self.padding[0]
             left = layout.windows.left[block.masks] * self.stride[1] - self.padding[1]
-            index = index_of(source.layout, block.masks, top, left, (reach[0], reach[1]), self.step, self.clamp)
-            kept = self.scratch.take("seen", (len(index), *source.rows.shape[1:]), source.rows)
-            seen = source.look(index, out=kept)
-            count = len(block.masks)
+            count, shape = len(block.masks), (reach[0], reach[1])
+            seen = self.scratch.take("seen", (count * prod(shape), *source.rows.shape[1:]), source.rows)
+            source.seen(block.masks, top, left, shape, seen, self.step, self.clamp)
             y = self.slide(IMAGE.from_rows(seen, count, *reach))
             written(self.node, y.permute(0, 2, 3, 1).reshape(-1, *out.shape[1:]), out[block.rows])
 
@@ -94,6 +93,8 @@ class Convolution(Sliding):
 class PointConvolution(RowRule):
     """A 1x1 convolution: a matrix product of rows."""
 
+    fills = True
+
     def __init__(self, call: Call, source: Ref, filter: Filter):
         self.node, self.place, self.filter, self.scratch = call.node, call.places[source], filter, call.scratch
         weight = filter.weight
@@ -104,6 +105,11 @@ class PointConvolution(RowRule):
         # As one image, one column wide: oneDNN's convolution is faster here than its product.
         y = self.filter(column(rows.contiguous()))
         return y.permute(0, 2, 3, 1).reshape(len(rows), -1)
+
+    def fill(self, inputs: list[Patches], out: Tensor) -> None:
+        self.filter.multiply(inputs[0].rows, out)
+        if self.node.then:
+            written(self.node, out, out)
 
 
 class MaxPool(Sliding):
