@@ -69,6 +69,34 @@ def test_convolution(data, size):
     agree(Maps(lambda x: after(conv(x))).to(torch.float32), torch.randn(1, 16, *size), corners(*size))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.data(), sizes)
+def test_what_changed_may_be_rounded(data, size):
+    """In bfloat16 a result is off by a share of what changed in it, and by nothing where nothing did."""
+    kernel, stride = data.draw(st.sampled_from([1, 1, 3, 5])), data.draw(st.integers(1, 3))
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 24, kernel, stride, kernel // 2, bias=data.draw(st.booleans())).requires_grad_(False)
+    active = data.draw(st.booleans())
+    model = Maps(lambda x: F.relu(conv(x)) if active else conv(x))
+    x, fill, boxes = torch.randn(1, 16, *size), torch.randn(16, *size), np.array(corners(*size), np.int64)
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr("seewhy.incremental.kernels.WORTH_HALVING", 0)
+        program, one, _ = trace(model, lambda outputs: outputs, x, torch.cat([x, x.flip(3)]))
+        engine = Engine(simplified(program, half=True))
+        assert type(engine.steps[0].rule).__name__.startswith("Changed")
+        photo = engine.photo(x.contiguous(memory_format=torch.channels_last))
+        got, _ = engine.logits(photo, masked(photo, boxes, fill))
+        expected = model(pasted(x, boxes, fill))
+    change = 2 * max(float(x.abs().max()), float(fill.abs().max()))
+    most = change * float(
+        conv.weight.abs().sum((1, 2, 3)).max()
+    )  # of a sum of products, whose factors have 8 bits each
+    assert float((got - expected).abs().max()) < 2**-7 * most
+    if not active:
+        same = expected == one
+        assert torch.allclose(got[same], expected[same], atol=1e-5)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.data(), sizes)
 def test_a_1x1_convolution_adds_what_its_result_is_added_to(data, size):

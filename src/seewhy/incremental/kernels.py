@@ -24,16 +24,12 @@ WORTH_HALVING = 40
 """Products per number read or written beyond which bfloat16 is faster, as measured with AVX-512."""
 
 
-CACHED = 3 << 20
-"""Bytes of a product that are still in caches when the activation passes over them."""
-
-
 class Filter:
     """A convolution with constant weights, and the activation that follows it.
 
     On a CPU it calls what torch's own compiler calls; elsewhere, and where that is missing, plain torch. The numbers
     are the same up to rounding. (Weights reordered beforehand, as that compiler does it, gain 5 % on most shapes; but
-    oneDNN wants another order for some, and then takes ten times as long.)
+    oneDNN wants another order for some, and then takes ten times as long. 1x1 kernels are another matter: ``Points``.)
 
     Args:
         weight: (O, C / groups, kh, kw).
@@ -52,16 +48,14 @@ class Filter:
         self.bias, self.stride, self.padding, self.dilation, self.groups = bias, stride, padding, dilation, groups
         self.kernel: Pair = (weight.shape[2], weight.shape[3])
         self.then = then
-        self._fused = ("none", [], "") if then is None else _fused(then)
-        self._geometry = padding, stride, dilation, groups
+        self.fused = ("none", [], "") if then is None else _fused(then)
         # After a sum oneDNN knows of no other activation.
-        self._after_sum: tuple[Any, ...] = self._fused if self._fused == ("relu", [], "") else (None, [], None)
-        self._points = self.kernel == (1, 1) and groups == 1
-        self._fast = _onednn(weight) and (bias is None or bias.dtype == weight.dtype)
+        self._after_sum: tuple[Any, ...] = self.fused if self.fused == ("relu", [], "") else (None, [], None)
+        self.fast = _onednn(weight) and (bias is None or bias.dtype == weight.dtype)
 
         # Subtracting, rounding and adding pass over memory seven times more; half the products must pay for that.
         passes = 3 * weight.shape[1] + 4 * weight.shape[0]
-        pays = groups == 1 and self._fast and weight.numel() > WORTH_HALVING * passes
+        pays = groups == 1 and self.fast and weight.numel() > WORTH_HALVING * passes
         self._half = self.weight.bfloat16() if half and pays else None
 
     @property
@@ -69,12 +63,12 @@ class Filter:
         """Whether what changed is convolved in bfloat16."""
         return self._half is not None
 
-    def change(self, x: Tensor, padding: Pair) -> Tensor:
+    def change(self, x: Tensor, padding: Pair, stride: Pair | None = None) -> Tensor:
         """The convolution alone, of what changed: no bias, no activation; bfloat16 where that is faster."""
         if self._half is None:
-            return self.on(x, padding, linear=True)
+            return self.on(x, padding, stride=stride, linear=True)
         y: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x.bfloat16(), self._half, None, padding, self.stride, self.dilation, self.groups, "none", [], ""
+            x.bfloat16(), self._half, None, padding, stride or self.stride, self.dilation, self.groups, "none", [], ""
         )
         return y
 
@@ -82,30 +76,20 @@ class Filter:
         """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
         if plus is None:
             return self.on(x, self.padding)
-        if not self._fast or self._few(x, self.stride, self.padding):
-            return self.activated(self.unactivated(x) + plus)
-        sum: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
-            x, plus, self.weight, self.bias, *self._geometry, "add", 1.0, *self._after_sum
-        )
-        return sum if self._after_sum[0] else self.activated(sum)
-
-    def add_to(self, y: Tensor, x: Tensor) -> None:
-        """The same in place of what it is added to, ``y``."""
-        if not self._fast or self._few(x, self.stride, self.padding):
-            y += self.unactivated(x)
-            y.copy_(self.activated(y))
-        else:
-            self._added(y, x, self.bias, self.padding)
+        y = self.unactivated(x)
+        y += plus
+        return self.activated(y)
 
     def add_change(self, y: Tensor, x: Tensor, padding: Pair) -> None:
         """Of what changed, in place of what there was before, ``y``, with the bias; then the activation."""
-        if not self._fast or self._half is not None:
+        if not self.fast or self._half is not None:
             y += self.change(x, padding)
             y.copy_(self.activated(y))
         else:
-            self._added(y, x, None, padding)
+            self.added(y, x, None, padding)
 
-    def _added(self, y: Tensor, x: Tensor, bias: Tensor | None, padding: Pair) -> None:
+    def added(self, y: Tensor, x: Tensor, bias: Tensor | None, padding: Pair) -> None:
+        """By oneDNN alone, in place of what it is added to, ``y``; then the activation."""
         torch.ops.mkldnn._convolution_pointwise_.binary(
             y, x, self.weight, bias, padding, self.stride, self.dilation, self.groups, "add", 1.0, *self._after_sum
         )
@@ -119,10 +103,8 @@ class Filter:
     def on(self, x: Tensor, padding: Pair, *, stride: Pair | None = None, linear: bool = False) -> Tensor:
         """With another padding or stride; ``linear`` leaves out bias and activation."""
         bias, stride = None if linear else self.bias, stride or self.stride
-        if self._few(x, stride, padding):
-            return self._product(x, bias, linear)
-        if self._fast and (linear or self._fused is not None):
-            attribute = ("none", [], "") if linear or self._fused is None else self._fused
+        if self.fast and (linear or self.fused is not None):
+            attribute = ("none", [], "") if linear or self.fused is None else self.fused
             fast: Tensor = torch.ops.mkldnn._convolution_pointwise(
                 x, self.weight, bias, padding, stride, self.dilation, self.groups, *attribute
             )
@@ -130,31 +112,8 @@ class Filter:
         y = F.conv2d(x, self.weight, bias, stride, padding, self.dilation, self.groups)
         return y if linear else self.activated(y)
 
-    def _few(self, x: Tensor, stride: Pair, padding: Pair) -> bool:
-        """Whether it is a 1x1 convolution of so few positions that a matrix product is faster."""
-        if not self._points or stride != (1, 1) or padding != (0, 0):
-            return False
-        return x.shape[0] * x.shape[2] * x.shape[3] < 115 + 8_600_000 / self.weight.numel()
-
-    def _product(self, x: Tensor, bias: Tensor | None, linear: bool) -> Tensor:
-        """A 1x1 convolution as a matrix product: a sixth slower, but with less to do before it begins."""
-        y = F.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], bias)
-        return (y if linear else self.activated(y)).permute(0, 3, 1, 2)
-
-    def multiply(self, rows: Tensor, out: Tensor) -> None:
-        """A 1x1 convolution of rows (R, C) into ``out`` (R, O): slower than by itself, but by less than a copy."""
-        weight, at_once = self.weight[:, :, 0, 0].T, max(1, CACHED // (out.shape[1] * out.element_size()))
-        for x, y in zip(torch.split(rows, at_once), torch.split(out, at_once), strict=True):
-            if self.bias is None:
-                torch.mm(x, weight, out=y)
-            else:
-                torch.addmm(self.bias, x, weight, out=y)
-            y.copy_(self.activated(y))
-
     def unactivated(self, x: Tensor) -> Tensor:
         """Without the activation, with the bias."""
-        if self._few(x, self.stride, self.padding):
-            return self._product(x, self.bias, linear=True)
         y = self.on(x, self.padding, linear=True)
         return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
 

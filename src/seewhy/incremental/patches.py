@@ -254,9 +254,11 @@ def index_of(
     return index.reshape(-1)
 
 
-def changed_index(source: Layout, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int]) -> Ints32:
+def changed_index(
+    source: Layout, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int], step: tuple[int, int] = (1, 1)
+) -> Ints32:
     """As ``index_of``, in what changed: elsewhere the row of zeros, the last one."""
-    index = index_of(source, masks, top, left, shape)
+    index = index_of(source, masks, top, left, shape, step)
     index -= source.windows.size[0] * source.windows.size[1] + 1
     index[index < 0] = source.rows
     return index

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .activations import ACTIVATIONS, is_activation
 from .kernels import Filter, pair
+from .points import Points
 from .program import Node, Program, Ref, mapped
 
 _FRESH = frozenset({"conv2d", "affine", "add", "sub", "mul", "div", "cat", "linear"})
@@ -230,6 +231,7 @@ def _filtered(
             return node
         padding = [total // 2 if padding == "same" else 0 for total in whole]
     then = node.then[0] if node.then else None
-    ready = Filter(weight, bias, pair(stride), pair(padding), steps, groups, then, half)
+    kind = Points if kernel == (1, 1) and pair(padding) == (0, 0) and groups == 1 else Filter
+    ready = kind(weight, bias, pair(stride), pair(padding), steps, groups, then, half)
     inputs = (input,) if plus is None else (input, plus)
     return Node("conv2d", ready, inputs, {}, node.result, then=node.then[1:])

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from ..activations import ACTIVATIONS
 from ..program import Ref, refs
-from . import combining, moving, rowwise, separable, sliding, tiled
+from . import combining, convolution, moving, rowwise, separable, sliding
 from .changing import Changing
 from .rule import Call, RowRule, Rule, WindowRule, written
 from .separable import Mean
@@ -22,7 +22,7 @@ Builder = Callable[..., "Rule | None"]
 
 
 RULES: dict[str, Builder] = {
-    "conv2d": tiled.conv2d,
+    "conv2d": convolution.conv2d,
     "max_pool2d": sliding.max_pool2d,
     "avg_pool2d": sliding.avg_pool2d,
     "adaptive_avg_pool2d": separable.separable,

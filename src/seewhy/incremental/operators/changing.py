@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ..kernels import Filter, Pair
-from ..patches import IMAGE, Base, Patches, changed_index, column, own_index, own_places, to_device
+from ..patches import IMAGE, Base, Patches, changed_index, own_index, own_places, to_device
 from ..program import Ref
 from ..windows import Block, Layout, Windows
 from .rule import Call, written
-from .sliding import Convolution, PointConvolution
+from .sliding import Convolution
 
 
 class Changing:
@@ -29,6 +29,12 @@ class Changing:
             map = IMAGE.from_rows(base.rows[:-1], 1, *base.size)
             base.derived[self] = IMAGE.to_rows(self.filter.unactivated(map))
         return base.derived[self]
+
+    def were(self, source: Patches, layout: Layout, block: Block, out: Tensor) -> Tensor:
+        """A block's rows before, without the activation, in ``out``."""
+        before, w = self.before(source.around), layout.windows
+        index = own_index(w.size, w.top[block.masks], w.left[block.masks], (block.height, block.width))
+        return torch.index_select(before, 0, to_device(index, before), out=out)
 
     def whole(self, x: Tensor, base: Base) -> Tensor | None:
         """Of whole maps (M, C, H, W), with the activation; None where the convolution of ``x`` itself is cheaper."""
@@ -83,12 +89,6 @@ class ChangedConvolution(Changing, Convolution):
         if self.node.then:
             written(self.node, out, out)
 
-    def were(self, source: Patches, layout: Layout, block: Block, out: Tensor) -> Tensor:
-        """A block's rows before, without the activation, in ``out``."""
-        before, w = self.before(source.around), layout.windows
-        index = own_index(w.size, w.top[block.masks], w.left[block.masks], (block.height, block.width))
-        return torch.index_select(before, 0, to_device(index, before), out=out)
-
     def _padding(self, changed: Windows, given: Windows, block: Block) -> Pair:
         """The most padding with which what is read still holds all that changed."""
         found = []
@@ -102,20 +102,3 @@ class ChangedConvolution(Changing, Convolution):
             room = min(int((begin[masks] - start).min()), int((stop - end[masks]).min()), k - 1)
             found.append(max(room, 0))
         return found[0], found[1]
-
-
-class ChangedPoints(Changing, PointConvolution):
-    """A 1x1 convolution of what changed: no fewer products, but in bfloat16 faster ones."""
-
-    looks = True
-
-    def rows(self, inputs: list[Patches]) -> Tensor:
-        rows = inputs[0].rows.new_empty(len(inputs[0].rows), len(self.filter.weight))
-        self.fill(inputs, rows)
-        return rows
-
-    def fill(self, inputs: list[Patches], out: Tensor) -> None:
-        (source,) = inputs
-        at = own_places(source.layout, source.rows)
-        torch.index_select(self.before(source.around), 0, at, out=out)
-        self.filter.add_change(column(out), column(source.changes(at, self.scratch)[:-1]), (0, 0))

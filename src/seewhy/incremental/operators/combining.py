@@ -8,15 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels import Filter
-from ..patches import Patches, column
+from ..patches import Patches
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import elementwise
-from .rule import BYTES, FLOPS, Call, Rule, WindowRule, written
+from .rule import BYTES, Call, Rule, WindowRule, written
 
 
-class _Together(WindowRule):
+class Together(WindowRule):
     """Several maps of one size; the result differs where any of them does."""
 
     tabled = True
@@ -48,7 +47,7 @@ class _Together(WindowRule):
         return kept
 
 
-class Binary(_Together):
+class Binary(Together):
     """add, sub, mul, div, maximum, minimum of two maps of one shape."""
 
     def __init__(self, call: Call, sources: list[Ref], function: Callable[..., Tensor], kwargs: dict[str, Any]):
@@ -77,24 +76,7 @@ def binary(call: Call, a: Any, b: Any, **kwargs: Any) -> Rule | None:
     return Binary(call, [a, b], _FUNCTIONS[call.node.name], kwargs)
 
 
-class AddedPoints(_Together):
-    """A 1x1 convolution of one map, added to another of the result's shape."""
-
-    def __init__(self, call: Call, sources: list[Ref], filter: Filter):
-        super().__init__(call, sources)
-        self.filter = filter
-        self.position += 2 * filter.weight.numel() / FLOPS
-
-    def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
-        given, plus = self.seen(inputs[0], layout, "a"), self.seen(inputs[1], layout, out)
-        if plus is not out:
-            out.copy_(plus)
-        self.filter.add_to(column(out), column(given))
-        if self.node.then:
-            written(self.node, out, out)
-
-
-class Concatenation(_Together):
+class Concatenation(Together):
     """cat over channels."""
 
     def __init__(self, call: Call, sources: list[Ref], across: int):

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels import Filter, Pair, pair
-from ..patches import IMAGE, Patches, column
+from ..patches import IMAGE, Patches
 from ..program import Ref
 from ..windows import Layout, Windows, spread
-from .rule import BYTES, CALL, FLOPS, Call, RowRule, Rule, WindowRule, written
+from .rule import BYTES, CALL, FLOPS, Call, Rule, WindowRule, written
 from .separable import separable
 
 MOSTLY_GROUPED = 0.55
@@ -23,12 +23,8 @@ MOSTLY_GROUPED = 0.55
 
 
 class Sliding(WindowRule):
-    """A kernel, stride, padding and dilation; a window grows by what the kernel sees.
+    """A kernel, stride, padding and dilation; a window grows by what the kernel sees."""
 
-    Beyond the border lie zeros, or the border repeated (``clamp``): for a maximum that is the same as nothing.
-    """
-
-    clamp = False
     tabled = True
 
     def __init__(self, call: Call, source: Ref, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)):
@@ -50,6 +46,15 @@ class Sliding(WindowRule):
             for begin, end, side in zip((w.top, w.left), (w.bottom, w.right), sides, strict=True)
         )
         return Windows(top, left, bottom, right, self.size)
+
+
+class Cropped(Sliding):
+    """What the kernels of a window see is cut out, and the operator slides over that.
+
+    Beyond the border lie zeros, or the border repeated (``clamp``): for a maximum that is the same as nothing.
+    """
+
+    clamp = False
 
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         source = inputs[0]
@@ -73,7 +78,7 @@ class Sliding(WindowRule):
         """(m, C, h, w) -> (m, C', h', w'), no padding left to do."""
 
 
-class Convolution(Sliding):
+class Convolution(Cropped):
     """conv2d, recomputed where anything under its kernel changed."""
 
     def __init__(self, call: Call, source: Ref, filter: Filter):
@@ -90,29 +95,7 @@ class Convolution(Sliding):
         return self.filter.on(crops, (0, 0), stride=(1, 1) if self.kernel == (1, 1) else None)
 
 
-class PointConvolution(RowRule):
-    """A 1x1 convolution: a matrix product of rows."""
-
-    fills = True
-
-    def __init__(self, call: Call, source: Ref, filter: Filter):
-        self.node, self.place, self.filter, self.scratch = call.node, call.places[source], filter, call.scratch
-        weight = filter.weight
-        self.position = 2 * weight.numel() / FLOPS + 4 * (weight.shape[0] * 3 + weight.shape[1]) / BYTES
-
-    def rows(self, inputs: list[Patches]) -> Tensor:
-        rows = inputs[0].rows
-        # As one image, one column wide: oneDNN's convolution is faster here than its product.
-        y = self.filter(column(rows.contiguous()))
-        return y.permute(0, 2, 3, 1).reshape(len(rows), -1)
-
-    def fill(self, inputs: list[Patches], out: Tensor) -> None:
-        self.filter.multiply(inputs[0].rows, out)
-        if self.node.then:
-            written(self.node, out, out)
-
-
-class MaxPool(Sliding):
+class MaxPool(Cropped):
     """max_pool2d."""
 
     clamp = True
@@ -126,14 +109,14 @@ class MaxPool(Sliding):
         return crops
 
 
-class AveragePool(Sliding):
+class AveragePool(Cropped):
     """avg_pool2d, where every output divides by the same number."""
 
     def slide(self, crops: Tensor) -> Tensor:
         return F.avg_pool2d(crops, self.kernel, self.stride)
 
 
-class Pick(Sliding):
+class Pick(Cropped):
     """Every so many positions: ``x[:, :, ::2, ::2]``."""
 
     def slide(self, crops: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""3 x 3 convolutions of what changed, in Winograd's tiles; and which rule is a convolution's."""
+"""3 x 3 convolutions of what changed, in Winograd's tiles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..kernels import Filter
@@ -14,10 +13,8 @@ from ..patches import IMAGE, Base, Patches, changed_index, to_device
 from ..program import Ref
 from ..windows import Block, Layout, whole_maps
 from ..winograd import TAPS, Winograd, tiling
-from .changing import ChangedConvolution, ChangedPoints
-from .combining import AddedPoints
-from .rule import BYTES, FLOPS, Call, Rule, written
-from .sliding import Convolution, PointConvolution
+from .changing import ChangedConvolution
+from .rule import BYTES, FLOPS, Call, written
 
 SIDES = (4, 5, 6)
 """Larger tiles lose more to rounding than an exact mode may."""
@@ -95,24 +92,3 @@ class TiledConvolution(ChangedConvolution):
         changed = [n if n == most else n - TAPS + 1 for n, most in zip((height, width), self.size, strict=True)]
         weights = self.filter.weight.numel()
         return weights * (2 * masks * changed[0] * changed[1] / FLOPS + 4 / BYTES)
-
-
-def conv2d(call: Call, input: Ref, plus: Ref | None = None) -> Rule | None:
-    """The rule of a convolution that was made ready, of maps in the usual order."""
-    filter = call.node.function
-    if not isinstance(filter, Filter) or call.places[input] != IMAGE:
-        return None
-    if plus is not None:
-        return AddedPoints(call, [input, plus], filter) if call.places[plus] == IMAGE else None
-    if filter.kernel == (1, 1) and filter.stride == (1, 1) and filter.padding == (0, 0):
-        return (ChangedPoints if filter.halved else PointConvolution)(call, input, filter)
-    products = filter.weight.shape[1] * filter.kernel[0] * filter.kernel[1]
-    if filter.groups > 1 or filter.kernel == (1, 1) or filter.dilation != (1, 1) or products < 128:
-        return Convolution(call, input, filter)
-    tiled = filter.kernel == (TAPS, TAPS) and filter.stride == (1, 1) and not filter.halved and _precise(filter.weight)
-    return (TiledConvolution if tiled else ChangedConvolution)(call, input, filter)
-
-
-def _precise(weight: Tensor) -> bool:
-    """Whether tiles are for it: shorter numbers lose too much, and what is reckoned above holds for a CPU."""
-    return weight.dtype in (torch.float32, torch.float64) and weight.device.type == "cpu"
