@@ -26,9 +26,9 @@ SECTIONS = [
     ("Start-up", "Medians of whole processes.", START_UP_COLUMNS, start_up),
     ("One map", "Times one plain forward of the same batch under no_grad, 224 × 224, random weights; medians of "
      "paired ratios.", ONE_MAP_COLUMNS, one_map),
-    ("Six methods at once", "Saliency, deconvnet, guided backprop, CAM, Grad-CAM and guided Grad-CAM of one batch: one "
-     "shared record against the sum of the cheapest peer for each (Captum's; torch-cam's for CAM).", ALL_COLUMNS,
-     all_at_once),
+    ("All at once", "Saliency, deconvnet, guided backprop, CAM, Grad-CAM and guided Grad-CAM of one batch, and with "
+     "occlusion by 49 masks of 32 px: one shared record against the sum of the cheapest peer for each (Captum's; "
+     "torch-cam's for CAM).", ALL_COLUMNS, all_at_once),
     ("Occlusion", "Masks of 16 px on 224 px, stride 8 (16 in the quick form), on a smooth random photo, random weights "
      "with batch norms that know their data (EfficientNet-Lite0: its own). Captum at its fastest batch. "
      "The limit: the multiplications of the smallest windows, at the rate of a 2048 x 2048 product in the same run; "
