@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from seewhy.incremental.engine import Engine, masked
+from seewhy.incremental.kernels import Filter, onednn
 from seewhy.incremental.program import trace
 from seewhy.incremental.rescorer import pasted
 from seewhy.incremental.simplify import simplified
@@ -95,6 +96,29 @@ def test_what_changed_may_be_rounded(data, size):
     if not active:
         same = expected == one
         assert torch.allclose(got[same], expected[same], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [7, 30])
+def test_a_model_of_short_numbers(size):
+    """A network in bfloat16 is followed in bfloat16, and off by no more than it is itself."""
+    torch.manual_seed(0)
+    wide, points, last = nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 8, 3, 2, 1)
+    model = Maps(lambda x: F.relu(last(F.relu(points(F.relu(wide(x))) + wide(x)))))
+    for conv in (wide, points, last):
+        conv.requires_grad_(False)
+    x, fill, boxes = torch.randn(1, 3, size, size), torch.randn(3, size, size), np.array(corners(size, size), np.int64)
+    with torch.no_grad():
+        exact = model(pasted(x, boxes, fill))
+        for conv in (wide, points, last):
+            conv.bfloat16()
+        x, fill = x.bfloat16(), fill.bfloat16()
+        program, _, _ = trace(model, lambda outputs: outputs, x, torch.cat([x, x.flip(3)]))
+        engine = Engine(simplified(program))
+        photo = engine.photo(x.contiguous(memory_format=torch.channels_last))
+        got, _ = engine.logits(photo, masked(photo, boxes, fill))
+        itself = model(pasted(x, boxes, fill))
+    assert got.dtype == torch.bfloat16
+    assert float((got - exact).abs().max()) < 2 * float((itself - exact).abs().max())
 
 
 @settings(max_examples=30, deadline=None)
@@ -228,6 +252,29 @@ def _in_place(x):
     z = F.avg_pool2d(y, 2)
     y.relu_()
     return F.interpolate(z, size=y.shape[2:]) + y
+
+
+def _refuses(*args):
+    raise RuntimeError("not for this processor")
+
+
+def _errs(rows, *args):
+    return rows + 1
+
+
+@pytest.mark.parametrize("operator", [_refuses, _errs])
+def test_where_onednn_lacks_an_operator(monkeypatch, operator):
+    """The same numbers by torch's public functions."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", operator)
+    monkeypatch.setattr("seewhy.incremental.kernels.onednn", onednn.__wrapped__)
+    assert not onednn.__wrapped__("cpu", torch.float32)
+    torch.manual_seed(0)
+    blocks = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 24, 1), nn.ReLU6(), nn.Conv2d(24, 24, 3, 1, 1, groups=24),
+        nn.SiLU(), nn.Conv2d(24, 8, 1, 2), nn.Tanh(), nn.Conv2d(8, 16, 3, padding=1),
+    )  # fmt: skip
+    engine = agree(Maps(blocks), torch.randn(1, 3, 21, 18), corners(21, 18))
+    assert not any(step.node.function.fast for step in engine.steps if isinstance(step.node.function, Filter))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -51,12 +52,12 @@ class Filter:
         self.fused = ("none", [], "") if then is None else _fused(then)
         # After a sum oneDNN knows of no other activation.
         self._after_sum: tuple[Any, ...] = self.fused if self.fused == ("relu", [], "") else (None, [], None)
-        self.fast = _onednn(weight) and (bias is None or bias.dtype == weight.dtype)
+        self.fast = onednn(weight.device.type, weight.dtype) and (bias is None or bias.dtype == weight.dtype)
 
         # Subtracting, rounding and adding pass over memory seven times more; half the products must pay for that.
         passes = 3 * weight.shape[1] + 4 * weight.shape[0]
-        pays = groups == 1 and self.fast and weight.numel() > WORTH_HALVING * passes
-        self._half = self.weight.bfloat16() if half and pays else None
+        pays = groups == 1 and weight.numel() > WORTH_HALVING * passes
+        self._half = self.weight.bfloat16() if half and pays and onednn(weight.device.type, torch.bfloat16) else None
 
     @property
     def halved(self) -> bool:
@@ -118,14 +119,25 @@ class Filter:
         return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
 
 
-def _onednn(weight: Tensor) -> bool:
-    """Whether oneDNN's convolution with an activation in it is to be had."""
-    return (
-        weight.device.type == "cpu"
-        and weight.dtype in (torch.float32, torch.bfloat16)
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-    )  # fmt: skip
+@cache
+def onednn(device: str, dtype: torch.dtype) -> bool:
+    """Whether oneDNN multiplies such numbers here, as torch's own compiler has it do.
+
+    Tried on one product of each kind: builds for other processors lack some, and old processors know no bfloat16.
+    """
+    if device != "cpu" or dtype not in (torch.float32, torch.bfloat16):
+        return False
+    x = torch.ones(1, 1, 1, 16, dtype=dtype).permute(0, 3, 1, 2)
+    weight = torch.full((16, 16, 1, 1), 6 / 16, dtype=dtype)
+    relu: tuple[str, list[float], str] = ("relu", [], "")
+    places, known, added = ((0, 0), (1, 1), (1, 1), 1), torch.ops.mkldnn, x.clone()
+    try:
+        product = known._convolution_pointwise(x, weight, None, *places, *relu)
+        known._convolution_pointwise_.binary(added, x, weight, None, *places, "add", 1.0, *relu)
+        row = known._linear_pointwise(x[..., 0, 0], known._reorder_linear_weight(weight[..., 0, 0], 1), None, *relu)
+    except (AttributeError, RuntimeError):
+        return False
+    return bool((product == 6).all() and (added == 7).all() and (row == 6).all())
 
 
 def _fused(then: Node) -> tuple[str, list[float], str] | None:

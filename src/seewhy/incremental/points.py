@@ -30,8 +30,7 @@ class Points(Filter):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.matrix = self.weight[:, :, 0, 0]
-        ordered = self.fast and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-        self._ordered = torch.ops.mkldnn._reorder_linear_weight(self.matrix, TYPICAL) if ordered else None
+        self._ordered = torch.ops.mkldnn._reorder_linear_weight(self.matrix, TYPICAL) if self.fast else None
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
         picked = x[:, :, :: self.stride[0], :: self.stride[1]]
