@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from gradient_methods import build
@@ -53,36 +54,37 @@ def _photo(batch: int = 1) -> Tensor:
 
 
 def occlusion(quick: bool) -> Iterator[list[str]]:
-    """Rows: network, seconds of each, and their ratios."""
-    peak = matrix_peak()
+    """Rows: network, seconds of each, and their ratios; each measured in a process of its own, as people run them."""
     for name in QUICK if quick else NETWORKS:
-        model, x = network(name), _photo()
-        stride = 16 if quick else 8
-        at_once = _captums_fastest(model, x)
-        ways = {
-            "Captum": lambda m=model, x=x, n=at_once, s=stride: captum(m, x, s, n),
-            "whole": lambda m=model, x=x, s=stride: ours(m, x, s, engine="dense"),
-            "exact": lambda m=model, x=x, s=stride: ours(m, x, s),
-            "bf16": lambda m=model, x=x, s=stride: ours(m, x, s, precision="bfloat16"),
-            "reach": lambda m=model, x=x, s=stride: ours(m, x, s, precision="bfloat16", reach=REACH),
-        }
-        results: dict[str, Tensor] = {}
+        yield _in_a_process(name, "quick row" if quick else "row")
 
-        def keeping(way: str, run: Callable[[], Tensor], into: dict[str, Tensor] = results) -> Callable[[], object]:
-            return lambda: into.update({way: run()})
 
-        slow = name in ("resnet50", "convnext_tiny", "vgg16")
-        seconds = paired(
-            {way: keeping(way, run) for way, run in ways.items()}, repeats=1 if slow or quick else 2, warm=0
-        )
-        masks = len(range(0, 224 - WINDOW + 1, stride))
-        limit = 2 * window_products(model, x, stride) / peak
-        ranks = [f"{_rank(results['exact'], results[way]):.3f}" for way in ("bf16", "reach")]
-        yield [
-            name, str(masks * masks), *(f"{median(seconds, way):.1f} s" for way in ways),
-            f"{ratio(seconds, 'Captum', 'exact'):.1f}", f"{ratio(seconds, 'exact', 'bf16'):.2f}",
-            f"{ratio(seconds, 'Captum', 'reach'):.1f}", f"{limit / median(seconds, 'exact'):.0%}", *ranks,
-        ]  # fmt: skip
+def _row(name: str, quick: bool) -> list[str]:
+    model, x = network(name), _photo()
+    stride = 16 if quick else 8
+    at_once, peak = _captums_fastest(model, x), matrix_peak()
+    ways = {
+        "Captum": lambda: captum(model, x, stride, at_once),
+        "whole": lambda: ours(model, x, stride, engine="dense"),
+        "exact": lambda: ours(model, x, stride),
+        "bf16": lambda: ours(model, x, stride, precision="bfloat16"),
+        "reach": lambda: ours(model, x, stride, precision="bfloat16", reach=REACH),
+    }
+    results: dict[str, Tensor] = {}
+
+    def keeping(way: str, run: Callable[[], Tensor]) -> Callable[[], object]:
+        return lambda: results.update({way: run()})
+
+    slow = name in ("resnet50", "convnext_tiny", "vgg16")
+    seconds = paired({way: keeping(way, run) for way, run in ways.items()}, repeats=1 if slow or quick else 2, warm=0)
+    masks = len(range(0, 224 - WINDOW + 1, stride))
+    limit = 2 * window_products(model, x, stride) / peak
+    ranks = [f"{_rank(results['exact'], results[way]):.3f}" for way in ("bf16", "reach")]
+    return [
+        name, str(masks * masks), *(f"{median(seconds, way):.1f} s" for way in ways),
+        f"{ratio(seconds, 'Captum', 'exact'):.1f}", f"{ratio(seconds, 'exact', 'bf16'):.2f}",
+        f"{ratio(seconds, 'Captum', 'reach'):.1f}", f"{limit / median(seconds, 'exact'):.0%}", *ranks,
+    ]  # fmt: skip
 
 
 def ours(model: nn.Module, x: Tensor, stride: int, **way: object) -> Tensor:
@@ -202,11 +204,14 @@ def peak_memory(quick: bool) -> Iterator[list[str]]:
     for name in QUICK if quick else ["squeezenet1_1", "resnet18", "resnet50", "vgg16"]:
         held = {}
         for way in ("model", "captum", "exact"):
-            done = subprocess.run(
-                [sys.executable, str(Path(__file__)), name, way], capture_output=True, text=True, check=True
-            )
-            held[way] = json.loads(done.stdout.splitlines()[-1])
+            held[way] = _in_a_process(name, way)
         yield [name, *(f"{megabytes:.0f} MB" for megabytes in held.values())]
+
+
+def _in_a_process(name: str, way: str) -> Any:
+    command = [sys.executable, str(Path(__file__)), name, way]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _most_held() -> float:
@@ -221,6 +226,9 @@ def _alone(name: str, way: str) -> None:
     from torchvision_cpu import allow_torchvision
 
     allow_torchvision()
+    if way.endswith("row"):
+        print(json.dumps(_row(name, quick=way.startswith("quick"))))
+        return
     model, x = network(name), _photo()
     with torch.no_grad():
         model(x)

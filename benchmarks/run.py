@@ -30,7 +30,8 @@ SECTIONS = [
      "occlusion by 49 masks of 32 px: one shared record against the sum of the cheapest peer for each (Captum's; "
      "torch-cam's for CAM).", ALL_COLUMNS, all_at_once),
     ("Occlusion", "Masks of 16 px on 224 px, stride 8 (16 in the quick form), on a smooth random photo, random weights "
-     "with batch norms that know their data (EfficientNet-Lite0: its own). Captum at its fastest batch. "
+     "with batch norms that know their data (EfficientNet-Lite0: its own), each network in a process of its own. "
+     "Captum at its fastest batch. "
      "The limit: the multiplications of the smallest windows, at the rate of a 2048 x 2048 product in the same run; "
      "above 100 % since a convolution of what changed takes fewer. Rank: Spearman's of the fast mode's scores with the "
      "exact ones.", OCCLUSION_COLUMNS, occlusion),
