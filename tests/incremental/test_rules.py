@@ -89,13 +89,28 @@ def test_what_changed_may_be_rounded(data, size):
         got, _ = engine.logits(photo, masked(photo, boxes, fill))
         expected = model(pasted(x, boxes, fill))
     change = 2 * max(float(x.abs().max()), float(fill.abs().max()))
-    most = change * float(
-        conv.weight.abs().sum((1, 2, 3)).max()
-    )  # of a sum of products, whose factors have 8 bits each
+    # Of a sum of products, whose factors have 8 bits each.
+    most = change * float(conv.weight.abs().sum((1, 2, 3)).max())
     assert float((got - expected).abs().max()) < 2**-7 * most
     if not active:
         same = expected == one
         assert torch.allclose(got[same], expected[same], atol=1e-5)
+
+
+def test_all_that_follows_is_done_where_what_changed_is_rounded():
+    """Two functions after a 1x1 convolution whose rows a depthwise one will look up."""
+    torch.manual_seed(0)
+    points, around = nn.Conv2d(16, 24, 1), nn.Conv2d(24, 24, 3, padding=1, groups=24)
+    model = Maps(nn.Sequential(points, nn.ReLU(), nn.Hardswish(), around).requires_grad_(False))
+    x, fill, boxes = torch.randn(1, 16, 12, 12), torch.randn(16, 12, 12), np.array(corners(12, 12), np.int64)
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr("seewhy.incremental.kernels.WORTH_HALVING", 0)
+        program, _, _ = trace(model, lambda outputs: outputs, x, torch.cat([x, x.flip(3)]))
+        engine = Engine(simplified(program, half=True))
+        photo = engine.photo(x.contiguous(memory_format=torch.channels_last))
+        got, _ = engine.logits(photo, masked(photo, boxes, fill))
+        expected = model(pasted(x, boxes, fill))
+    assert float((got - expected).abs().max()) < 0.02 * float(expected.abs().max())
 
 
 @pytest.mark.parametrize("size", [7, 30])

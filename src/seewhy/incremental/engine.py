@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .activations import followed
-from .operators import Call, Changing, Mean, RowRule, Rule, WindowRule, find_rule
+from .operators import Call, Changing, FillingRule, Mean, RowRule, Rule, WindowRule, find_rule, written
 from .patches import IMAGE, Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
 from .scratch import Scratch
@@ -262,10 +262,11 @@ class _Run:
         return True
 
     def _rowwise(self, node: Node, rule: RowRule, source: Patches, base: Base | None) -> Patches:
-        if rule.fills and node.result in self.engine.tabled:
+        if isinstance(rule, FillingRule) and node.result in self.engine.tabled:
             made = Patches.empty(source.layout, source.windows, base, self._like(node, [source]), True)
             if made.table is not None:
                 rule.fill([source], made.rows)
+                written(node, made.rows, made.rows)
                 return made
         if node.in_place and not (source.owned and self.users[node.args[0]] == 1):
             source = source.copy()

@@ -73,26 +73,22 @@ class Filter:
         )
         return y
 
-    def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
-        if plus is None:
-            return self.on(x, self.padding)
-        y = self.unactivated(x)
-        y += plus
-        return self.activated(y)
+    def __call__(self, x: Tensor) -> Tensor:
+        """The whole of it: (B, C, H, W) -> (B, O, H', W')."""
+        return self.on(x, self.padding)
 
-    def add_change(self, y: Tensor, x: Tensor, padding: Pair) -> None:
+    def add_change(self, y: Tensor, x: Tensor, padding: Pair, stride: Pair | None = None) -> None:
         """Of what changed, in place of what there was before, ``y``, with the bias; then the activation."""
         if not self.fast or self._half is not None:
-            y += self.change(x, padding)
+            y += self.change(x, padding, stride)
             y.copy_(self.activated(y))
         else:
-            self.added(y, x, None, padding)
+            self.added(y, x, None, padding, stride or self.stride)
 
-    def added(self, y: Tensor, x: Tensor, bias: Tensor | None, padding: Pair) -> None:
+    def added(self, y: Tensor, x: Tensor, bias: Tensor | None, padding: Pair, stride: Pair) -> None:
         """By oneDNN alone, in place of what it is added to, ``y``; then the activation."""
         torch.ops.mkldnn._convolution_pointwise_.binary(
-            y, x, self.weight, bias, padding, self.stride, self.dilation, self.groups, "add", 1.0, *self._after_sum
+            y, x, self.weight, bias, padding, stride, self.dilation, self.groups, "add", 1.0, *self._after_sum
         )
         if not self._after_sum[0]:
             y.copy_(self.activated(y))

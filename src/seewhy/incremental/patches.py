@@ -157,6 +157,14 @@ class Patches:
         _lay(target, corner, step, self.rows[first : first + height * width].view(height, width, *channels), own)
         return out
 
+    def under(self, layout: Layout, out: Tensor, step: tuple[int, int] = (1, 1)) -> Tensor:
+        """The rows at the positions of another layout, or at every so many of them, (R', *channels)."""
+        w = layout.windows
+        for b in layout.blocks:
+            top, left = w.top[b.masks] * step[0], w.left[b.masks] * step[1]
+            self.seen(b.masks, top, left, (b.height, b.width), out[b.rows], step)
+        return out
+
     def look(self, index: Ints32, out: Tensor | None = None) -> Tensor:
         """The rows of the table at ``index``, (n, *channels); in ``out``, if given."""
         own = len(self.around.rows)

@@ -33,6 +33,7 @@ class Points(Filter):
         self._ordered = torch.ops.mkldnn._reorder_linear_weight(self.matrix, TYPICAL) if self.fast else None
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
         picked = x[:, :, :: self.stride[0], :: self.stride[1]]
         rows = IMAGE.to_rows(picked)
         if plus is None:
@@ -72,15 +73,10 @@ class Points(Filter):
     def add_to(self, y: Tensor, rows: Tensor) -> None:
         """The same, in place of what it is added to, ``y`` (R, O)."""
         if self.fast and not self._few(rows):
-            self.added(column(y), column(rows), self.bias, self.padding)
+            self.added(column(y), column(rows), self.bias, self.padding, self.stride)
         else:
             y += F.linear(rows, self.matrix, self.bias)
             y.copy_(self.activated(y))
-
-    def add_changed(self, y: Tensor, rows: Tensor) -> None:
-        """Of the rows of what changed, in place of what there was before, ``y`` (R, O), with the bias."""
-        column(y).add_(self.change(column(rows), (0, 0), (1, 1)))
-        y.copy_(self.activated(y))
 
     def _few(self, rows: Tensor) -> bool:
         return len(rows) < 115 + 8_600_000 / self.matrix.numel()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .patches import Ints32
+from .patches import Ints32, to_device
 from .scratch import Scratch
 
 TAPS = 3
@@ -49,8 +49,7 @@ class Winograd:
         channels, given = self.weight.shape[1:]
         count = len(tiles) // (p * p)
         wide, narrow = count * channels, count * given
-        at = torch.from_numpy(tiles).to(rows.device)
-        x = self.scratch.gather("tiles", rows, at).view(p, p, wide)
+        x = self.scratch.gather("tiles", rows, to_device(tiles, rows)).view(p, p, wide)
         # Along rows, then along columns, which come first from there on: so in most products a core finds what it
         # made itself. Where cores share no cache, that is worth a third of the whole.
         x = torch.matmul(self.into, x, out=take("spectrum", (p, p, wide), rows))

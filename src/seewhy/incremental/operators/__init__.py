@@ -13,10 +13,10 @@ from ..activations import ACTIVATIONS
 from ..program import Ref, refs
 from . import combining, convolution, moving, rowwise, separable, sliding
 from .changing import Changing
-from .rule import Call, RowRule, Rule, WindowRule, written
+from .rule import Call, FillingRule, RowRule, Rule, WindowRule, written
 from .separable import Mean
 
-__all__ = ["RULES", "Call", "Changing", "Mean", "RowRule", "Rule", "WindowRule", "find_rule", "written"]
+__all__ = ["RULES", "Call", "Changing", "FillingRule", "Mean", "RowRule", "Rule", "WindowRule", "find_rule", "written"]
 
 Builder = Callable[..., "Rule | None"]
 

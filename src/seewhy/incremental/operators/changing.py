@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from ..kernels import Filter, Pair
 from ..patches import IMAGE, Base, Patches, changed_index, own_index, own_places, to_device
-from ..program import Ref
 from ..windows import Block, Layout, Windows
-from .rule import Call, written
+from .rule import written
 from .sliding import Convolution
 
 
@@ -29,12 +26,6 @@ class Changing:
             map = IMAGE.from_rows(base.rows[:-1], 1, *base.size)
             base.derived[self] = IMAGE.to_rows(self.filter.unactivated(map))
         return base.derived[self]
-
-    def were(self, source: Patches, layout: Layout, block: Block, out: Tensor) -> Tensor:
-        """A block's rows before, without the activation, in ``out``."""
-        before, w = self.before(source.around), layout.windows
-        index = own_index(w.size, w.top[block.masks], w.left[block.masks], (block.height, block.width))
-        return torch.index_select(before, 0, to_device(index, before), out=out)
 
     def whole(self, x: Tensor, base: Base) -> Tensor | None:
         """Of whole maps (M, C, H, W), with the activation; None where the convolution of ``x`` itself is cheaper."""
@@ -54,11 +45,6 @@ class ChangedConvolution(Changing, Convolution):
     """
 
     tabled = False
-
-    def __init__(self, call: Call, source: Ref, filter: Filter):
-        super().__init__(call, source, filter)
-        then = call.node.then if filter.then is None else (filter.then, *call.node.then)
-        self.after = replace(call.node, then=then)
 
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         (source,) = inputs
@@ -88,6 +74,12 @@ class ChangedConvolution(Changing, Convolution):
         self.filter.add_change(map, IMAGE.from_rows(seen, count, *reach), padding)
         if self.node.then:
             written(self.node, out, out)
+
+    def were(self, source: Patches, layout: Layout, block: Block, out: Tensor) -> Tensor:
+        """A block's rows before, without the activation, in ``out``."""
+        before, w = self.before(source.around), layout.windows
+        index = own_index(w.size, w.top[block.masks], w.left[block.masks], (block.height, block.width))
+        return torch.index_select(before, 0, to_device(index, before), out=out)
 
     def _padding(self, changed: Windows, given: Windows, block: Block) -> Pair:
         """The most padding with which what is read still holds all that changed."""

@@ -41,10 +41,7 @@ class Together(WindowRule):
             return source.rows
         if isinstance(kept, str):
             kept = self.scratch.take(kept, (layout.rows, *source.rows.shape[1:]), source.rows)
-        w = layout.windows
-        for b in layout.blocks:
-            source.seen(b.masks, w.top[b.masks], w.left[b.masks], (b.height, b.width), kept[b.rows])
-        return kept
+        return source.under(layout, kept)
 
 
 class Binary(Together):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ..patches import Patches, changed_index, own_places, to_device
+from ..patches import Patches, changed_index, column, own_places, to_device
 from ..points import Points
 from ..program import Ref
-from ..windows import Ints, Layout
+from ..windows import Layout
 from .changing import Changing
 from .combining import Together
-from .rule import BYTES, FLOPS, Call, RowRule, written
+from .rule import BYTES, FLOPS, Call, FillingRule, written
 from .sliding import Sliding
 
 
@@ -20,10 +21,8 @@ def _cost(filter: Points) -> float:
     return 2 * filter.matrix.numel() / FLOPS + 4 * (given * 3 + channels) / BYTES
 
 
-class PointConvolution(RowRule):
+class PointConvolution(FillingRule):
     """A 1x1 convolution."""
-
-    fills = True
 
     def __init__(self, call: Call, source: Ref, filter: Points):
         self.node, self.place, self.filter, self.scratch = call.node, call.places[source], filter, call.scratch
@@ -34,8 +33,6 @@ class PointConvolution(RowRule):
 
     def fill(self, inputs: list[Patches], out: Tensor) -> None:
         self.filter.fill(inputs[0].rows, out)
-        if self.node.then:
-            written(self.node, out, out)
 
 
 class ChangedPoints(Changing, PointConvolution):
@@ -51,10 +48,9 @@ class ChangedPoints(Changing, PointConvolution):
 
     def fill(self, inputs: list[Patches], out: Tensor) -> None:
         (source,) = inputs
-        changes = source.changes(own_places(source.layout, source.rows), self.scratch)[:-1]
-        for block in source.layout.blocks:
-            self.were(source, source.layout, block, out[block.rows])
-        self.filter.add_changed(out, changes)
+        at = own_places(source.layout, source.rows)
+        torch.index_select(self.before(source.around), 0, at, out=out)
+        self.filter.add_change(column(out), column(source.changes(at, self.scratch)[:-1]), (0, 0))
 
 
 class AddedPoints(Together):
@@ -85,13 +81,7 @@ class PickedPoints(Sliding):
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         (source,) = inputs
         seen = self.scratch.take("seen", (layout.rows, *source.rows.shape[1:]), source.rows)
-        for block in layout.blocks:
-            shape, (top, left) = (block.height, block.width), self._corners(layout, block.masks)
-            source.seen(block.masks, top, left, shape, seen[block.rows], self.stride)
-        written(self.node, self.filter.rows(seen), out)
-
-    def _corners(self, layout: Layout, masks: Ints) -> tuple[Ints, Ints]:
-        return layout.windows.top[masks] * self.stride[0], layout.windows.left[masks] * self.stride[1]
+        written(self.node, self.filter.rows(source.under(layout, seen, self.stride)), out)
 
 
 class ChangedPickedPoints(Changing, PickedPoints):
@@ -103,12 +93,20 @@ class ChangedPickedPoints(Changing, PickedPoints):
     def compute(self, inputs: list[Patches], layout: Layout, out: Tensor) -> None:
         (source,) = inputs
         changes = source.changes(own_places(source.layout, source.rows), self.scratch)
-        index = []
-        for block in layout.blocks:
-            shape, (top, left) = (block.height, block.width), self._corners(layout, block.masks)
-            index.append(changed_index(source.layout, block.masks, top, left, shape, self.stride))
-            self.were(source, layout, block, out[block.rows])
+        w, (down, across) = layout.windows, self.stride
+        index = [
+            changed_index(
+                source.layout,
+                b.masks,
+                w.top[b.masks] * down,
+                w.left[b.masks] * across,
+                (b.height, b.width),
+                self.stride,
+            )
+            for b in layout.blocks
+        ]
         seen = self.scratch.gather("seen", changes, to_device(np.concatenate(index), changes))
-        self.filter.add_changed(out, seen)
+        torch.index_select(self.before(source.around), 0, own_places(layout, out), out=out)
+        self.filter.add_change(column(out), column(seen), (0, 0), (1, 1))
         if self.node.then:
             written(self.node, out, out)

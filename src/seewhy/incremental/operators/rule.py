@@ -94,14 +94,16 @@ class RowRule(Rule):
     def rows(self, inputs: list[Patches]) -> Tensor:
         """The result's rows; memory of the input's may be used where that is ``owned``."""
 
-    def fill(self, inputs: list[Patches], out: Tensor) -> None:
-        """The same, into ``out``."""
-        out.copy_(self.rows(inputs))
-
     shares: ClassVar[bool] = False
     """Whether the result is a view of the input."""
-    fills: ClassVar[bool] = False
-    """Whether to fill memory takes no copy."""
+
+
+class FillingRule(RowRule):
+    """One that can write its rows where they will be looked up, without a copy."""
+
+    @abstractmethod
+    def fill(self, inputs: list[Patches], out: Tensor) -> None:
+        """The result's rows, into ``out``."""
 
 
 def written(node: Node, y: Tensor, out: Tensor) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..patches import IMAGE, Base, Patches, Place, own_places
+from ..patches import IMAGE, Base, Patches, Place, own_places, to_device
 from ..program import Ref
 from ..windows import Ints, Layout, Windows
 from .rule import BYTES, Call, Rule, WindowRule, written
@@ -84,14 +84,14 @@ class Mean(Separable):
         if self not in base.derived:
             base.derived[self] = _integral(base)
         sums = base.derived[self]
-        at = [torch.from_numpy(index).to(sums.device) for index in (w.top, w.bottom, w.left, w.right)]
+        at = [to_device(index, sums) for index in (w.top, w.bottom, w.left, w.right)]
         top, bottom, left, right = at
         before = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
         total = sums[-1, -1] - before
         at_least = torch.promote_types(source.rows.dtype, torch.float32)
         for block in source.layout.blocks:
             rows = source.rows[block.rows].view(len(block.masks), -1, *source.rows.shape[1:])
-            total[torch.from_numpy(block.masks).to(total.device)] += rows.sum(1, dtype=at_least)
+            total[to_device(block.masks, total)] += rows.sum(1, dtype=at_least)
         return (total / (w.size[0] * w.size[1])).to(source.rows.dtype)
 
 

@@ -31,6 +31,8 @@ class TiledConvolution(ChangedConvolution):
         super().__init__(call, source, filter)
         self._side = min(SIDES, key=self._typical)
         self._winograd: Winograd | None = None
+        then = call.node.then if filter.then is None else (filter.then, *call.node.then)
+        self._after = replace(call.node, then=then)
 
     def whole(self, x: Tensor, base: Base) -> Tensor | None:
         masks, _, *size = x.shape
@@ -69,7 +71,7 @@ class TiledConvolution(ChangedConvolution):
         tiles = self._winograd(changes, self._winograd.places(index))
         y = self.scratch.gather("tiles", tiles, to_device(self._winograd.results(len(masks), *shape), tiles))
         y += self.were(source, layout, block, self.scratch.take("before", tuple(y.shape), y))
-        written(self.after, y, out)
+        written(self._after, y, out)
 
     def _pays(self, height: int, width: int, masks: int) -> bool:
         return self._in_tiles(self._side, height, width, masks) < self._directly(height, width, masks)
