@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import torch
+from networks import build
+from occlusion import captum
 from paired import median, paired, ratio
 from torch import Tensor, nn
 
@@ -16,18 +18,6 @@ LAYERS = {"resnet18": "layer4", "resnet50": "layer4", "mobilenet_v2": "features"
 SIX = ["saliency", "deconvnet", "guided_backprop", "cam", "grad_cam", "guided_grad_cam"]
 MASK = 32
 """Pixels of a mask, and from one to the next: 49 on a photo."""
-
-
-def build(name: str) -> nn.Module:
-    """A torchvision model with random weights, its ReLUs not in place: Captum's hooks need that."""
-    import torchvision
-
-    torch.manual_seed(0)
-    model: nn.Module = torchvision.models.get_model(name).eval()
-    for module in model.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    return model
 
 
 def one_map(quick: bool) -> Iterator[list[str]]:
@@ -60,9 +50,10 @@ def all_at_once(quick: bool) -> Iterator[list[str]]:
             peers = _cheapest(model, x, target, LAYERS[name])
             six = {"seewhy": lambda m=model, x=x: seewhy.attribute(m, x, SIX, 3), **peers}
             yield [name, str(batch), "six by gradients", *_against_the_sum(six, 7 if batch == 1 else 3)]
+            at_once = 8 if batch == 1 else 1
             seven = {
                 "seewhy": lambda m=model, x=x: seewhy.attribute(m, x, [*SIX, Occlusion(MASK, MASK)], 3), **peers,
-                "Occlusion": lambda m=model, x=x, t=target: _captums_occlusion(m, x, t),
+                "Occlusion": lambda m=model, x=x, t=target, n=at_once: captum(m, x, MASK, n, MASK, t),
             }  # fmt: skip
             yield [name, str(batch), "all seven", *_against_the_sum(seven, 3 if batch == 1 else 1)]
 
@@ -76,16 +67,6 @@ def _against_the_sum(contenders: dict[str, Callable[[], object]], repeats: int) 
 
 
 ALL_COLUMNS = ["network", "batch", "methods", "seewhy, at once", "cheapest peers, summed", "seewhy / peers"]
-
-
-def _captums_occlusion(model: nn.Module, x: Tensor, target: int) -> Tensor:
-    from captum.attr import Occlusion as Captum
-
-    with torch.no_grad():
-        return Captum(model).attribute(  # type: ignore[no-any-return]
-            x, (3, MASK, MASK), strides=(3, MASK, MASK), target=target,
-            perturbations_per_eval=8 if len(x) == 1 else 1,
-        )  # fmt: skip
 
 
 def _forward(model: nn.Module, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gradient_methods import build
+from networks import build
 from paired import median, paired, ratio
 from torch import Tensor, nn
 
@@ -93,13 +93,15 @@ def ours(model: nn.Module, x: Tensor, stride: int, **way: object) -> Tensor:
     return a.details["grid"].flatten()
 
 
-def captum(model: nn.Module, x: Tensor, stride: int, at_once: int, window: int = WINDOW) -> Tensor:
+def captum(
+    model: nn.Module, x: Tensor, stride: int, at_once: int, window: int = WINDOW, target: int = TARGET
+) -> Tensor:
     """Captum's map."""
     from captum.attr import Occlusion as Captum
 
     with torch.no_grad():
         return Captum(model).attribute(  # type: ignore[no-any-return]
-            x, (3, window, window), strides=(3, stride, stride), baselines=0, target=TARGET,
+            x, (3, window, window), strides=(3, stride, stride), baselines=0, target=target,
             perturbations_per_eval=at_once,
         )  # fmt: skip
 
@@ -202,10 +204,7 @@ def _forward(model: nn.Module, x: Tensor) -> Tensor:
 def peak_memory(quick: bool) -> Iterator[list[str]]:
     """Rows: network, and the most memory that a process of its own held."""
     for name in QUICK if quick else ["squeezenet1_1", "resnet18", "resnet50", "vgg16"]:
-        held = {}
-        for way in ("model", "captum", "exact"):
-            held[way] = _in_a_process(name, way)
-        yield [name, *(f"{megabytes:.0f} MB" for megabytes in held.values())]
+        yield [name, *(f"{_in_a_process(name, way):.0f} MB" for way in ("model", "captum", "exact"))]
 
 
 def _in_a_process(name: str, way: str) -> Any:

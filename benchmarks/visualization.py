@@ -16,7 +16,7 @@ TARGET, SIZE = 130, 224
 
 def ascent(quick: bool) -> Iterator[list[str]]:
     """Rows: network, steps per second of each, and ours over theirs."""
-    from gradient_methods import build
+    from networks import build
 
     steps = 24 if quick else 32
     networks: dict[str, tuple[nn.Module, str]] = {"efficientnet_lite0": (seewhy.load().model, "classifier")}
