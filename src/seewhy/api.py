@@ -94,7 +94,7 @@ def run(method: Method, record: Record) -> Attribution:
         layer=values.layer,
         overridden=record.overridden(method.rule, getattr(method, "smooth", False)),
         details=values.details,
-        notes=values.notes,
+        notes={**record.said_of(values.layer), **values.notes},
     )
 
 

@@ -50,7 +50,10 @@ def _everything(model, x):
     return seewhy.attribute(model, x, ["saliency", "grad_cam", "guided_grad_cam"])["guided_grad_cam"].layer
 
 
-ASKED = {_classes: "left", _map: "maps", _table: "left", _activation_only: "left", _everything: "left"}
+ASKED = {
+    _classes: "left + relu", _map: "trunk + relu", _table: "left", _activation_only: "left + relu",
+    _everything: "left + relu",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(ASKED, 2)))

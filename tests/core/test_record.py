@@ -372,7 +372,7 @@ def test_a_second_head_that_runs_last_does_not_take_the_default_layer():
     model, x = TwoHeads(), torch.randn(2, 3, 12, 12)
     for _ in range(2):
         many = seewhy.attribute(model, x, ["grad_cam", "cam"], 1)
-        assert many["grad_cam"].layer == "conv2"
+        assert many["grad_cam"].layer == "conv2 + relu"
         assert many["cam"].layer == "conv2 + relu"
         assert torch.equal(seewhy.attribute(model, x, "grad_cam", 1).values, many["grad_cam"].values)
 
@@ -408,9 +408,9 @@ def test_what_was_noted_is_looked_up_again_when_the_network_changes_its_way():
             return self.fc(x.mean((2, 3)))
 
     model, x = Switch(), torch.randn(2, 3, 12, 12)
-    assert seewhy.attribute(model, x).layer == "conv2"
+    assert seewhy.attribute(model, x).layer == "conv2 + relu"
     model.deep = False
-    assert seewhy.attribute(model, x).layer == "conv1"
+    assert seewhy.attribute(model, x).layer == "conv1 + relu"
     assert seewhy.attribute(model, x, "cam").layer == "conv1 + cat"
 
 
@@ -434,8 +434,9 @@ def test_a_layer_that_changes_its_own_input():
     model, x = Net(), torch.randn(2, 3, 9, 9)
     expected = model.own(model.first(x)).detach()
     with seewhy.record(model, x) as record:
-        assert record.default_layer == "own"
-        assert torch.allclose(record.activation(), expected, atol=1e-6)
+        assert record.default_layer == "own + relu"
+        assert torch.allclose(record.activation(), expected.relu(), atol=1e-6)
+        assert torch.allclose(record.activation("own"), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

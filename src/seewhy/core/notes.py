@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -11,15 +11,18 @@ from torch import Tensor, nn
 
 @dataclass
 class Notes:
-    """For one model, as it is built now, and one size of photo.
+    """For one model, as it is built now, and one size of photo. Each is checked where it is used.
 
     Attributes:
-        default_layer: the last spatial layer before pooling.
+        default: whether the graph was kept down to the photo -> the last spatial layer before pooling, and the kinds
+            of the functions between it and the score.
         class_map: the layer whose maps CAM reads, and the linear layer (None for a convolutional head).
+        single: layers that ran once, on something that is made of the photo.
     """
 
-    default_layer: str | None = None
+    default: dict[bool, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     class_map: tuple[str, str | None] | None = None
+    single: set[str] = field(default_factory=set)
 
 
 _notes: WeakKeyDictionary[nn.Module, tuple[tuple[object, ...], Notes]] = WeakKeyDictionary()

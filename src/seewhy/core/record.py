@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from ..errors import InputError, LayerError, ModelError
 from .class_map import ClassMap, Known, Watch
 from .guest import guest, original
+from .functional import split
 from .layers import find_layer
+from .layout import Maps, maps_of
 from .needs import Needs
 from .notes import Notes, notes_on
+from .places import Finder, Place
 from .relu_rules import HIDING, Rule, kind, nodes_of, rectified
-from .taps import Tap, Taps
+from .taps import Taps
 from .target import Score, Target, check_finite, logits_of
 from .visible_relu import VisibleReLU
 
@@ -33,6 +36,7 @@ class Record:
         logits: (B, classes), or None where a target function reads another kind of output.
         target: (B,) int64 class of each image, or None under a target function.
         score: (B,) the explained score, before the softmax.
+        default_layer: the last spatial layer before pooling, where it was asked for and there is one.
         forwards, backwards: how many were spent so far.
         progress: called with steps done and steps in all, where a method takes many.
     """
@@ -40,41 +44,67 @@ class Record:
     def __init__(
         self, model: nn.Module, inputs: Tensor, target: Target, needs: Needs, notes: Notes, batch_size: int = 32
     ):
-        self._model = model
-        self._needs, self._notes = needs, notes
-        self.batch_size = batch_size
+        self._model, self._needs, self._notes = model, needs, notes
+        self.inputs, self.batch_size = inputs, batch_size
         self.forwards = self.backwards = 0
         self._closed = False
         self.progress: Callable[[int, int], None] | None = None
         self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
         self._overridden: dict[tuple[Rule, bool], int] = {}
-        self.inputs = inputs
-        # Which layer is the default one is told by the graph too: the last that the score hangs on.
-        graph = needs.input_gradient or None in needs.layers or (needs.layer_gradients and bool(needs.layers))
-        self._graph_inputs = inputs.clone().requires_grad_(needs.input_gradient)
-        taps, watch, outputs = self._forward(needs.layers, graph)
-        self._score_of = Score.resolve(target, outputs, len(inputs))
-        self._score = self._score_of(outputs)
-        if self._score.shape != (len(inputs),):
-            raise ModelError("one score per image", expected=(len(inputs),), got=tuple(self._score.shape))
-        self.outputs = outputs.detach() if isinstance(outputs, Tensor) else outputs
+        self._resolve = lambda outputs: Score.resolve(target, outputs, len(inputs))
+        self._score_of: Score | None = None
+        finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
+        named = frozenset(name for name in needs.layers if name is not None)
+        finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
+        self.default_layer, self._places = finder.default, finder.places
+        if isinstance(self.outputs, Tensor):
+            self.outputs = self.outputs.detach()
         self.score = at_least_float32(self._score.detach())
         check_finite(self.score)
         self.target = self._score_of.classes
-        self.logits = None if self.target is None else at_least_float32(logits_of(outputs).detach())
-        self._watch = watch
-        self._taps, self.default_layer = self._collect(taps, graph)
+        self.logits = None if self.target is None else at_least_float32(logits_of(self.outputs).detach())
+
+    @property
+    def sign(self) -> Tensor:
+        """(B,) 1, or -1 where the decision against the only class is explained: its score is minus the logit."""
+        sign = None if self._score_of is None else self._score_of.sign
+        return torch.ones_like(self.score) if sign is None else sign.to(self.score)
 
     # -- what methods read -------------------------------------------------------------------------
 
     def activation(self, layer: str | None = None) -> Tensor:
         """The output of ``layer`` (None: the default layer), (B, C, h, w) or as the layer gives it.
 
-        As it left the layer, the last time that it ran: what the network did to it in place afterwards does not show.
+        As it left the layer, the last time that it ran on what descends from the inputs: what the network did to it in
+        place afterwards does not show.
         """
-        value = self._tap(layer).value()
+        value = self._place(layer).value()
         assert value is not None
         return at_least_float32(value)
+
+    def maps(self, layer: str | None = None, layout: str = "auto") -> Maps:
+        """How to see the output of ``layer`` (None: the default layer), and its gradient, as maps (B, C, h, w).
+
+        Args:
+            layer: a name; None: the default layer.
+            layout: "channels_first", "channels_last" or "tokens"; "auto" reads it off the shape and the layer.
+
+        Raises:
+            LayerError: there are no maps in what the layer gives.
+        """
+        name = self.layer_name(layer)
+        shape = tuple(self._place(name).tap.output.shape)
+        module = find_layer(self._model, split(name)[0])
+        return maps_of(shape, (self.inputs.shape[2], self.inputs.shape[3]), module, name, layout)
+
+    def said_of(self, layer: str | None) -> dict[str, Any]:
+        """What should be said of how a layer ran, for ``Attribution.notes``; nothing where it ran once."""
+        place = self._places.get(layer or "")
+        if place is None or place.ran + place.others == 1:
+            return {}
+        of_photo = f"{place.ran} of them on what is made of the photo" if place.others else "each on the photo"
+        which = "the last of these" if place.ran > 1 else "that one"
+        return {"runs": f"{layer} ran {place.ran + place.others} times, {of_photo}; shown is {which}"}
 
     def gradient(self, wrt: str | None = None, rule: Rule = "plain", smooth: bool = False) -> Tensor:
         """The gradient of each image's score at the pixels (``"input"``) or at a layer (None: the default).
@@ -91,7 +121,7 @@ class Record:
         """
         name = wrt if wrt == INPUT else self.layer_name(wrt)
         if name != INPUT and self._needs.layer_gradients:
-            self._tap(name)  # says, before a backward is spent, that there is none or that it was not recorded
+            self._place(name)  # says, before a backward is spent, that there is none or that it was not recorded
         if (rule, smooth) not in self._gradients:
             self._gradients[rule, smooth] = self._backward(rule, smooth)
         if name not in self._gradients[rule, smooth]:
@@ -122,7 +152,7 @@ class Record:
         if found is None:
             # The network took another way than last time: look again, and run once more for that.
             self._notes.class_map = None
-            _, self._watch, _ = self._forward(frozenset(), graph=False)
+            self._forward(Taps(self._model, frozenset(), False, self.inputs, graph=False, keep=False, descent=False))
             return self.class_map()
         if isinstance(found, tuple):
             found, self._notes.class_map = found
@@ -163,10 +193,10 @@ class Record:
             # A target function may look at the rows together, so it always gets the batch as it was.
             yield from ((variant, self._score_of) for variant in variants)
             return
-        images, targets = variants.flatten(0, 1), self.target.repeat(len(variants))
+        images, targets, signs = variants.flatten(0, 1), self.target.repeat(len(variants)), self.sign.repeat(len(variants))
         for start in range(0, len(images), self.batch_size):
             some = slice(start, start + self.batch_size)
-            yield images[some], Score(targets[some])
+            yield images[some], Score(targets[some], sign=signs[some])
 
     def close(self) -> None:
         """Let the graph go. What was read before can still be read; nothing new can be asked."""
@@ -188,63 +218,47 @@ class Record:
 
     # -- how it is done ----------------------------------------------------------------------------
 
-    def _forward(self, layers: frozenset[str | None], graph: bool) -> tuple[Taps, Watch | Known | None, Any]:
-        if None in layers and self._notes.default_layer:
-            layers = layers - {None} | {self._notes.default_layer}
-        taps = Taps(self._model, layers, self._graph_inputs, graph)
-        watch: Watch | Known | None = None
+    def _listened(self, taps: Taps) -> tuple[Tensor, Any]:
+        """A forward that is explained; the last one counts."""
+        self._graph_inputs = self.inputs.clone().requires_grad_(taps.graph and self._needs.input_gradient)
+        self.outputs = self._forward(taps)
+        with taps.descent or nullcontext():
+            self._score_of = self._score_of or self._resolve(self.outputs)
+            self._score = self._score_of(self.outputs)
+        if self._score.shape != (len(self.inputs),):
+            raise ModelError("one score per image", expected=(len(self.inputs),), got=tuple(self._score.shape))
+        return self._score, self.outputs
+
+    def _forward(self, taps: Taps) -> Any:
+        self._watch = None
         if self._needs.class_map:
             known = self._notes.class_map
-            watch = Known(self._model, known) if known else Watch(self._model)
+            self._watch = Known(self._model, known) if known else Watch(self._model)
         with ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(graph))
+            stack.enter_context(torch.set_grad_enabled(taps.graph))
             stack.enter_context(taps.listening())
-            if watch is not None:
-                stack.enter_context(watch.watching())
+            if self._watch is not None:
+                stack.enter_context(self._watch.watching())
             if self._needs.input_gradient:
                 stack.enter_context(VisibleReLU())
             self.forwards += 1
             # A copy, since a leaf may not be changed in place and a network's first layer may do so.
-            outputs = self._model(self._graph_inputs.clone())
-        return taps, watch, outputs
+            inputs = self._graph_inputs.clone()
+            if taps.descent is not None:
+                taps.descent.add(inputs)
+            return self._model(inputs)
 
-    def _collect(self, taps: Taps, graph: bool) -> tuple[dict[str, Tap], str | None]:
-        missing = sorted(set(taps.explicit) - set(taps.taps))
-        known = self._notes.default_layer if None in self._needs.layers else None
-        if known and (missing == [known] or not taps.carries(known, self._score.grad_fn)):
-            # The network took another way than last time.
-            self._notes.default_layer = None
-            return self._collect(self._again(graph), graph)
-        if missing:
-            raise LayerError(f"layer {missing[0]!r} did not run in this forward")
-        if taps.search is None:
-            return taps.taps, known
-        name = taps.last_below(self._score.grad_fn)
-        if name is None or taps.last is None or taps.search.left_maps_early:
-            return taps.taps, None
-        self._notes.default_layer = name
-        if name != taps.search.name or taps.last.value() is None:
-            # Another head ran after it, or its output and its input were both overwritten: run once more, now
-            # knowing which to keep.
-            return self._again(graph).taps, name
-        return {**taps.taps, name: taps.last}, name
-
-    def _again(self, graph: bool) -> Taps:
-        taps, self._watch, outputs = self._forward(self._needs.layers, graph)
-        self._score = self._score_of(outputs)
-        return taps
-
-    def _tap(self, layer: str | None) -> Tap:
+    def _place(self, layer: str | None) -> Place:
         name = self.layer_name(layer)
-        if name not in self._taps:
-            find_layer(self._model, name)
+        if name not in self._places:
+            find_layer(self._model, split(name)[0])
             raise LayerError(f"layer {name!r} was not recorded", expected=f"layers=[{name!r}] when the record is made")
-        return self._taps[name]
+        return self._places[name]
 
     def _backward(self, rule: Rule, smooth: bool) -> dict[str, Tensor | None]:
         places: dict[str, Any] = {INPUT: self._graph_inputs} if self._needs.input_gradient else {}
         if self._needs.layer_gradients:
-            places |= {name: tap.edge for name, tap in self._taps.items()}
+            places |= {name: place.edge for name, place in self._places.items() if place.edge is not None}
         if not places:
             return {}
         if self._closed:
@@ -253,7 +267,8 @@ class Record:
         if root is None:
             raise ModelError(
                 "the score does not depend on the input through anything that autograd can see (the model detaches "
-                "it, runs under no_grad, or gives integers)"
+                "it, runs under no_grad or inference_mode, is quantized, or gives integers); CAM and occlusion need no "
+                "gradient"
             )
         with rectified(root, rule, smooth, visible=self._needs.input_gradient) as count:
             self._overridden[rule, smooth] = count
@@ -265,7 +280,8 @@ class Record:
             except RuntimeError as error:
                 hidden = {HIDING[name] for node in nodes_of(root) if (name := kind(node)) in HIDING}
                 raise ModelError("; ".join(hidden) or f"autograd failed: {error}") from error
-        return dict(zip(places, gradients, strict=True))
+        found: dict[str, Tensor | None] = dict(zip(places, gradients, strict=True))
+        return {name: None for name in self._places} | found if self._needs.layer_gradients else found
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from ..errors import InputError, MethodError
 
 Rule: TypeAlias = Literal["plain", "deconvnet", "guided"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+Gradients: TypeAlias = "tuple[Tensor | None, ...]"
 Node: TypeAlias = Any  # torch.autograd.graph.Node; its saved values are not in torch's type stubs.
 
 
@@ -137,18 +138,20 @@ def _is_rectifier(node: Node) -> bool:
     return test is not None and test(node)
 
 
-def _deconvnet(grad_inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _deconvnet(grad_inputs: Gradients, grad_outputs: Gradients) -> Gradients | None:
     """R = [R > 0] R."""
-    return _replace_first(grad_inputs, grad_outputs[0].clamp(min=0))
+    R = grad_outputs[0]
+    return None if R is None else _replace_first(grad_inputs, R.clamp(min=0))
 
 
-def _guided(grad_inputs: tuple[Tensor, ...], grad_outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _guided(grad_inputs: Gradients, grad_outputs: Gradients) -> Gradients | None:
     """R = [h > 0] [R > 0] R; the node's own backward has put in the mask [h > 0]."""
-    return _replace_first(grad_inputs, next(g for g in grad_inputs if g is not None).clamp(min=0))
+    R = next((g for g in grad_inputs if g is not None), None)
+    return None if R is None else _replace_first(grad_inputs, R.clamp(min=0))
 
 
-def _replace_first(grad_inputs: tuple[Tensor, ...], new: Tensor) -> tuple[Tensor, ...]:
+def _replace_first(grad_inputs: Gradients, new: Tensor) -> Gradients | None:
     # The rectified operand is the first that gets a gradient: max(0, x) has it second, and a PReLU's
-    # frozen slope gets none.
-    first = next(index for index, grad in enumerate(grad_inputs) if grad is not None)
-    return (*grad_inputs[:first], new, *grad_inputs[first + 1 :])
+    # frozen slope gets none. Where none does (a custom Function gave no gradient), it is zero and stays so.
+    first = next((index for index, grad in enumerate(grad_inputs) if grad is not None), None)
+    return None if first is None else (*grad_inputs[:first], new, *grad_inputs[first + 1 :])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
 from ..errors import LayerError
+from .descent import Descent
+from .functional import split
 from .layers import LastSpatial, find_layer
 from .relu_rules import nodes_of
 
 
 class Tap:
-    """One layer's output: its values, and its edge on the graph (None without a graph).
+    """One run of a layer: what it gave, and its edge on the graph (None without a graph).
 
     The edge names the node that made the output, so a later in-place operation changes neither.
     """
@@ -77,18 +79,26 @@ class Taps:
 
     Args:
         model: the original module.
-        layers: dotted names; None stands for the default layer, which is searched meanwhile.
+        names: of layers, or of functions after them.
+        search: whether the default layer is searched meanwhile.
         inputs: (B, C, H, W), to tell spatial layers.
         graph: whether gradients will be asked for.
+        keep: whether the graph is kept down to the inputs.
+        descent: whether to find out which runs of a layer are of what is made of the inputs.
     """
 
-    def __init__(self, model: nn.Module, layers: frozenset[str | None], inputs: Tensor, graph: bool):
+    def __init__(
+        self, model: nn.Module, names: frozenset[str], search: bool, inputs: Tensor, graph: bool, keep: bool,
+        descent: bool,
+    ):  # fmt: skip
         self.model, self.graph = model, graph
-        self.explicit = {name: find_layer(model, name) for name in layers if name is not None}
-        self.search = LastSpatial(inputs) if None in layers else None
+        self.explicit = {layer: find_layer(model, layer) for layer, _ in map(split, names)}
+        self.search = LastSpatial(inputs) if search else None
+        self.descent = Descent() if descent else None
         # A graph from the inputs on must not be cut; nor one from a layer asked for by name.
-        self.cut = graph and not inputs.requires_grad and not self.explicit
-        self.taps: dict[str, Tap] = {}
+        self.cut = graph and not keep and not self.explicit
+        self.runs: dict[str, list[Tap]] = {name: [] for name in self.explicit}
+        self.others: dict[str, int] = {}
         self.last: Tap | None = None
         self._entered: list[list[int]] = []
         self._candidates: list[tuple[str, Any]] = []
@@ -106,16 +116,48 @@ class Taps:
                         handles.append(module.register_forward_hook(hook, with_kwargs=True))
             for name, module in self.explicit.items():
                 handles.append(module.register_forward_hook(partial(self._tap, name)))
-            yield
+            with self.descent or nullcontext():
+                yield
         finally:
             for handle in handles:
                 handle.remove()
 
+    def chosen(self, layer: str, root: Any) -> Tap | None:
+        """The run of ``layer`` that is meant: of those on what descends from the inputs, the last that the score hangs
+        on; None if there is none.
+        """
+        runs = self.runs[layer]
+        below = set(nodes_of(root)) if len(runs) > 1 and root is not None else set()
+        hanging = [run for run in runs if run.edge is not None and run.edge.node in below]
+        return (hanging or runs or [None])[-1]
+
+    def candidates(self, root: Any) -> list[str]:
+        """The default layer and, in case that is not to be it, what comes before: the last candidate that the score
+        hangs on, and then those that ran before it. A second head may have run maps of its own after it.
+        """
+        names = [name for name, _ in self._candidates]
+        if self.search is not None and names:
+            names[-1] = self.search.name or names[-1]
+        at = len(names)
+        if self.graph and root is not None:
+            below = set(nodes_of(root))
+            at = next((i + 1 for i in reversed(range(at)) if getattr(self._candidates[i][1], "node", None) in below), 0)
+        return names[:at][::-1]
+
+    def edge_of(self, name: str) -> Any:
+        """The edge of the last candidate of this name; of the last of all, whose name may be that of what contains
+        it, if there is none."""
+        known = (edge for other, edge in reversed(self._candidates) if other == name)
+        return next(known, self.last.edge if self.last else None)
+
     def _tap(self, name: str, module: nn.Module, args: Any, output: Any) -> Tensor:
         if not isinstance(output, Tensor):
             raise LayerError(f"layer {name!r} gives no tensor", got=type(output).__name__)
+        if self.descent is not None and output not in self.descent:
+            self.others[name] = self.others.get(name, 0) + 1
+            return output
         tensor = self._on_graph(output)
-        self.taps[name] = Tap(tensor, self._edge(tensor), None)
+        self.runs[name].append(Tap(tensor, self._edge(tensor), None))
         return tensor
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -124,6 +166,9 @@ class Taps:
     def _consider(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         assert self.search is not None
         before = self._entered.pop()
+        if self.descent is not None and output not in self.descent:
+            self.others[name] = self.others.get(name, 0) + 1
+            return output
         if not self.search.is_new(name, module, output):
             return output
         output = self._on_graph(output.detach() if self.cut else output)
@@ -132,31 +177,17 @@ class Taps:
         self._candidates.append((name, self.last.edge))
         return output
 
-    def carries(self, name: str, root: Any) -> bool:
-        """Whether the score hangs on the layer ``name``; True where no graph tells."""
-        tap = self.taps.get(name)
-        return tap is None or not self.graph or (root is not None and tap.edge.node in nodes_of(root))
-
-    def last_below(self, root: Any) -> str | None:
-        """The last candidate that the score hangs on: a second head may have run maps of its own after it."""
-        assert self.search is not None
-        if not self.graph or root is None:
-            return self.search.name
-        below = set(nodes_of(root))
-        if self._candidates and self._candidates[-1][1].node in below:
-            return self.search.name
-        return next((name for name, edge in reversed(self._candidates) if edge.node in below), None)
-
     def _on_graph(self, output: Tensor) -> Tensor:
         """The same tensor, with a graph that starts here if it had none."""
-        if not self.graph or output.requires_grad:
-            return output
-        with torch.enable_grad():
-            started: Tensor = _Start.apply(output.detach(), torch.zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
-        return started
+        if self.graph and not output.requires_grad and not output.is_inference():
+            with torch.enable_grad():
+                output = _Start.apply(output.detach(), torch.zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
+        if self.descent is not None:
+            self.descent.add(output)
+        return output
 
     def _edge(self, output: Tensor) -> Any:
-        return get_gradient_edge(output) if self.graph else None
+        return get_gradient_edge(output) if self.graph and output.requires_grad else None
 
 
 class _Start(torch.autograd.Function):

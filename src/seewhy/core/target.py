@@ -63,10 +63,13 @@ class Score:
     Attributes:
         classes: (B,) int64, or None where a callable gives the score.
         function: the callable, or None.
+        sign: (B,) 1, or -1 where a network of one output decided against its class, and that decision is explained;
+            None: 1 for all.
     """
 
     classes: Tensor | None
     function: Callable[[Any], Tensor] | None = None
+    sign: Tensor | None = None
 
     @classmethod
     def resolve(cls, target: Target, outputs: Any, batch: int) -> Score:
@@ -78,7 +81,7 @@ class Score:
         if logits.shape[0] != batch:
             raise ModelError("the model gives another number of rows than images", expected=batch, got=_shape(logits))
         if target is None:
-            return cls(logits.argmax(1))
+            return cls(logits.argmax(1), sign=torch.where(logits[:, 0] < 0, -1, 1) if count == 1 else None)
         classes = _as_classes(target, batch)
         for value in classes.tolist():
             if not 0 <= value < count:
@@ -88,7 +91,8 @@ class Score:
     def __call__(self, outputs: Any) -> Tensor:
         """The scores, (B,)."""
         if self.classes is not None:
-            return logits_of(outputs).gather(1, self.classes[:, None])[:, 0]
+            scores = logits_of(outputs).gather(1, self.classes[:, None])[:, 0]
+            return scores if self.sign is None else scores * self.sign
         assert self.function is not None
         score = self.function(outputs)
         if not isinstance(score, Tensor) or score.dim() != 1:

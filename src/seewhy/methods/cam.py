@@ -32,4 +32,4 @@ class CAM(Method):
     def __call__(self, record: Record) -> Values:
         class_map = record.class_map()
         assert record.target is not None
-        return Values(class_map.of(record.target)[:, None], class_map.layer)
+        return Values(record.sign.view(-1, 1, 1, 1) * class_map.of(record.target)[:, None], class_map.layer)

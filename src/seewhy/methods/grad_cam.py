@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch.nn.functional as F
-from torch import Tensor
 
-from ..core.method import Method, Values, param
+from ..core.layout import LAYOUTS
+from ..core.method import Method, Values, check_choices, param
 from ..core.needs import Needs
 from ..core.record import INPUT, Record
 from ..errors import LayerError
 
+_LAYOUT = "how the layer's output lies: auto, channels_first, channels_last, or tokens"
 _LAYER = "dotted name of the layer; default: the last spatial one before pooling"
 
 
@@ -32,9 +33,11 @@ class GradCAM(Method):
     )
 
     layer: str | None = param(None, _LAYER)
+    layout: str = param("auto", _LAYOUT, choices=LAYOUTS)
     relu: bool = param(True, "keep evidence for the class only (eq. 2); without it the map is signed")
 
     def __post_init__(self) -> None:
+        check_choices(self)
         _check_name(self.layer)
 
     @property
@@ -46,12 +49,11 @@ class GradCAM(Method):
 
     def __call__(self, record: Record) -> Values:
         layer = record.layer_name(self.layer)
-        A = record.activation(layer)
-        if A.dim() != 4:
-            raise LayerError(f"layer {layer!r} has no maps", expected="(B, C, h, w)", got=tuple(A.shape))
-        alpha = record.gradient(layer).mean((2, 3), keepdim=True)
+        maps = record.maps(layer, self.layout)
+        A, dy_dA = maps(record.activation(layer)), maps(record.gradient(layer))
+        alpha = dy_dA.mean((2, 3), keepdim=True)
         cam = (alpha * A).sum(1, keepdim=True)
-        return Values(F.relu(cam) if self.relu else cam, layer)
+        return Values(F.relu(cam) if self.relu else cam, layer, notes=maps.said)
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,25 @@ class GuidedGradCAM(Method):
     )
 
     layer: str | None = param(None, _LAYER)
+    layout: str = param("auto", _LAYOUT, choices=LAYOUTS)
     smooth: bool = param(False, "treat SiLU, GELU, ELU, Mish, hard-swish and softplus as ReLUs too")
 
     def __post_init__(self) -> None:
+        check_choices(self)
         _check_name(self.layer)
 
+    @property
+    def _cam(self) -> GradCAM:
+        return GradCAM(self.layer, self.layout)
+
     def needs(self) -> Needs:
-        return GradCAM(self.layer).needs() | Needs(input_gradient=True)
+        return self._cam.needs() | Needs(input_gradient=True)
 
     def __call__(self, record: Record) -> Values:
-        cam: Tensor = GradCAM(self.layer)(record).values
+        cam = self._cam(record)
         guided = record.gradient(INPUT, "guided", self.smooth)
-        upsampled = F.interpolate(cam, size=guided.shape[-2:], mode="bilinear", align_corners=False)
-        return Values(upsampled * guided, record.layer_name(self.layer))
+        upsampled = F.interpolate(cam.values, size=guided.shape[-2:], mode="bilinear", align_corners=False)
+        return Values(upsampled * guided, cam.layer, notes=cam.notes)
 
 
 def _check_name(layer: object) -> None:

@@ -1,0 +1,56 @@
+"""Which tensors of a forward were made of the photo: a network may run the same layers on something else as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+_SHAPE_ONLY = frozenset({
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros",
+    "new_ones", "new_empty", "new_full", "new_tensor",
+})  # fmt: skip
+"""Functions that take no more than the shape of what they are given."""
+
+
+class Descent(TorchFunctionMode):
+    """Follows a forward's functions: what is given something that descends from the inputs gives such a thing.
+
+    Unlike the autograd graph it costs no memory, and sees through ``no_grad`` and ``detach``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._descending = WeakIdKeyDictionary()
+
+    def __contains__(self, value: object) -> bool:
+        return any(tensor in self._descending for tensor in _tensors(value))
+
+    def add(self, tensor: Tensor) -> None:
+        """``tensor`` is the inputs, or descends from them."""
+        self._descending[tensor] = True
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if getattr(func, "__name__", "") not in _SHAPE_ONLY and ((args in self) or (kwargs in self)):
+            written = args[:1] if result is None else result  # x[...] = y gives nothing
+            for tensor in _tensors(written):
+                self.add(tensor)
+                if args and tensor is args[0] and tensor._is_view() and tensor._base is not None:
+                    self.add(tensor._base)
+        return result
+
+
+def _tensors(nest: Any) -> Iterator[Tensor]:
+    if isinstance(nest, Tensor):
+        yield nest
+    elif isinstance(nest, tuple | list):
+        for part in nest:
+            yield from _tensors(part)
+    elif isinstance(nest, dict):
+        for part in nest.values():
+            yield from _tensors(part)
