@@ -164,7 +164,7 @@ def window_products(model: nn.Module, x: Tensor, stride: int) -> float:
 
 
 def _rank(a: Tensor, b: Tensor) -> float:
-    from seewhy.incremental.hiding import rank_correlation
+    from seewhy.core.ranks import rank_correlation
 
     return rank_correlation(a[None], b[None])
 

@@ -9,7 +9,8 @@ from typing import TypeAlias, overload
 
 from torch import Tensor
 
-from .core.attribution import Attribution
+from .core.attribution import Attribution, joined
+from .core.company import CoupledError
 from .core.method import Method, Values
 from .core.needs import Needs
 from .core.record import Record, recorded
@@ -72,12 +73,30 @@ def attribute(
     if not found:
         raise MethodError("no method was asked for", expected="at least one")
     needs = reduce(or_, (method.needs() for method in found), Needs())
-    with recorded(model, inputs, target, needs, batch_size) as record:
-        results = {}
-        for method in found:
-            record.progress = None if progress is None else _bound(progress, method.id)
-            results[_key(method, found)] = run(method, record)
-    return results
+    try:
+        with recorded(model, inputs, target, needs, batch_size) as record:
+            results = {}
+            for method in found:
+                record.progress = None if progress is None else _bound(progress, method.id)
+                results[_key(method, found)] = run(method, record)
+        return results
+    except CoupledError as error:
+        if len(inputs) == 1 or callable(target):
+            raise
+        parts = [
+            attribute(model, inputs[i : i + 1], found, each, batch_size=batch_size, progress=progress)
+            for i, each in enumerate(_each(target, len(inputs)))
+        ]
+        return {key: joined([part[key] for part in parts], {"one_by_one": str(error)}) for key in parts[0]}
+
+
+def _each(target: Target, count: int) -> list[Target]:
+    """The target of each image alone; it fits, since a record was made with it."""
+    if isinstance(target, Tensor):
+        target = target.tolist()
+    if isinstance(target, Sequence):
+        return [int(each) for each in target]
+    return [target] * count
 
 
 def run(method: Method, record: Record) -> Attribution:

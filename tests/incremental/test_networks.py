@@ -11,10 +11,10 @@ from torch import nn
 
 import seewhy
 from seewhy.checks import awkward_networks, fingerprint
+from seewhy.core.ranks import rank_correlation
 from seewhy.errors import InputError, MethodError
 from seewhy.incremental import Rescorer
 from seewhy.incremental.dense import Batches
-from seewhy.incremental.hiding import rank_correlation
 from seewhy.incremental.rescorer import LARGEST, pasted
 from seewhy.methods import Occlusion
 
@@ -46,6 +46,7 @@ def lively(model, size):
 def brute(model, x, boxes, fill, targets):
     """(M, B) by definition."""
     with torch.no_grad():
+        x = x.contiguous(memory_format=torch.channels_last)  # the engine's own order, in which rounding is compared
         outputs = [model(pasted(x[b : b + 1], boxes, fill[b])) for b in range(len(x))]
     return torch.stack([getattr(o, "logits", o)[:, t] for o, t in zip(outputs, targets, strict=True)], 1)
 

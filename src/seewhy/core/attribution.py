@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -134,6 +134,25 @@ class Attribution:
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             reason = str(error).split(". ")[0]  # numpy goes on to advise loading it unsafely
             raise InputError(f"{path} is not a saved attribution: {reason}") from error
+
+
+def joined(parts: Sequence[Attribution], notes: Mapping[str, Any]) -> Attribution:
+    """The attributions of images that were explained one by one, as those of one batch; ``notes`` are added."""
+    first = parts[0]
+
+    def together(tensors: list[Tensor]) -> Tensor:
+        same = all(torch.equal(tensor, tensors[0]) for tensor in tensors[1:])
+        shared = same and (tensors[0].shape[0] != 1 or tensors[0].dim() == 2)  # such as occlusion's windows
+        return tensors[0] if shared else torch.cat(tensors)
+
+    return replace(
+        first,
+        values=torch.cat([part.values for part in parts]),
+        score=torch.cat([part.score for part in parts]),
+        target=None if first.target is None else torch.cat([part.target for part in parts if part.target is not None]),
+        details={name: together([part.details[name] for part in parts]) for name in first.details},
+        notes={**first.notes, **notes},
+    )
 
 
 def _few(values: Tensor, most: int = 4) -> str:

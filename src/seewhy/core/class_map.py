@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import MethodError
+from .layers import version
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ class Watch(TorchFunctionMode):
                 self._last_layer = name
                 for maps in self._maps:
                     if maps.tensor.data_ptr() == output.data_ptr() and maps.tensor.shape == output.shape:
-                        maps.layer, maps.version = name, output._version
+                        maps.layer, maps.version = name, version(output)
             elif isinstance(module, nn.Linear):
                 for linear in self._linears:
                     if linear.weight is module.weight:
@@ -152,7 +153,7 @@ class Watch(TorchFunctionMode):
         )
 
     def _name(self, maps: _Maps) -> str:
-        if maps.layer is not None and maps.version == maps.tensor._version:
+        if maps.layer is not None and maps.version == version(maps.tensor):
             return maps.layer
         return f"{maps.layer or maps.after} + {maps.function.strip('_')}"
 
@@ -187,7 +188,7 @@ class Known:
                 handle.remove()
 
     def _keep_maps(self, module: nn.Module, args: Any, output: Tensor) -> None:
-        self._maps = _Maps(output, "", layer=self.layers[0], version=output._version)
+        self._maps = _Maps(output, "", layer=self.layers[0], version=version(output))
 
     def _keep_linear(self, module: Any, args: Any, output: Tensor) -> None:
         self._linear = _Linear(args[0], module.weight, output)
@@ -195,7 +196,7 @@ class Known:
     def find(self, logits: Tensor) -> ClassMap | None:
         """What CAM needs for these ``logits`` (B, classes), or None."""
         maps, linear = self._maps, self._linear
-        if maps is None or not is_map(maps.tensor) or maps.tensor._version != maps.version:
+        if maps is None or not is_map(maps.tensor) or version(maps.tensor) != maps.version:
             return None
         if self._head is None:
             return ClassMap(maps.tensor, None, self.layers[0]) if _is_mean(maps.tensor, logits) else None

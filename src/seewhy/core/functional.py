@@ -98,7 +98,7 @@ def after(shape: torch.Size, node: Node, ways: Ways, answer: frozenset[Node] = f
         answer: nodes that give what the network returns; these are not gone on to.
     """
     found = None
-    while len(reading := ways.get(node, ())) == 1:
+    while len(reading := ways.get(node, set())) == 1:
         (node,) = reading
         name = kind(node)
         if node in answer or (name not in ACTIVATIONS and name not in PASSED):

@@ -82,7 +82,7 @@ class LastSpatial:
             self._pooled = output
         if output is self._pooled or is_attention(module, output):
             return False
-        if output is self._output and _version(output) == self._version:
+        if output is self._output and version(output) == self._version:
             if self.name is not None and self.name.startswith(name + "."):
                 self.name = name
             return False
@@ -90,10 +90,10 @@ class LastSpatial:
 
     def keep(self, name: str, output: Tensor) -> None:
         """``output`` of the layer ``name`` is the last candidate so far."""
-        self.name, self._output, self._version = name, output, _version(output)
+        self.name, self._output, self._version = name, output, version(output)
         self._since = 0
 
 
-def _version(output: Tensor) -> int:
-    # A network that runs itself in inference mode keeps no versions; nothing is overwritten unseen there.
-    return -1 if output.is_inference() else output._version
+def version(tensor: Tensor) -> int:
+    """How often a tensor was changed in place; -1 for an inference tensor, which does not know."""
+    return -1 if tensor.is_inference() else tensor._version

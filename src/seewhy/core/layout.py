@@ -42,11 +42,11 @@ class Maps:
     size: tuple[int, int] = (0, 0)
 
     def __call__(self, output: Tensor) -> Tensor:
-        """(B, C, h, w)."""
+        """``output`` as (B, C, h, w)."""
         if self.layout == "channels_last":
             return output.permute(0, 3, 1, 2)
         if self.layout == "tokens":
-            return output[:, self.prefix :].transpose(1, 2).unflatten(2, self.size)
+            return output[:, self.prefix :].transpose(1, 2).reshape(len(output), -1, *self.size)
         return output
 
     @property
@@ -58,9 +58,7 @@ class Maps:
         return {"layout": "channels last (B, h, w, C)"} if self.layout == "channels_last" else {}
 
 
-def maps_of(
-    shape: tuple[int, ...], photo: tuple[int, int], layer: nn.Module, name: str, layout: str = "auto"
-) -> Maps:
+def maps_of(shape: tuple[int, ...], photo: tuple[int, int], layer: nn.Module, name: str, layout: str = "auto") -> Maps:
     """How the output of the layer ``name`` is to be seen.
 
     Args:
@@ -73,8 +71,10 @@ def maps_of(
     Raises:
         LayerError: there are no maps in it, or none of the kind that the caller says.
     """
-    if layout in ("auto", "channels_first") and len(shape) == 4 and (
-        layout == "channels_first" or not _channels_are_last(shape, photo, layer)
+    if (
+        layout in ("auto", "channels_first")
+        and len(shape) == 4
+        and (layout == "channels_first" or not _channels_are_last(shape, photo, layer))
     ):
         return Maps()
     if layout in ("auto", "channels_last") and len(shape) == 4:
@@ -85,6 +85,14 @@ def maps_of(
     if layout != "auto":
         expected = f"{layout}, as layout= says"
     raise LayerError(f"layer {name!r} has no maps", expected=expected, got=tuple(shape))
+
+
+def transformer_layer(model: nn.Module) -> str | None:
+    """Which layer of a vision transformer to name: the first norm of its last block, after which the class token still
+    looks at all others; None where there is nothing like it.
+    """
+    norms = [name for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)]
+    return f"for a vision transformer the first norm of its last block, {norms[-3]!r}" if len(norms) > 2 else None
 
 
 def stretch(size: tuple[int, int], photo: tuple[int, int]) -> float:

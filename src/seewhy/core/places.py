@@ -42,6 +42,13 @@ class Place:
         """Where the gradient is read; None without a graph."""
         return self.tap.edge if self.made is None else self.made.edge
 
+    @property
+    def said(self) -> str:
+        """How often the layer ran, and which run this is."""
+        of_photo = f"{self.ran} of them on what is made of the photo" if self.others else "each on the photo"
+        which = "the last of these" if self.ran > 1 else "that one"
+        return f"{self.ran + self.others} times, {of_photo}; shown is {which}"
+
     def value(self) -> Tensor | None:
         """The activation; None if something overwrote it beyond recovery."""
         return self.tap.value() if self.made is None else self.made.value
@@ -120,7 +127,8 @@ class Finder:
 
     def _noted(self, name: str, way: tuple[str, ...], taps: Taps, root: Node | None, outputs: Any) -> bool:
         """Whether the default layer of an earlier run still is it: it ran, and the way from it to the score is the
-        same."""
+        same.
+        """
         layer, _ = split(name)
         tap = taps.chosen(layer, root)
         if tap is None or (tap.edge is not None and above(ways_up(root, tap.edge.node)) != way):
@@ -144,7 +152,7 @@ class Finder:
             score, outputs = self.forward(known)
             root = score.grad_fn
             tap = known.chosen(name, root)
-            if tap is not None and (tap.edge is None or ways_up(root, tap.edge.node)):
+            if tap is not None and (tap.edge is None or _is_inside(tap.edge.node, root, outputs)):
                 for other in explicit:
                     self._named(other, known, root)
                 self._make_default(name, tap, root, outputs, known)
@@ -169,6 +177,11 @@ def _after(tap: Tap, root: Node | None, answer: frozenset[Node]) -> After | None
     if tap.edge is None:
         return None
     return after(tap.output.shape, tap.edge.node, ways_up(root, tap.edge.node), answer)
+
+
+def _is_inside(node: Node, root: Node | None, outputs: Any) -> bool:
+    """Whether the score hangs on a node that is not the network's answer itself."""
+    return bool(ways_up(root, node)) and node not in _answer(outputs)
 
 
 def _answer(outputs: Any) -> frozenset[Node]:

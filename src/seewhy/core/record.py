@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,14 +12,16 @@ from torch import Tensor, nn
 
 from ..errors import InputError, LayerError, ModelError
 from .class_map import ClassMap, Known, Watch
-from .guest import guest, original
+from .company import CoupledError, coupling, why_alone
 from .functional import split
+from .guest import guest, original
+from .inputs import at_least_float32, fitted
 from .layers import find_layer
-from .layout import Maps, maps_of
+from .layout import Maps, maps_of, transformer_layer
 from .needs import Needs
 from .notes import Notes, notes_on
 from .places import Finder, Place
-from .relu_rules import HIDING, Rule, kind, nodes_of, rectified
+from .relu_rules import HIDING, UNSEEN, Rule, kind, nodes_of, rectified
 from .taps import Taps
 from .target import Score, Target, check_finite, logits_of
 from .visible_relu import VisibleReLU
@@ -53,6 +56,8 @@ class Record:
         self._overridden: dict[tuple[Rule, bool], int] = {}
         self._resolve = lambda outputs: Score.resolve(target, outputs, len(inputs))
         self._score_of: Score | None = None
+        self._score: Tensor
+        self.outputs: Any
         finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
         named = frozenset(name for name in needs.layers if name is not None)
         finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
@@ -61,8 +66,11 @@ class Record:
             self.outputs = self.outputs.detach()
         self.score = at_least_float32(self._score.detach())
         check_finite(self.score)
-        self.target = self._score_of.classes
-        self.logits = None if self.target is None else at_least_float32(logits_of(self.outputs).detach())
+        assert self._score_of is not None
+        self.target: Tensor | None = self._score_of.classes
+        self.logits: Tensor | None = None
+        if self.target is not None:
+            self.logits = at_least_float32(logits_of(self.outputs).detach())
 
     @property
     def sign(self) -> Tensor:
@@ -100,11 +108,7 @@ class Record:
     def said_of(self, layer: str | None) -> dict[str, Any]:
         """What should be said of how a layer ran, for ``Attribution.notes``; nothing where it ran once."""
         place = self._places.get(layer or "")
-        if place is None or place.ran + place.others == 1:
-            return {}
-        of_photo = f"{place.ran} of them on what is made of the photo" if place.others else "each on the photo"
-        which = "the last of these" if place.ran > 1 else "that one"
-        return {"runs": f"{layer} ran {place.ran + place.others} times, {of_photo}; shown is {which}"}
+        return {} if place is None or place.ran + place.others == 1 else {"runs": f"{layer} ran {place.said}"}
 
     def gradient(self, wrt: str | None = None, rule: Rule = "plain", smooth: bool = False) -> Tensor:
         """The gradient of each image's score at the pixels (``"input"``) or at a layer (None: the default).
@@ -131,7 +135,7 @@ class Record:
             )
         gradient = self._gradients[rule, smooth][name]
         if gradient is None:
-            raise ModelError(f"the score does not depend on {name!r} through anything that autograd can see")
+            raise ModelError(UNSEEN.format(repr(name)))
         return at_least_float32(gradient)
 
     def overridden(self, rule: Rule, smooth: bool = False) -> int:
@@ -170,10 +174,8 @@ class Record:
         """
         batch = variants.shape[1]
         if variants.shape[1:] != self.inputs.shape:
-            raise InputError(
-                "variants of another shape than the batch", expected=f"(M, {', '.join(map(str, self.inputs.shape))})",
-                got=tuple(variants.shape),
-            )  # fmt: skip
+            expected = f"(M, {', '.join(map(str, self.inputs.shape))})"
+            raise InputError("variants of another shape than the batch", expected=expected, got=tuple(variants.shape))
         scores = [score_of(self.run(part)) for part, score_of in self._forwards(variants.to(self.inputs))]
         if not scores:
             return self.score.new_zeros(0, batch)
@@ -181,22 +183,43 @@ class Record:
 
     def run(self, inputs: Tensor) -> Any:
         """The model's raw output for other inputs, (N, C, H, W) of the record's device and dtype; one forward more."""
-        if self._closed:
-            raise InputError("the record is closed", expected="to be asked inside the with block")
+        self._check_open()
         self.forwards += 1
         with torch.no_grad():
             return self._model(inputs)
 
+    @property
+    def coupled_by_layers(self) -> str | None:
+        """Why the network's own layers make the images of a batch see each other; None if none does."""
+        return coupling(self._model.modules())
+
+    @cached_property
+    def alone(self) -> str | None:
+        """Why an image must have a forward of its own to be scored; None where its company makes no difference."""
+        self._check_open()
+        assert self.logits is not None
+        return self.coupled_by_layers or why_alone(self.run, self.inputs, self.logits, self.batch_size)
+
     def _forwards(self, variants: Tensor) -> Iterator[tuple[Tensor, Score]]:
         """Images for one forward each, and what scores them."""
-        if self.target is None:
+        assert self._score_of is not None
+        batch = len(self.inputs)
+        alone = self.alone if self.target is not None and self.batch_size > batch else None
+        if alone is not None and batch > 1:
+            raise CoupledError(alone)
+        if self.target is None or self.batch_size <= batch or alone is not None:
             # A target function may look at the rows together, so it always gets the batch as it was.
             yield from ((variant, self._score_of) for variant in variants)
             return
-        images, targets, signs = variants.flatten(0, 1), self.target.repeat(len(variants)), self.sign.repeat(len(variants))
+        images, signs = variants.flatten(0, 1), self.sign.repeat(len(variants))
+        targets = self.target.repeat(len(variants))
         for start in range(0, len(images), self.batch_size):
             some = slice(start, start + self.batch_size)
             yield images[some], Score(targets[some], sign=signs[some])
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError("the record is closed", expected="to be asked inside the with block")
 
     def close(self) -> None:
         """Let the graph go. What was read before can still be read; nothing new can be asked."""
@@ -208,11 +231,12 @@ class Record:
         if layer is not None:
             return layer
         if self.default_layer is None:
+            if None not in self._needs.layers:
+                raise LayerError("the record was made without the default layer")
             raise LayerError(
                 "no default layer: none gives maps (B, C, h, w) of more than one position, or the network goes on for "
-                "long after its last maps, as transformers do; name a layer (`seewhy layers` lists them)"
-                if None in self._needs.layers
-                else "the record was made without the default layer"
+                "long after its last maps, as transformers do; name a layer (`seewhy layers` lists them)",
+                expected=transformer_layer(self._model),
             )
         return self.default_layer
 
@@ -220,7 +244,8 @@ class Record:
 
     def _listened(self, taps: Taps) -> tuple[Tensor, Any]:
         """A forward that is explained; the last one counts."""
-        self._graph_inputs = self.inputs.clone().requires_grad_(taps.graph and self._needs.input_gradient)
+        requires: bool = taps.graph and self._needs.input_gradient
+        self._graph_inputs = self.inputs.clone().requires_grad_(requires)
         self.outputs = self._forward(taps)
         with taps.descent or nullcontext():
             self._score_of = self._score_of or self._resolve(self.outputs)
@@ -259,34 +284,23 @@ class Record:
         places: dict[str, Any] = {INPUT: self._graph_inputs} if self._needs.input_gradient else {}
         if self._needs.layer_gradients:
             places |= {name: place.edge for name, place in self._places.items() if place.edge is not None}
+        nowhere: dict[str, Tensor | None] = dict.fromkeys(self._places) if self._needs.layer_gradients else {}
         if not places:
-            return {}
-        if self._closed:
-            raise InputError("the record is closed", expected="gradients to be asked for inside the with block")
+            return nowhere
+        self._check_open()
         root = self._score.grad_fn
         if root is None:
-            raise ModelError(
-                "the score does not depend on the input through anything that autograd can see (the model detaches "
-                "it, runs under no_grad or inference_mode, is quantized, or gives integers); CAM and occlusion need no "
-                "gradient"
-            )
+            raise ModelError(UNSEEN.format("the input"))
         with rectified(root, rule, smooth, visible=self._needs.input_gradient) as count:
             self._overridden[rule, smooth] = count
             self.backwards += 1
             try:
-                gradients = torch.autograd.grad(
-                    self._score.sum(), list(places.values()), retain_graph=True, allow_unused=True
-                )
+                of = self._score.sum()
+                gradients = torch.autograd.grad(of, list(places.values()), retain_graph=True, allow_unused=True)
             except RuntimeError as error:
                 hidden = {HIDING[name] for node in nodes_of(root) if (name := kind(node)) in HIDING}
                 raise ModelError("; ".join(hidden) or f"autograd failed: {error}") from error
-        found: dict[str, Tensor | None] = dict(zip(places, gradients, strict=True))
-        return {name: None for name in self._places} | found if self._needs.layer_gradients else found
-
-
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """Half precision becomes float32, so that sums over space do not lose digits; float64 stays."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
+        return nowhere | dict(zip(places, gradients, strict=True))
 
 
 @contextmanager
@@ -296,7 +310,9 @@ def recorded(model: object, inputs: Tensor, target: Target, needs: Needs, batch_
     if batch_size < 1:
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
     with torch.inference_mode(False), torch.enable_grad(), guest(module) as modules:
-        inputs = _fit(inputs, module)
+        inputs = fitted(inputs, module)
+        if len(inputs) > 1 and (why := coupling(modules)):
+            raise CoupledError(why)
         # A function may score another head, whose last maps are others: what it finds is not noted.
         notes = Notes() if callable(target) else notes_on(module, modules, inputs)
         made = Record(module, inputs, target, needs, notes, batch_size)
@@ -329,22 +345,8 @@ def record(
         batch_size: images per forward in ``Record.rescore``.
 
     Raises:
-        InputError, TargetError, LayerError, ModelError: something of the above does not fit.
+        SeewhyError: something of the above does not fit.
     """
     needs = Needs(input_gradient, frozenset(layers), layer_gradients, class_map)
     with recorded(model, inputs, target, needs, batch_size) as made:
         yield made
-
-
-def _fit(inputs: Tensor, model: nn.Module) -> Tensor:
-    """A copy of the caller's inputs, on the model's device and in its dtype."""
-    if not isinstance(inputs, Tensor) or inputs.dim() != 4 or 0 in inputs.shape:
-        shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
-        hint = " (one image? give x[None])" if isinstance(inputs, Tensor) and inputs.dim() == 3 else ""
-        raise InputError("inputs are a batch of images", expected=f"a tensor (B, C, H, W){hint}", got=shape)
-    if not inputs.is_floating_point():
-        raise InputError("inputs are preprocessed images", expected="a floating point dtype", got=inputs.dtype)
-    weights = next((p for p in model.parameters() if p.is_floating_point()), None)
-    if weights is None:
-        return inputs.detach().clone()
-    return inputs.detach().to(weights.device, weights.dtype, copy=True)

@@ -69,6 +69,12 @@ HIDING: dict[str, str] = {
 }
 """Nodes behind which a ReLU cannot be seen -> why, and the way out."""
 
+UNSEEN = (
+    "the score does not depend on {} through anything that autograd can see (the model detaches it, runs under no_grad "
+    "or inference_mode, is quantized, or gives integers); occlusion needs no gradient"
+)
+"""Why there is no gradient at a place."""
+
 
 def nodes_of(root: Node) -> list[Node]:
     """Every node of the autograd graph below ``root``."""

@@ -89,7 +89,8 @@ class State:
         Raises:
             ModelError: a weight was written that was not written the first time, and is not kept; only if ``finished``.
         """
-        for place, before in (*self._parameters, *self._buffers):
+        places: list[tuple[Any, Any]] = [*self._parameters, *self._buffers]
+        for place, before in places:
             _put_back(place, before)
         written = self._contents.restore()
         changed = [holder for holder, held in self._held.items() if held.restore()]

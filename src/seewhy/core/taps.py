@@ -14,7 +14,7 @@ from torch.autograd.graph import get_gradient_edge
 from ..errors import LayerError
 from .descent import Descent
 from .functional import split
-from .layers import LastSpatial, find_layer
+from .layers import LastSpatial, find_layer, version
 from .relu_rules import nodes_of
 
 
@@ -62,11 +62,6 @@ class Replay:
         with torch.no_grad():
             output = self.module.forward(*self.args, **self.kwargs)
         return output if isinstance(output, Tensor) else None
-
-
-def version(tensor: Tensor) -> int:
-    """How often a tensor was changed in place; -1 for an inference tensor, which does not know."""
-    return -1 if tensor.is_inference() else tensor._version
 
 
 def versions(args: Any, kwargs: Any) -> list[int]:
@@ -129,7 +124,8 @@ class Taps:
         runs = self.runs[layer]
         below = set(nodes_of(root)) if len(runs) > 1 and root is not None else set()
         hanging = [run for run in runs if run.edge is not None and run.edge.node in below]
-        return (hanging or runs or [None])[-1]
+        meant = hanging or runs
+        return meant[-1] if meant else None
 
     def candidates(self, root: Any) -> list[str]:
         """The default layer and, in case that is not to be it, what comes before: the last candidate that the score
@@ -146,7 +142,8 @@ class Taps:
 
     def edge_of(self, name: str) -> Any:
         """The edge of the last candidate of this name; of the last of all, whose name may be that of what contains
-        it, if there is none."""
+        it, if there is none.
+        """
         known = (edge for other, edge in reversed(self._candidates) if other == name)
         return next(known, self.last.edge if self.last else None)
 

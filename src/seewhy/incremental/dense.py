@@ -17,12 +17,13 @@ class Batches:
 
     Args:
         most: no batch is larger.
+        at_once: begin with the largest: on a GPU calls return before their work is done, and larger is faster.
     """
 
-    def __init__(self, most: int):
+    def __init__(self, most: int, at_once: bool = False):
         self.most = most
-        self.size = 1
-        self._growing = True
+        self.size = most if at_once else 1
+        self._growing = not at_once
         self._best = (float("inf"), 1)
 
     def run(self, count: int, scores: Callable[[slice], Tensor], told: Callable[[int], None] = lambda done: None

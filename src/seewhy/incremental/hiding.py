@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.ranks import rank_correlation
 from ..core.record import Record
-from ..errors import InputError, MethodError
+from ..errors import InputError, MethodError, SeewhyError
 from .dense import Batches
 from .program import Untraceable
 from .rescorer import Followed, Scoring, pasted
@@ -54,20 +55,33 @@ def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[
 
     Raises:
         MethodError: the incremental engine was asked for by name, and the network cannot be followed.
+        CoupledError: the images of the batch see each other.
     """
     if way.engine == "dense" and not way.exact:
         raise InputError("the fast modes belong to windows; the dense engine has none", expected="engine='incremental'")
     try:
-        followed = Followed(record)
+        return _followed_scores(record, boxes, fill, way)
     except Untraceable as error:
-        if way.engine == "incremental":
-            raise MethodError(f"the network cannot be followed: {error}", expected="engine='dense'") from error
-        scores = _by_the_model(record, boxes, fill)
-        return scores, {"engine": "dense", "reason": f"the network cannot be followed: {error}"}
+        reason = f"the network cannot be followed: {error}"
+    except Exception as error:  # where the model itself works, no error of the engine stops it
+        if isinstance(error, SeewhyError):
+            raise
+        reason = f"the engine failed on this network: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if way.engine == "incremental":
+        raise MethodError(reason, expected="engine='dense'")
+    if record.target is not None and record.alone is not None:
+        reason += f"; one image a forward: {record.alone}"
+    return _by_the_model(record, boxes, fill), {"engine": "dense", "reason": reason}
+
+
+def _followed_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
+    followed = Followed(record)
+    dense = way.engine == "dense" or (way.engine == "auto" and way.exact and record.inputs.is_cuda)
     fast = followed.exact if way.exact else followed.scoring(way.reach, half=way.precision == "bfloat16")
-    scores = _by_the_program(record, fast, boxes, fill, dense=way.engine == "dense")
-    if way.engine == "dense":
-        notes: dict[str, Any] = {"engine": "dense", "reason": "asked for"}
+    scores = _by_the_program(record, fast, boxes, fill, dense)
+    if dense:
+        reason = "asked for" if way.engine == "dense" else "whole images go faster on a GPU"
+        notes: dict[str, Any] = {"engine": "dense", "reason": reason}
     else:
         notes = {"engine": "incremental"}
         if fast.engine.ended:
@@ -84,12 +98,13 @@ def _by_the_model(record: Record, boxes: Ints, fill: Tensor) -> Tensor:
         parts = [pasted(x[b : b + 1], boxes[some], fill[b]) for b in range(batch)]
         return record.rescore(torch.stack(parts, 1))
 
-    return Batches(max(1, record.batch_size // batch)).run(len(boxes), scores, _told(record, 0, len(boxes)))
+    batches = Batches(max(1, record.batch_size // batch), x.is_cuda)
+    return batches.run(len(boxes), scores, _told(record, 0, len(boxes)))
 
 
 def _by_the_program(record: Record, scoring: Scoring, boxes: Ints, fill: Tensor, dense: bool) -> Tensor:
     photos = len(record.inputs)
-    columns, batches = [], Batches(record.batch_size)
+    columns, batches = [], Batches(record.batch_size, record.inputs.is_cuda)
     with torch.inference_mode():
         for photo in range(photos):
             told = _told(record, photo * len(boxes), photos * len(boxes))
@@ -98,7 +113,7 @@ def _by_the_program(record: Record, scoring: Scoring, boxes: Ints, fill: Tensor,
             else:
                 scores = scoring.scores(photo, boxes, fill[photo], told)
             # What was lost to rounding is lost on both sides, and so not in the difference.
-            columns.append(record.score[photo] - (scoring.score(photo) - scores))
+            columns.append(record.score[photo] - record.sign[photo] * (scoring.score(photo) - scores))
     return torch.stack(columns, 1).clone()
 
 
@@ -109,7 +124,7 @@ def _measured(record: Record, exact: Scoring, boxes: Ints, fill: Tensor, scores:
     drops, found = [], []
     with torch.inference_mode():
         for photo in range(len(record.inputs)):
-            drops.append(exact.score(photo) - exact.scores(photo, boxes[sample], fill[photo]))
+            drops.append(record.sign[photo] * (exact.score(photo) - exact.scores(photo, boxes[sample], fill[photo])))
             found.append(record.score[photo] - scores[torch.from_numpy(sample), photo])
     a, b = torch.stack(drops), torch.stack(found)
     spread = float((a.max(1).values - a.min(1).values).mean())
@@ -117,15 +132,6 @@ def _measured(record: Record, exact: Scoring, boxes: Ints, fill: Tensor, scores:
         "masks": count, "seed": 0, "largest": float((a - b).abs().max()), "spread": spread,
         "rank_correlation": rank_correlation(a, b),
     }  # fmt: skip
-
-
-def rank_correlation(a: Tensor, b: Tensor) -> float:
-    """Spearman's, of the rows of (B, M), averaged; 1 where a row does not vary."""
-    ranks = [values.argsort(1).argsort(1).double() for values in (a, b)]
-    centred = [rank - rank.mean(1, keepdim=True) for rank in ranks]
-    norm = (centred[0].square().sum(1) * centred[1].square().sum(1)).sqrt()
-    correlation = (centred[0] * centred[1]).sum(1) / norm
-    return float(correlation.nan_to_num(1.0).mean())
 
 
 def _told(record: Record, before: int, total: int) -> Any:

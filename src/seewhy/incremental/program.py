@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from ..core.layers import version
+
 
 class Untraceable(Exception):
     """Why a network cannot be followed; never leaves this room."""
@@ -158,7 +160,7 @@ class Tape(TorchFunctionMode):
         self.varying = {Ref(0)}
         self.problem: str | None = None
         self._refs: dict[int, Ref] = {id(inputs): Ref(0)}
-        self._versions: dict[int, int] = {id(inputs): inputs._version}
+        self._versions: dict[int, int] = {id(inputs): version(inputs)}
         self._alive: list[Any] = [inputs]  # so that no id is given twice
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -176,15 +178,15 @@ class Tape(TorchFunctionMode):
 
     def ref(self, tensor: Tensor) -> Ref:
         """Where ``tensor`` is in the program."""
-        if id(tensor) not in self._refs or tensor._version != self._versions[id(tensor)]:
+        if id(tensor) not in self._refs or version(tensor) != self._versions[id(tensor)]:
             raise Untraceable("the scores come out of something that torch functions do not show")
         return self._refs[id(tensor)]
 
     def _look_at(self, tensor: Tensor) -> None:
         if id(tensor) not in self._versions:
-            self._versions[id(tensor)] = tensor._version  # a weight, or something made before
+            self._versions[id(tensor)] = version(tensor)  # a weight, or something made before
             self._alive.append(tensor)
-        elif tensor._version != self._versions[id(tensor)]:
+        elif version(tensor) != self._versions[id(tensor)]:
             self._fail("it changes a tensor in place through a view of it")
 
     def _written(self, leaf: Any) -> Any:
@@ -193,8 +195,12 @@ class Tape(TorchFunctionMode):
     def _note(
         self, name: str, func: Any, recorded: Any, args: Any, tensors: list[Tensor], result: Any, varies: bool
     ) -> None:
-        changed = [t for t in tensors if t._version != self._versions[id(t)]]
+        changed = [t for t in tensors if version(t) != self._versions[id(t)]]
         made = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
+        if any(t.is_inference() for t in made):
+            self._fail("it runs itself in inference mode, where a change in place cannot be seen")
+        if varies and name == "as_strided":
+            self._fail("what it does depends on how a tensor lies in memory: as_strided")
         if any(id(t) not in self._refs for t in changed):
             self._fail(f"{name} writes to a tensor that the model keeps")
         if varies and name in _READS and not made:
@@ -218,7 +224,7 @@ class Tape(TorchFunctionMode):
     def _new(self, tensor: Tensor, varies: bool) -> Ref:
         ref = Ref(len(self.shapes))
         self.shapes[ref] = tuple(tensor.shape)
-        self._refs[id(tensor)], self._versions[id(tensor)] = ref, tensor._version
+        self._refs[id(tensor)], self._versions[id(tensor)] = ref, version(tensor)
         if varies:
             self.varying.add(ref)
         return ref
@@ -258,10 +264,18 @@ def merged(one: Tape, two: Tape) -> tuple[list[Node], frozenset[Ref]]:
         args, kwargs = mapped(given, lambda leaf: _known(leaf, constants))
         varies = not one.varying.isdisjoint(refs(a.result))
         if varies or any(isinstance(leaf, Ref | Count) for leaf in leaves((args, kwargs))):
-            nodes.append(Node(a.name, a.function, args, kwargs, a.result, a.in_place))
+            function = _viewed if a.name == "view" else a.function
+            nodes.append(Node(a.name, function, args, kwargs, a.result, a.in_place))
         else:
             constants.update(zip(refs(a.result), (t for t in leaves(a.made) if isinstance(t, Tensor)), strict=True))
     return nodes, frozenset(one.varying)
+
+
+def _viewed(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
+    """``Tensor.view``, also where the program lays a map out in another order than the network did."""
+    if kwargs or any(isinstance(part, torch.dtype) for part in shape):
+        return x.contiguous().view(*shape, **kwargs)
+    return x.reshape(*shape)
 
 
 def _known(leaf: Any, constants: Mapping[Ref, Tensor]) -> Any:

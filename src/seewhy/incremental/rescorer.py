@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.company import rounding
+from ..core.inputs import at_least_float32
 from ..core.needs import Needs
-from ..core.record import Record, at_least_float32, recorded
+from ..core.record import Record, recorded
 from ..core.target import Target, logits_of
 from ..errors import InputError, MethodError
 from .dense import Batches
@@ -95,17 +97,29 @@ class Followed:
     def __init__(self, record: Record, own: bool = False):
         if record.target is None:
             raise Untraceable("a target function may look at the images together")
+        if why := record.coupled_by_layers:
+            raise Untraceable(f"its images see each other: {why}")
+        if torch.is_autocast_enabled(record.inputs.device.type):
+            raise Untraceable("autocast is on, and changes the precision of what it does")
         self.target, self.inputs = record.target, record.inputs
         self.classes, self._columns = torch.unique(record.target, return_inverse=True)
         one = record.inputs[:1]
         height, width = one.shape[2:]
         boxes = np.array([_box(height, width, at) for at in ((0.3, 0.4), (1.0, 1.0))], np.int64)
         mirrored = one[0].flip((1, 2))
-        self.program, clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, mirrored))
+        fill = [cut_out(part, box) for part, box in zip((mirrored, 2 * mirrored + 1), boxes, strict=True)]
+        self.program, clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, fill))
+        expected = torch.cat([clean, hidden])[:, self.classes]
         with torch.inference_mode():
             self.exact = self.scoring(1.0, own=own)
-            found = torch.cat([self.exact.photo(0).logits, self.exact.logits(0, boxes, mirrored)])
-        _agree(found, torch.cat([clean, hidden])[:, self.classes])
+            photo = self.exact.photo(0).logits
+            together = torch.cat([photo, self.exact.logits(0, boxes, fill)])
+            apart = [photo, *(self.exact.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes)))]
+        tolerance = rounding(expected)
+        _agree(together, expected, tolerance, "followed step by step it gives other scores than by itself")
+        _agree(torch.cat(apart), expected, tolerance / 5, _COUPLED)
+        assert record.logits is not None
+        _agree(clean[:, self.classes], record.logits[:1, self.classes], tolerance / 5, _COUPLED)
 
     def scoring(self, reach: float, *, half: bool = False, own: bool = False) -> Scoring:
         """One way to score: windows up to a share of their maps, convolutions of what changed in bfloat16."""
@@ -172,12 +186,33 @@ class Scoring:
         return at_least_float32(batches.run(len(boxes), scores, told))
 
 
-def pasted(x: Tensor, boxes: Ints, fill: Tensor) -> Tensor:
-    """Copies of ``x`` (1, C, H, W), each showing ``fill`` (C, H, W) inside one of M boxes, (M, C, H, W)."""
-    images = x.repeat(len(boxes), 1, 1, 1).contiguous(memory_format=torch.channels_last)
-    for image, (top, left, bottom, right) in zip(images, boxes.tolist(), strict=True):
-        image[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
+def pasted(x: Tensor, boxes: Ints, fill: Tensor | Sequence[Tensor]) -> Tensor:
+    """Copies of ``x`` (1, C, H, W), each showing ``fill`` inside one of M boxes, (M, C, H, W), in the memory order of
+    ``x``: a network may rely on it.
+
+    Args:
+        x: one photo.
+        boxes: (M, 4) top, left, bottom, right.
+        fill: (C, H, W), of which the part under each box is shown; or (C, h, w) for each box.
+    """
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    order = torch.channels_last if last else torch.contiguous_format
+    if x.is_cuda and isinstance(fill, Tensor):
+        top, left, bottom, right = torch.from_numpy(boxes).to(x.device).T[:, :, None]
+        rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
+        down, across = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
+        inside = down[:, None, :, None] & across[:, None, None]
+        return torch.where(inside, fill, x).contiguous(memory_format=order)
+    images = x.repeat(len(boxes), 1, 1, 1).contiguous(memory_format=order)
+    for number, (image, box) in enumerate(zip(images, boxes, strict=True)):
+        cut_out(image, box)[:] = cut_out(fill, box) if isinstance(fill, Tensor) else fill[number]
     return images
+
+
+def cut_out(image: Tensor, box: Ints) -> Tensor:
+    """(C, H, W) -> the part in a box, top, left, bottom, right."""
+    top, left, bottom, right = box.tolist()
+    return image[:, top:bottom, left:right]
 
 
 def _box(height: int, width: int, at: tuple[float, float]) -> tuple[int, int, int, int]:
@@ -187,9 +222,10 @@ def _box(height: int, width: int, at: tuple[float, float]) -> tuple[int, int, in
     return top, left, top + tall, left + wide
 
 
-def _agree(found: Tensor, expected: Tensor) -> None:
-    # Deep networks differ by so much from themselves in the order in which they add.
-    tolerance = min(1e4 * torch.finfo(expected.dtype).eps, 0.05) * float(expected.abs().max())
+_COUPLED = "its images see each other: in other company the scores differ"
+
+
+def _agree(found: Tensor, expected: Tensor, tolerance: float, otherwise: str) -> None:
     difference = float((found.double() - expected.double()).abs().max())
     if not difference <= tolerance:
-        raise Untraceable(f"followed step by step it gives other scores than by itself, by {difference:.2g}")
+        raise Untraceable(f"{otherwise}, by {difference:.2g}")

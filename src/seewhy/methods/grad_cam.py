@@ -51,6 +51,11 @@ class GradCAM(Method):
         layer = record.layer_name(self.layer)
         maps = record.maps(layer, self.layout)
         A, dy_dA = maps(record.activation(layer)), maps(record.gradient(layer))
+        if maps.prefix and not dy_dA.any() and record.gradient(layer).any():
+            raise LayerError(
+                f"the score reads nothing but the first token of layer {layer!r}, so there is no map of the others",
+                expected="a layer before the last attention, such as the first norm of the last block",
+            )
         alpha = dy_dA.mean((2, 3), keepdim=True)
         cam = (alpha * A).sum(1, keepdim=True)
         return Values(F.relu(cam) if self.relu else cam, layer, notes=maps.said)
