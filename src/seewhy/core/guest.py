@@ -91,6 +91,7 @@ def _modules(model: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def _same_random_state(parameters: list[nn.Parameter]) -> Iterator[None]:
-    cuda = list({parameter.device for parameter in parameters if parameter.is_cuda})
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda = list({parameter.device for parameter in parameters if parameter.is_cuda}) if started else []
     with torch.random.fork_rng(devices=cuda):
         yield

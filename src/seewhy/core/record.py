@@ -244,11 +244,12 @@ class Record:
 
     def _listened(self, taps: Taps) -> tuple[Tensor, Any]:
         """A forward that is explained; the last one counts."""
-        requires: bool = taps.graph and self._needs.input_gradient
-        self._graph_inputs = self.inputs.clone().requires_grad_(requires)
+        requires = taps.graph and self._needs.input_gradient
+        self._graph_inputs = self.inputs.clone().requires_grad_(True) if requires else self.inputs
         self.outputs = self._forward(taps)
         with taps.descent or nullcontext():
-            self._score_of = self._score_of or self._resolve(self.outputs)
+            if self._score_of is None:
+                self._score_of = self._resolve(self.outputs)
             self._score = self._score_of(self.outputs)
         if self._score.shape != (len(self.inputs),):
             raise ModelError("one score per image", expected=(len(self.inputs),), got=tuple(self._score.shape))

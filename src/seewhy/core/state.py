@@ -8,7 +8,7 @@ so all weights are copied and compared the first time that a model is seen, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,11 +30,13 @@ class _Habits:
         structure: the ids of its modules then; others make another model.
         weights: (module, name) of the parameters that it wrote or replaced.
         holders: the modules that hold tensors, or lists or dicts of tensors, as plain attributes.
+        written: the ids of the tensors that it wrote, which may have been given other memory.
     """
 
     structure: tuple[int, ...]
-    weights: list[tuple[nn.Module, str]] = field(default_factory=list)
-    holders: list[nn.Module] = field(default_factory=list)
+    weights: list[tuple[nn.Module, str]]
+    holders: list[nn.Module]
+    written: set[int]
 
 
 _habits: WeakKeyDictionary[nn.Module, _Habits] = WeakKeyDictionary()
@@ -53,9 +55,11 @@ class State:
         self._structure = tuple(map(id, modules))
         known = _habits.get(model)
         self._known = known if known is not None and known.structure == self._structure else None
-        self._training = [(module, module.training) for module in modules]
-        self._parameters = [(module._parameters, module._parameters.copy()) for module in modules]
-        self._buffers = [(module._buffers, module._buffers.copy()) for module in modules]
+        self._training = [module for module in modules if module.training]
+        self._evaluating = [module for module in modules if not module.training]
+        self._parameters = [(module._parameters, module._parameters.copy()) for module in modules if module._parameters]
+        self._buffers = [(module._buffers, module._buffers.copy()) for module in modules if module._buffers]
+        self._empty = [place for module in modules for place in (module._parameters, module._buffers) if not place]
         self._held = {holder: _Held(holder) for holder in (self._known.holders if self._known else modules)}
         parameters = [parameter for _, before in self._parameters for parameter in before.values()]
         self._trainable = [p for p in parameters if p is not None and p.requires_grad and p.is_leaf]
@@ -66,14 +70,14 @@ class State:
         else:
             kept = [module._parameters.get(name) for module, name in self._known.weights]
         held = [tensor for part in self._held.values() for tensor in part.tensors]
-        self._contents = _Contents([t for t in (*buffers, *kept, *held) if t is not None])
+        movable = None if self._known is None else self._known.written
+        self._contents = _Contents([t for t in (*buffers, *kept, *held) if t is not None], movable)
 
     def prepare(self) -> None:
         """Evaluation mode and frozen parameters; tensors made in inference mode, which autograd refuses, as copies."""
         # The flag, not .eval(): a module may override train() to rewrite its weights.
-        for module, training in self._training:
-            if training:
-                module.training = False
+        for module in self._training:
+            module.training = False
         for parameter in self._trainable:
             parameter.requires_grad_(False)
         for place, before in self._buffers:
@@ -92,18 +96,23 @@ class State:
         places: list[tuple[Any, Any]] = [*self._parameters, *self._buffers]
         for place, before in places:
             _put_back(place, before)
+        for added in self._empty:
+            if added:
+                added.clear()
         written = self._contents.restore()
         changed = [holder for holder, held in self._held.items() if held.restore()]
-        for module, training in self._training:
-            if module.training is not training:
-                module.training = training
+        for module in self._training:
+            module.training = True
+        for module in self._evaluating:
+            if module.training:
+                module.training = False
         for parameter in self._trainable:
             parameter.requires_grad_(True)
         if self._known is None and finished:
             holders = [holder for holder, held in self._held.items() if held.tensors or holder in changed]
             weights = [(module, name) for module in self._modules for name, p in module._parameters.items()
                        if p is not None and id(p) in written]  # fmt: skip
-            _habits[self._model] = _Habits(self._structure, weights, holders)
+            _habits[self._model] = _Habits(self._structure, weights, holders, written)
         elif finished:
             self._check_versions(written)
 
@@ -124,13 +133,14 @@ class _Contents:
     Copied together, not one by one: a network has hundreds of tiny buffers, and this runs before every forward.
     """
 
-    def __init__(self, tensors: Sequence[Tensor]):
+    def __init__(self, tensors: Sequence[Tensor], movable: set[int] | None):
+        """``movable``: the ids of those that may be given other memory; None: any may."""
         groups: dict[tuple[torch.dtype, torch.device, bool], dict[int, Tensor]] = {}
         for tensor in tensors:
             if tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_inference():
                 groups.setdefault((tensor.dtype, tensor.device, tensor.dim() == 0), {})[id(tensor)] = tensor
         with torch.no_grad():
-            self._groups = [_Group(list(group.values())) for group in groups.values()]
+            self._groups = [_Group(list(group.values()), movable) for group in groups.values()]
         self._ids = {id(tensor) for group in self._groups for tensor in group.tensors}
 
     def keeps(self, tensor: Tensor) -> bool:
@@ -146,34 +156,35 @@ class _Contents:
 class _Group:
     """Tensors of one type on one device."""
 
-    def __init__(self, tensors: list[Tensor]):
+    def __init__(self, tensors: list[Tensor], movable: set[int] | None):
         self.tensors = tensors
-        self._before = [tensor.detach() for tensor in tensors]  # the same memory
+        self._shapes = [tensor.shape for tensor in tensors]
         self._at = [tensor.data_ptr() for tensor in tensors]
+        self._memory = {
+            number: tensor.detach() for number, tensor in enumerate(tensors) if movable is None or id(tensor) in movable
+        }
         self._content = _together(tensors)
 
     def restore(self) -> Iterator[Tensor]:
         moved = [tensor.data_ptr() for tensor in self.tensors] != self._at
-        same = [tensor.shape for tensor in self.tensors] == [tensor.shape for tensor in self._before]
-        if self._content.is_cuda and same and not moved:
+        same = not moved and [tensor.shape for tensor in self.tensors] == self._shapes
+        if self._content.is_cuda and same:
             # Writing what is there already costs less than asking the device whether it is.
-            parts = self._parts()
-            torch._foreach_copy_([tensor.detach() for tensor in self.tensors], parts)
+            torch._foreach_copy_([tensor.detach() for tensor in self.tensors], self._parts())
             return
-        if same and not moved and _equal(_together(self.tensors), self._content):
+        if same and _equal(_together(self.tensors), self._content):
             return
-        for tensor, before, part in zip(self.tensors, self._before, self._parts(), strict=True):
-            kept = part.view(before.shape)
-            if tensor.data_ptr() == before.data_ptr() and tensor.shape == before.shape and _equal(tensor, kept):
+        for number, (tensor, part) in enumerate(zip(self.tensors, self._parts(), strict=True)):
+            if tensor.data_ptr() == self._at[number] and tensor.shape == part.shape and _equal(tensor, part):
                 continue
-            if tensor.data_ptr() != before.data_ptr() or tensor.shape != before.shape:
-                tensor.data = before
-            tensor.data.copy_(kept)  # .data: what was written unseen is put back unseen
+            if tensor.data_ptr() != self._at[number] or tensor.shape != part.shape:
+                tensor.data = self._memory.get(number, torch.empty_like(part))
+            tensor.data.copy_(part)  # .data: what was written unseen is put back unseen
             yield tensor
 
     def _parts(self) -> list[Tensor]:
-        parts = torch.split(self._content, [tensor.numel() for tensor in self._before])
-        return [part.view(tensor.shape) for part, tensor in zip(parts, self._before, strict=True)]
+        parts = torch.split(self._content, [shape.numel() for shape in self._shapes])
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
 
 def _together(tensors: list[Tensor]) -> Tensor:
@@ -183,12 +194,9 @@ def _together(tensors: list[Tensor]) -> Tensor:
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
-    """Bit for bit: NaN equals itself."""
-    if torch.equal(a, b):
-        return True
-    if not (a.is_floating_point() or a.is_complex()):
-        return False
-    return torch.equal(a.contiguous().view(-1).view(torch.uint8), b.contiguous().view(-1).view(torch.uint8))
+    """Bit for bit, so that NaN equals itself; as bytes, since waking threads would cost more than comparing."""
+    a, b = (part.detach().reshape(-1).view(torch.uint8).cpu() for part in (a, b))
+    return a.numpy().tobytes() == b.numpy().tobytes()
 
 
 class _Held:
