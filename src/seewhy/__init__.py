@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .settings import apply_settings
+
 if TYPE_CHECKING:
     from . import checks, incremental, methods
     from .api import attribute
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from .synthesis import Visualization, visualize
 
 __version__ = "0.1.0"
+
+apply_settings()
 
 _HOMES = {
     "Attribution": "core.attribution",

@@ -9,11 +9,6 @@ import warnings
 from importlib import import_module
 from typing import Any
 
-# Threads that wait by spinning slow a busy machine down twentyfold. It must be set before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Occlusion meets more shapes than oneDNN remembers kernels for; one forgotten is generated again.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
-
 import click
 
 from .. import __version__

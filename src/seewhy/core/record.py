@@ -54,8 +54,8 @@ class Record:
         self.progress: Callable[[int, int], None] | None = None
         self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
         self._overridden: dict[tuple[Rule, bool], int] = {}
-        self._resolve = lambda outputs: Score.resolve(target, outputs, len(inputs))
-        self._score_of: Score | None = None
+        self._resolve: Callable[[Any], Score] = lambda outputs: Score.resolve(target, outputs, len(inputs))
+        self._score_of: Score
         self._score: Tensor
         self.outputs: Any
         finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
@@ -66,7 +66,6 @@ class Record:
             self.outputs = self.outputs.detach()
         self.score = at_least_float32(self._score.detach())
         check_finite(self.score)
-        assert self._score_of is not None
         self.target: Tensor | None = self._score_of.classes
         self.logits: Tensor | None = None
         if self.target is not None:
@@ -75,10 +74,8 @@ class Record:
     @property
     def sign(self) -> Tensor:
         """(B,) 1, or -1 where the decision against the only class is explained: its score is minus the logit."""
-        sign = None if self._score_of is None else self._score_of.sign
+        sign = self._score_of.sign
         return torch.ones_like(self.score) if sign is None else sign.to(self.score)
-
-    # -- what methods read -------------------------------------------------------------------------
 
     def activation(self, layer: str | None = None) -> Tensor:
         """The output of ``layer`` (None: the default layer), (B, C, h, w) or as the layer gives it.
@@ -174,7 +171,7 @@ class Record:
         """
         batch = variants.shape[1]
         if variants.shape[1:] != self.inputs.shape:
-            expected = f"(M, {', '.join(map(str, self.inputs.shape))})"
+            expected = f"(M, *{tuple(self.inputs.shape)})"
             raise InputError("variants of another shape than the batch", expected=expected, got=tuple(variants.shape))
         scores = [score_of(self.run(part)) for part, score_of in self._forwards(variants.to(self.inputs))]
         if not scores:
@@ -202,7 +199,6 @@ class Record:
 
     def _forwards(self, variants: Tensor) -> Iterator[tuple[Tensor, Score]]:
         """Images for one forward each, and what scores them."""
-        assert self._score_of is not None
         batch = len(self.inputs)
         alone = self.alone if self.target is not None and self.batch_size > batch else None
         if alone is not None and batch > 1:
@@ -240,15 +236,13 @@ class Record:
             )
         return self.default_layer
 
-    # -- how it is done ----------------------------------------------------------------------------
-
     def _listened(self, taps: Taps) -> tuple[Tensor, Any]:
         """A forward that is explained; the last one counts."""
         requires = taps.graph and self._needs.input_gradient
         self._graph_inputs = self.inputs.clone().requires_grad_(True) if requires else self.inputs
         self.outputs = self._forward(taps)
         with taps.descent or nullcontext():
-            if self._score_of is None:
+            if not hasattr(self, "_score_of"):
                 self._score_of = self._resolve(self.outputs)
             self._score = self._score_of(self.outputs)
         if self._score.shape != (len(self.inputs),):

@@ -14,6 +14,7 @@ from ..core.needs import Needs
 from ..core.record import Record, recorded
 from ..core.target import Target, logits_of
 from ..errors import InputError, MethodError
+from ..settings import warn_if_busy
 from .dense import Batches
 from .engine import Engine, Photo, masked
 from .program import Untraceable, trace
@@ -95,6 +96,7 @@ class Followed:
     """
 
     def __init__(self, record: Record, own: bool = False):
+        warn_if_busy()
         if record.target is None:
             raise Untraceable("a target function may look at the images together")
         if why := record.coupled_by_layers:
