@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,10 @@ def load_exported(request: Request) -> Loaded:
     if not request.trust_pickle:
         _refuse_code(path)
     try:
-        program = torch.export.load(path)
-        model = torch.export.unflatten(program)
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's of its own parts
+            program = torch.export.load(file)  # a name would have to end in .pt2
+            model = torch.export.unflatten(program)
     except Exception as error:  # what a broken archive raises depends on how it is broken
         raise ModelError(f"{path} is not an exported program", got=first_line(error)) from error
     shape = _input_shape(program)

@@ -39,7 +39,7 @@ def load_hf(request: Request) -> Loaded:
     if labels is not None and are_imagenet(labels):
         labels, synonyms = imagenet_labels(), imagenet_synonyms()
     learned = [name for name, _ in model.named_parameters() if name not in missing]
-    instead = "the checkpoint has none; another can be given with --weights FILE (weights=)"
+    instead = "its checkpoint has none for them; --weights FILE (weights=) gives others"
     notes = note_of(outermost(missing, learned), request.spec, instead)
     return Loaded(model, transform_of(processor), weights, labels, synonyms, ("transformers",), notes)
 
@@ -174,6 +174,13 @@ def _fetched(auto: Any, request: Request, **options: Any) -> Any:
         raise ModelError(f"{request.spec} cannot be loaded", got=first_line(error)) from error
     except (ValueError, KeyError) as error:
         raise _not_a_classifier(request, error) from error
+    except RuntimeError as error:
+        if "torchvision" in str(error):
+            need("torchvision", "torchvision")
+        what = f"{request.spec}: its config.json and its weights do not fit each other"
+        raise ModelError(
+            what, expected="as many classes, and layers as wide, in both", got=first_line(error)
+        ) from error
 
 
 def _not_a_classifier(request: Request, error: BaseException) -> ModelError:

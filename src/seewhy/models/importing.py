@@ -44,29 +44,26 @@ def refuse_a_file_or_a_call(spec: str) -> None:
     found = AS_A_FILE.fullmatch(spec)
     if found is None or not (found["path"].endswith(".py") or found["name"]):
         return
-    file = Path(found["path"].replace("\\", "/")).with_suffix(".py")
-    if found["path"].endswith(".py") and not file.is_file():
-        raise ModelError(f"there is no file {found['path']}", expected="package.module:factory", got=repr(spec))
+    file = Path(re.sub(r"^[A-Za-z]:", "", found["path"]).replace("\\", "/")).with_suffix(".py")
     module, where = module_name(file)
-    if module is None:
-        what = f"{found['path']} has a name that Python does not import: {spec!r}"
-        raise ModelError(what, expected="letters, digits and underscores, then package.module:factory")
-    raise ModelError(
-        f"the module of a network is given by its dotted name, not by its file: {spec!r}",
-        expected=f"package.module:factory{where}",
-        close=[f"{module}:{name}" for name in _names(file, (found["name"] or "").removesuffix("()"))],
-    )
+    close = [f"{module}:{name}" for name in _names(file, (found["name"] or "").removesuffix("()"))]
+    if not file.is_file():
+        what = f"there is no file {file}, and a network's module is given by its dotted name: {spec!r}"
+        raise ModelError(what, expected="package.module:factory", close=close)
+    if not all(part.isidentifier() for part in module.split(".")):
+        what = f"{file.name} has a name that Python does not import: {spec!r}"
+        raise ModelError(what, expected="one of letters, digits and underscores, as in my_net:factory")
+    what = f"the module of a network is given by its dotted name, not by its file: {spec!r}"
+    raise ModelError(what, expected=f"package.module:factory{where}", close=close)
 
 
-def module_name(file: Path) -> tuple[str | None, str]:
-    """The dotted name of a module's file, and from where it is importable if not from here; None: it never is."""
+def module_name(file: Path) -> tuple[str, str]:
+    """The dotted name of a module's file, and from where it can be imported if not from here."""
     path, here = file.resolve(), Path.cwd().resolve()
     inside = path.is_relative_to(here)
     parts = (path.relative_to(here) if inside else Path(path.name)).with_suffix("").parts
     if parts[-1] == "__init__" and len(parts) > 1:
         parts = parts[:-1]
-    if not all(part.isidentifier() for part in parts):
-        return None, ""
     return ".".join(parts), "" if inside else f", in the directory {path.parent} or with it in PYTHONPATH"
 
 

@@ -159,9 +159,11 @@ def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
 
 def _meant(spec: str) -> Sequence[str]:
     """What a SPEC that is none may stand for."""
-    prefix, colon, name = spec.partition(":")
-    if found := factories(prefix) or factories(spec.rpartition(".")[0]):
-        return close_matches(f"{prefix}:{name}" if colon else spec, found) or found[:3]
+    prefix, colon, _ = spec.partition(":")
+    if found := factories(prefix):
+        return found[:3]
+    if found := factories(spec.rpartition(".")[0]):
+        return close_matches(spec, found) or found[:3]
     if colon or not spec:
         return ()
     # With a dot it is a timm name with its tag, or a module of the user's own whose factory is missing.

@@ -17,7 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .rng import SEED, own_randomness
+from .rng import own_randomness
+
+UNLIKELY = 0x5EE_D0F_ABC_DEF
+"""A seed that no factory sets itself."""
 
 WHAT_FOLLOWS = "so nothing that is shown was learned"
 AS_ASKED = f"the weights are random, as asked for, {WHAT_FOLLOWS}"
@@ -87,7 +90,7 @@ def _nobody_sees() -> Iterator[None]:
     """What is printed, warned of and drawn meanwhile leaves no trace."""
     state, numpy_state = random.getstate(), np.random.get_state()
     try:
-        with own_randomness(SEED + 1), warnings.catch_warnings():
+        with own_randomness(UNLIKELY), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 yield
@@ -105,7 +108,7 @@ class _OtherDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.seed = SEED
+        self.seed = UNLIKELY
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None

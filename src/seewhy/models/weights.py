@@ -72,6 +72,8 @@ def read_file(path: str, trust_pickle: bool = False) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
+        if kind is TORCHSCRIPT:
+            return torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
         with current_directory_importable():
             return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except pickle.UnpicklingError as error:
@@ -175,7 +177,7 @@ def _missing_class(path: str, error: BaseException) -> ModelError:
     if found is None:
         return ModelError(f"{path} is not a readable checkpoint", got=first_line(error))
     name, module = found["name"], found["module"]
-    if module == "__main__":
+    if module.endswith("__main__"):
         what = f"{path} was saved by a script or notebook that defines {name} itself, where no other program finds it"
         expected = (
             f"{name} in a module of its own, with --model module:{name} and --weights of its state_dict(), or imported "
