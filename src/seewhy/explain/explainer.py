@@ -164,6 +164,7 @@ class Explainer:
                 except SeewhyError as error:
                     found.views[CLASS_VISUALIZATION] = error
             explained.append(found)
+            portion.steps("done")(1, 1)
         whole.steps("done")(1, 1)
         return Explanation(
             photo=photo,
@@ -201,12 +202,13 @@ class Explainer:
         views: dict[str, Attribution | SeewhyError] = {}
         methods = self.request.methods
         for done, method in enumerate(methods):
-            record.progress = portion.part(done / len(methods), 1 / len(methods)).steps(method.title)
-            record.progress(0, 1)
+            told = record.progress = portion.part(done / len(methods), 1 / len(methods)).steps(method.title)
+            told(0, 1)
             try:
                 views[method.id] = run(method, record)
             except SeewhyError as error:
                 views[method.id] = error
+            told(1, 1)
         return views
 
     def _share_of_maps(self, target: Ranked) -> float:
