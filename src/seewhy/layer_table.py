@@ -19,7 +19,7 @@ class Layer:
 
     Attributes:
         name: dotted, as methods take it.
-        kind: the module's class.
+        kind: the module's class; where the default is what follows the layer, this too, as in "Conv2d + relu".
         shape: of its last output without the batch, or None where that is no tensor.
         default: whether Grad-CAM uses it when no layer is named.
     """
@@ -47,7 +47,12 @@ def layers(model: object, inputs: Tensor) -> list[Layer]:
     finally:
         for handle in handles:
             handle.remove()
-    return [Layer(name, kind, shape, name == default) for name, (kind, shape) in ran.items()]
+    # The default may be what a function made of a layer's output, "conv2 + relu"; the table lists modules.
+    place, plus, then = (default or "").partition(" + ")
+    return [
+        Layer(name, kind + plus + then if name == place else kind, shape, name == place)
+        for name, (kind, shape) in ran.items()
+    ]
 
 
 def _default(module: nn.Module, inputs: Tensor) -> str | None:

@@ -70,3 +70,11 @@ def make_softmax() -> nn.Module:
 def make_undecided() -> nn.Module:
     """All eight classes have the same score."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 8), nn.Threshold(9.0, 0.0))
+
+
+def make_no() -> nn.Module:
+    """A yes or no that says no."""
+    model = make_one_output()
+    with torch.no_grad():
+        model[-1].bias.fill_(-2.8)
+    return model

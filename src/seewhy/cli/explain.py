@@ -27,7 +27,7 @@ from ..models import Classifier
 from ..pictures import in_one_line, percentage
 from ..report import PhotoEntry, RunInfo, render_report
 from ..synthesis.presets import find_preset
-from .options import build_method, foreign, load_model, method_options, model_options, with_parameters
+from .options import build_method, foreign, load_model, method_options, model_options, tell_notes, with_parameters
 
 
 @click.command("explain", short_help="Explain what a model said about photos.")
@@ -74,8 +74,9 @@ class _Run:
         background = _colour(given["background"])
         with self.console.status("Loading the model"):
             self.classifier = load_model(given)
-        if given["layer"] is not None:
-            find_layer(self.classifier.model, given["layer"])
+        tell_notes(self.classifier)
+        if given["layer"] is not None:  # it may be what a function made of a layer's output: "conv2 + relu"
+            find_layer(self.classifier.model, given["layer"].split(" + ")[0])
         targets = tuple(dict.fromkeys(self.classifier.index(target) for target in given["targets"]))
         built = [build_method(method, given, given["layer"]) for method in METHODS]
         request = Request(
@@ -146,13 +147,13 @@ class _Run:
 
     def _show(self, explanation: Explanation, folder: Path) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        explained = {found.target.index: found.target for found in explanation.targets}
-        for entry in ({entry.index: entry for entry in explanation.top} | explained).values():
-            style = "bold" if entry.index in explained else "dim"
+        explained = {(found.target.index, found.target.sign): found.target for found in explanation.targets}
+        for key, entry in ({(entry.index, entry.sign): entry for entry in explanation.top} | explained).items():
+            style = "bold" if key in explained else "dim"
             name = f"[{style}]{_escape(entry.name)}[/{style}]"
             table.add_row(f"{percentage(entry.probability):>8}", name, f"[red]{_bar(entry.probability)}[/red]")
         self.console.print(f"[bold]{_escape(str(explanation.photo.path))}[/bold]", soft_wrap=True)
-        for note in explanation.notes:
+        for note in explanation.notes[len(explanation.model_notes) :]:  # those of the model were told before
             self.console.print(f"  note: {_escape(note)}", soft_wrap=True)
         self.console.print(table)
         for found in explanation.targets:

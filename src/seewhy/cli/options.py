@@ -19,6 +19,25 @@ from ..models import Classifier, load
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
+    """``32``, ``32x16``, ``0.5``, ``0.1,0.2,0.3`` or a word."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = value.replace("x", ",").split(",") if value[:1].isdigit() or value[:1] in "-." else [value]
+        try:
+            numbers = tuple(int(part) if part.strip().lstrip("-").isdigit() else float(part) for part in parts)
+        except ValueError:
+            return value
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+_NUMBERS = _Numbers()
+
+
 def model_options(function: F) -> F:
     """--model and everything about how it is loaded."""
     for option in reversed([
@@ -28,9 +47,9 @@ def model_options(function: F) -> F:
         click.option("--weights", metavar="FILE", help="A .safetensors file or a checkpoint; or 'random'."),
         click.option("--labels", metavar="FILE", help="Class names: one per line, or JSON."),
         click.option("--trust-pickle", is_flag=True, help="Load a pickled whole model. It can run any code."),
-        click.option("--input-size", type=int, help="For package.module:factory; default 224."),
-        click.option("--mean", type=float, multiple=True, help="For pixels in [0, 1]; once per channel."),
-        click.option("--std", type=float, multiple=True, help="Once per channel."),
+        click.option("--input-size", type=_NUMBERS, metavar="N|HxW", help="Of a network of one's own; default 224."),
+        click.option("--mean", type=_NUMBERS, multiple=True, help="For pixels in [0, 1]; per channel, or one for all."),
+        click.option("--std", type=_NUMBERS, multiple=True, help="Per channel, or one for all."),
         click.option("--device", default=None, help="cpu, cuda, cuda:1, ...; default cpu."),
     ]):  # fmt: skip
         function = option(function)
@@ -43,8 +62,17 @@ MODEL_KEYS = ("spec", "weights", "labels", "trust_pickle", "input_size", "mean",
 def load_model(given: Mapping[str, Any]) -> Classifier:
     """The classifier that ``model_options`` ask for."""
     chosen = {key: given[key] for key in MODEL_KEYS if given[key] not in (None, ())}
+    for key in ("mean", "std"):  # given once per channel, or once with commas
+        if key in chosen:
+            chosen[key] = [each for one in chosen[key] for each in (one if isinstance(one, tuple) else (one,))]
     with foreign():
         return load(chosen.pop("spec"), **chosen)
+
+
+def tell_notes(classifier: Classifier) -> None:
+    """What a reader must know of the model, on stderr, a line each."""
+    for note in classifier.notes:
+        click.echo(f"note: {note}", err=True)
 
 
 @contextmanager
@@ -62,11 +90,16 @@ def foreign(classifier: Classifier | None = None) -> Iterator[None]:
             yield
     except SeewhyError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if os.environ.get("SEEWHY_TRACEBACK"):
             raise
-        fed = "" if classifier is None else f" (given pictures of {' × '.join(map(str, classifier.input_size))})"
-        raise ModelError(f"the model failed{fed}: {type(error).__name__}: {error}") from error
+        said = f"{type(error).__name__}: {error}"
+        if classifier is None:
+            raise ModelError(f"the model cannot be loaded: {said}") from error
+        size, channels = " × ".join(map(str, classifier.input_size)), len(classifier.mean)
+        fed = f"given pictures of {size} with {channels} channel{'' if channels == 1 else 's'}"
+        ways_out = "--input-size, or --mean and --std once per channel, if it was made for others"
+        raise ModelError(f"the model failed ({fed}): {said}", expected=ways_out) from error
 
 
 def method_options(function: F) -> F:
@@ -104,22 +137,3 @@ def with_parameters(given: Mapping[str, Any]) -> set[str]:
         for method in METHODS
         if any(given.get(f"{method.id}_{field.name}") is not None for field in fields(method))
     }
-
-
-class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
-    """``32``, ``32x16``, ``0.5``, ``0.1,0.2,0.3`` or a word."""
-
-    name = "value"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        parts = value.replace("x", ",").split(",") if value[:1].isdigit() or value[:1] in "-." else [value]
-        try:
-            numbers = tuple(int(part) if part.strip().lstrip("-").isdigit() else float(part) for part in parts)
-        except ValueError:
-            return value
-        return numbers[0] if len(numbers) == 1 else numbers
-
-
-_NUMBERS = _Numbers()

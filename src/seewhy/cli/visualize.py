@@ -20,7 +20,7 @@ from ..gallery.video import ending_of
 from ..models import Classifier, load
 from ..pictures import read_photo
 from ..synthesis.presets import find_preset
-from .options import foreign, load_model, model_options
+from .options import foreign, load_model, model_options, tell_notes
 
 
 @click.command("visualize", short_help="Make the image that a class, or a channel, is to the network.")
@@ -56,6 +56,7 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
         ending_of(film)
     steps = given["steps"] or find_preset(given["preset"]).steps
     classifier = load_model(given)
+    tell_notes(classifier)
     wanted = _wanted(classifier, given)
     with foreign():
         second = None if given["second"] is None else load(given["second"])

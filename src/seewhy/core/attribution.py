@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import write_atomically
+from .saved import read_saved
 
 _FORMAT = 1
 
@@ -110,30 +109,16 @@ class Attribution:
 
     @classmethod
     def load(cls, path: str | Path) -> Attribution:
-        """Read what ``save`` wrote.
+        """Read what ``save`` wrote, of this version of the format.
 
         Raises:
-            InputError: the file is missing or is not an attribution.
+            InputError: the file is missing, of another format, or is not an attribution.
         """
+        parts = read_saved(path, _FORMAT)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
-                about = json.loads(str(file["about"]))
-            return cls(
-                values=arrays["values"],
-                method=about["method"],
-                params=about["params"],
-                target=arrays.get("target"),
-                score=arrays["score"],
-                input_size=tuple(about["input_size"]),
-                layer=about["layer"],
-                overridden=about["overridden"],
-                details={k.removeprefix("details."): v for k, v in arrays.items() if k.startswith("details.")},
-                notes=about.get("notes", {}),
-            )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-            reason = str(error).split(". ")[0]  # numpy goes on to advise loading it unsafely
-            raise InputError(f"{path} is not a saved attribution: {reason}") from error
+            return cls(**parts)
+        except InputError as error:
+            raise InputError(f"{path} is not a saved attribution: {error}") from error
 
 
 def joined(parts: Sequence[Attribution], notes: Mapping[str, Any]) -> Attribution:

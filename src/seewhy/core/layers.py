@@ -13,7 +13,7 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     """The module called ``name``, a dotted name as in ``model.named_modules()``.
 
     Raises:
-        LayerError: there is none; says which names are close.
+        LayerError: there is none; says which names are close, or where none is, what a name looks like.
     """
     if not isinstance(name, str):
         raise LayerError(
@@ -22,9 +22,11 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     if name:
         with suppress(AttributeError):
             return model.get_submodule(name)
-    known = [known for known, _ in model.named_modules() if known]
-    close = close_matches(name, known) or tuple(known[-3:])
-    raise LayerError(f"the model has no layer {name!r}", close=close)
+    if close := close_matches(name, (known for known, _ in model.named_modules() if known)):
+        raise LayerError(f"the model has no layer {name!r}", close=close)
+    few = [known for known, _ in model.named_children()]
+    such = f"such as {', '.join(few[:3])}" if few else "of which this model, a single layer, has none"
+    raise LayerError(f"the model has no layer {name!r}", expected=f"a name that `seewhy layers` lists, {such}")
 
 
 def is_spatial(output: object, inputs: Tensor) -> bool:

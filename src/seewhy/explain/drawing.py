@@ -43,6 +43,7 @@ def draw(explanation: Explanation, found: Explained, explainer: Explainer) -> Im
         title=f"Why {target.name}?",
         subtitle=f"{explanation.photo.path.name} · {percentage(target.probability)} · score {target.score:.2f} · "
         f"{classifier.name}",
+        warning="; ".join(explanation.model_notes),
         footer=f"seewhy {__version__} · weights sha256 {classifier.weights_hash[:12]} · raw values, never normalised; "
         "each map has its own scale",
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -18,17 +19,19 @@ from ..core.attribution import Attribution
 from ..core.method import Method
 from ..core.needs import Needs
 from ..core.record import Record, recorded
+from ..core.target import Target, logits_of
 from ..errors import SeewhyError
 from ..models import Classifier
 from ..pictures import Photo, read_photo
 from ..synthesis import Visualization, visualize
 from .probabilities import AFTER_SOFTMAX, probabilities
+from .progress import Portion, Progress, never_back
 
 CLASS_VISUALIZATION = "class_visualization"
 """The eighth view's id; it explains a class to the network, whatever the photo."""
 
-Progress = Callable[[str, float], None]
-"""Called with what is being done, and the share of the photo's work that is done."""
+_SYNTHESIS = 0.6
+"""The share of a target's progress that its class visualization is counted as, beside its maps."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Ranked:
-    """One of the most probable classes."""
+    """One of the most probable classes; or, of a network with one output, its decision for or against it.
+
+    Attributes:
+        name: the class; "not ..." where the decision is against it.
+        score, probability: of what ``name`` says.
+        sign: 1, or -1 where the decision is against the class ``index``.
+    """
 
     index: int
     name: str
     score: float
     probability: float
+    sign: int = 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ class Explained:
     Attributes:
         target: the class, with its score and probability.
         views: method id -> what it found, or why it does not apply.
-        overhead: forwards and backwards that were spent.
+        forwards, backwards: how many were spent.
     """
 
     target: Ranked
@@ -91,6 +101,7 @@ class Explanation:
         probabilities: how they were found, in a few words.
         targets: what is explained.
         seconds: time taken.
+        model_notes: what a reader must know of the model, such as that its weights are random.
     """
 
     photo: Photo
@@ -100,11 +111,13 @@ class Explanation:
     probabilities: str
     targets: tuple[Explained, ...]
     seconds: float
+    model_notes: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is not as a reader would take it to be."""
-        return self.photo.notes if self.probabilities == AFTER_SOFTMAX else (*self.photo.notes, self.probabilities)
+        """What is not as a reader would take it to be, the model first."""
+        usual = self.probabilities == AFTER_SOFTMAX
+        return (*self.model_notes, *self.photo.notes, *(() if usual else (self.probabilities,)))
 
 
 @dataclass
@@ -113,7 +126,7 @@ class Explainer:
 
     classifier: Classifier
     request: Request
-    _visualizations: dict[int, Visualization] = field(default_factory=dict)
+    _visualizations: dict[tuple[int, int], Visualization] = field(default_factory=dict)
 
     def __call__(self, path: str | Path, progress: Progress = lambda what, share: None) -> Explanation:
         """Read, predict and explain one photo.
@@ -124,6 +137,8 @@ class Explainer:
         """
         start = time.perf_counter()
         classifier, request = self.classifier, self.request
+        whole = Portion(never_back(progress))
+        whole.steps("Reading the photo")(0, 1)
         photo = read_photo(path, background=request.background)
         inputs = classifier.preprocess(photo.image)
         targets: Sequence[int | None] = request.targets or (None,)
@@ -131,19 +146,26 @@ class Explainer:
         top: tuple[Ranked, ...] = ()
         how = ""
         for number, target in enumerate(targets):
-            portion = _Portion(progress, number / len(targets), 1 / len(targets))
+            portion = whole.part(number / len(targets), 1 / len(targets))
             needs = reduce(or_, (method.needs() for method in request.methods), Needs())
             with recorded(classifier, inputs, target, needs, request.batch_size) as record:
-                if record.logits is not None and not top:
+                assert record.logits is not None
+                classifier.check_outputs(record.logits.shape[1])
+                if not top:
                     top, how = self._top(record), probabilities(record.logits[0])[1]
-                found = self._views(record, portion)
+                chosen = self._target(record)
+                maps = self._share_of_maps(chosen)
+                views = self._views(record, portion.part(0, maps))
+                found = Explained(chosen, views, forwards=record.forwards, backwards=record.backwards)
             if request.steps:
                 try:
-                    found = replace(found, visualization=self._visualization(found.target.index, portion))
+                    made = self._visualization(chosen, portion.part(maps, 1 - maps))
+                    found = replace(found, visualization=made)
                 except SeewhyError as error:
                     found.views[CLASS_VISUALIZATION] = error
             explained.append(found)
-        progress("done", 1.0)
+            portion.steps("done")(1, 1)
+        whole.steps("done")(1, 1)
         return Explanation(
             photo=photo,
             sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
@@ -152,65 +174,68 @@ class Explainer:
             probabilities=how,
             targets=tuple(explained),
             seconds=time.perf_counter() - start,
+            model_notes=classifier.notes,
         )
 
-    def _ranked(self, record: Record, index: int) -> Ranked:
+    def _ranked(self, record: Record, index: int, sign: int = 1) -> Ranked:
         assert record.logits is not None
-        scores = record.logits[0]
-        probability = float(probabilities(scores)[0][index])
-        return Ranked(index, self.classifier.label(index), float(scores[index]), probability)
+        scores = record.logits[0] * sign
+        name = self.classifier.label(index) if sign > 0 else f"not {self.classifier.label(index)}"
+        return Ranked(index, name, float(scores[index]), float(probabilities(scores)[0][index]), sign)
 
     def _top(self, record: Record) -> tuple[Ranked, ...]:
         assert record.logits is not None
+        scores = record.logits[0]
+        if len(scores) == 1:  # yes or no
+            return (self._ranked(record, 0, -1 if scores[0] < 0 else 1),)
         # Stable: of equal scores the first comes first, as in the argmax that chose the class.
-        best = record.logits[0].sort(descending=True, stable=True).indices[:5]
+        best = scores.sort(descending=True, stable=True).indices[:5]
         return tuple(self._ranked(record, int(index)) for index in best)
 
-    def _views(self, record: Record, portion: _Portion) -> Explained:
+    def _target(self, record: Record) -> Ranked:
+        """What is explained: a class, or the decision of a network with one output, which may be against it."""
         assert record.target is not None
+        sign = getattr(record, "sign", None)
+        return self._ranked(record, int(record.target[0]), -1 if sign is not None and sign[0] < 0 else 1)
+
+    def _views(self, record: Record, portion: Portion) -> dict[str, Attribution | SeewhyError]:
         views: dict[str, Attribution | SeewhyError] = {}
-        for done, method in enumerate(self.request.methods):
-            record.progress = portion.steps(method.title, done, len(self.request.methods))
-            record.progress(0, 1)
+        methods = self.request.methods
+        for done, method in enumerate(methods):
+            told = record.progress = portion.part(done / len(methods), 1 / len(methods)).steps(method.title)
+            told(0, 1)
             try:
                 views[method.id] = run(method, record)
             except SeewhyError as error:
                 views[method.id] = error
-        target = self._ranked(record, int(record.target[0]))
-        return Explained(target, views, forwards=record.forwards, backwards=record.backwards)
+            told(1, 1)
+        return views
 
-    def _visualization(self, target: int, portion: _Portion) -> Visualization:
-        if target not in self._visualizations:
+    def _share_of_maps(self, target: Ranked) -> float:
+        """Of a target's progress, what its maps take: all of it where no class visualization has to be made."""
+        if not self.request.steps or (target.index, target.sign) in self._visualizations:
+            return 1.0
+        return 1 - _SYNTHESIS if self.request.methods else 0.0
+
+    def _visualization(self, target: Ranked, portion: Portion) -> Visualization:
+        key = (target.index, target.sign)
+        if key not in self._visualizations:
             steps = self.request.steps
-            told = portion.steps("Class visualization", 0, 1, share=_SYNTHESIS, begin=1 - _SYNTHESIS)
+            told = portion.steps("Class visualization")
 
             def tell(step: int, score: torch.Tensor, image: torch.Tensor) -> None:
                 told(step + 1, steps)
 
-            made = visualize(self.classifier, target, preset=self.request.preset, steps=steps, callback=tell)
+            aim: Target = target.index if target.sign > 0 else _against
+            made = visualize(self.classifier, aim, preset=self.request.preset, steps=steps, callback=tell)
             if made.interrupted:
                 raise KeyboardInterrupt
-            self._visualizations[target] = made
-        return self._visualizations[target]
+            if target.sign < 0 and made.score is not None:
+                made = replace(made, probability=made.score.sigmoid())
+            self._visualizations[key] = made
+        return self._visualizations[key]
 
 
-_SYNTHESIS = 0.6
-"""The share of a photo's work that the class visualization is counted as."""
-
-
-@dataclass
-class _Portion:
-    """The part of a photo's progress that one target takes."""
-
-    progress: Progress
-    begin: float
-    share: float
-
-    def steps(
-        self, what: str, part: int, parts: int, share: float = 1 - _SYNTHESIS, begin: float = 0.0
-    ) -> Callable[[int, int], None]:
-        def told(done: int, total: int) -> None:
-            within = begin + share * (part + done / max(1, total)) / parts
-            self.progress(what, self.begin + self.share * within)
-
-        return told
+def _against(outputs: Any) -> torch.Tensor:
+    """The score of a network with one output for not being of its class."""
+    return -logits_of(outputs)[:, 0]

@@ -41,7 +41,8 @@ class Folder:
         for name, found in figures(explanation).items():
             write_png(self.path / name, draw(explanation, found, explainer), overwrite=self.force)
             if (made := found.visualization) is not None:
-                path = self.path / f"class-{found.target.index}.png"
+                against = "not-" if found.target.sign < 0 else ""
+                path = self.path / f"{against}class-{found.target.index}.png"
                 write_png(path, to_image(made.images[0]), overwrite=self.force)
         about: dict[str, Any] = jsonable(describe(explanation, explainer, command))
         text = json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False)
@@ -87,7 +88,7 @@ def describe(explanation: Explanation, explainer: Explainer, command: str) -> di
             "path": str(photo.path),
             "sha256": explanation.sha256,
             "size": list(photo.image.size),
-            "notes": list(photo.notes),
+            "notes": [*explanation.model_notes, *photo.notes],
         },
         "model": {"spec": classifier.name, "weights_sha256": classifier.weights_hash, **classifier.provenance},
         "probabilities": explanation.probabilities,
@@ -98,7 +99,10 @@ def describe(explanation: Explanation, explainer: Explainer, command: str) -> di
 
 
 def _ranked(entry: Ranked) -> dict[str, Any]:
-    return {"index": entry.index, "name": entry.name, "score": entry.score, "probability": entry.probability}
+    against = {"sign": entry.sign} if entry.sign < 0 else {}
+    return {
+        "index": entry.index, "name": entry.name, "score": entry.score, "probability": entry.probability, **against
+    }  # fmt: skip
 
 
 def _explained(found: Explained) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from seewhy.errors import TargetError, close_matches, plain
 
+from .labels import check_count
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 
 
@@ -26,6 +27,7 @@ class Classifier:
         weights_hash: see ``seewhy.models.weights.state_hash``.
         provenance: where everything came from, ready for JSON.
         synonyms: other names of each output; ``index`` finds them too.
+        notes: what a reader must know about the network, such as that its weights are random; a line each.
     """
 
     model: nn.Module
@@ -35,6 +37,7 @@ class Classifier:
     weights_hash: str
     provenance: dict[str, Any]
     synonyms: tuple[tuple[str, ...], ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         outputs = "unnamed classes" if self.labels is None else f"{len(self.labels)} classes"
@@ -73,6 +76,11 @@ class Classifier:
             InputError: not a picture, or one without pixels.
         """
         return self.transform.crop(image)
+
+    def check_outputs(self, count: int) -> None:
+        """Raises InputError where the model turns out to have ``count`` outputs, and its labels are not as many."""
+        if self.labels is not None:
+            check_count(self.labels, count, self.name)
 
     def label(self, index: int) -> str:
         """The name of an output; "class 17" where it has none."""

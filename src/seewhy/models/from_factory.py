@@ -3,78 +3,87 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from seewhy.errors import ModelError, close_matches
 
-from .preprocessing import Preprocessing
+from .importing import current_directory_importable, modules_here
 from .source import RANDOM, Loaded, Request
-from .weights import first_line, load_into, read_state
-
-# What nothing is known about: 224 x 224, the shorter side resized to it, ImageNet's mean and deviation.
-DEFAULT_TRANSFORM = Preprocessing((224, 224))
+from .untrained import note_on
+from .weights import check_initialized, first_line, load_into, read_state
 
 
 def load_factory(request: Request) -> Loaded:
     """What the factory returns when called without arguments, with the weights of a file if one is given.
 
-    The current directory is importable meanwhile. A class is a factory too.
+    The current directory is importable meanwhile. A class is a factory too. Without a file of weights it is called
+    a second time, to find out whether those that it gives are random: see ``untrained``.
 
     Raises:
         ModelError: no such module or factory, it fails or returns no network, or the weights do not fit.
     """
     if request.weights == RANDOM:
         raise ModelError("a factory's weights are its own", expected="weights= a file, or none", got=RANDOM)
-    module_name, _, factory_name = request.spec.partition(":")
-    with _current_directory_importable():
-        factory = _factory(module_name, factory_name)
+    with current_directory_importable():
+        factory = _factory(*request.spec.split(":", 1))
         try:
             model = factory()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             got = f"{type(error).__name__}: {first_line(error)}"
             raise ModelError(f"{request.spec}() failed", expected="a call without arguments", got=got) from error
-    if not isinstance(model, nn.Module):
-        raise ModelError(
-            f"{request.spec}() returned no network", expected="a torch.nn.Module", got=type(model).__name__
-        )
-    if request.weights is not None:
-        load_into(model, read_state(request.weights, request.trust_pickle), request.weights)
-    return Loaded(model, DEFAULT_TRANSFORM, request.weights or f"{request.spec}()")
+        if not isinstance(model, nn.Module):
+            raise ModelError(
+                f"{request.spec}() returned no network", expected="a torch.nn.Module", got=type(model).__name__
+            )
+        check_initialized(model, request.spec)
+        if request.weights is not None:
+            load_into(model, read_state(request.weights, request.trust_pickle), request.weights)
+            return Loaded(model, None, request.weights)
+        return Loaded(model, None, f"{request.spec}()", notes=note_on(_uncached(factory), model, request.spec))
 
 
-def _factory(module_name: str, factory_name: str) -> Any:
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and module_name.startswith(str(error.name)):
-            raise ModelError(f"there is no module {module_name!r} to import") from error
-        got = f"{type(error).__name__}: {first_line(error)}"
-        raise ModelError(f"the module {module_name!r} cannot be imported", got=got) from error
-    factory = module
+def _factory(module_name: str, factory_name: str) -> Callable[[], Any]:
+    found: Any = _module(module_name)
     for part in factory_name.split("."):
-        if not hasattr(factory, part):
-            close = close_matches(part, (name for name in vars(factory) if callable(getattr(factory, name))))
+        if not hasattr(found, part):
+            close = close_matches(part, (name for name in vars(found) if callable(getattr(found, name))))
             raise ModelError(
                 f"{module_name} has no {factory_name!r}", close=[f"{module_name}:{name}" for name in close]
             )
-        factory = getattr(factory, part)
-    if not callable(factory):
-        raise ModelError(f"{module_name}:{factory_name} cannot be called", got=type(factory).__name__)
+        found = getattr(found, part)
+    if isinstance(found, nn.Module):
+        what = f"{module_name}:{factory_name} is a network already, which belongs to its module"
+        raise ModelError(what, expected="a function or class that makes one", got=type(found).__name__)
+    if not callable(found):
+        raise ModelError(f"{module_name}:{factory_name} cannot be called", got=type(found).__name__)
+    factory: Callable[[], Any] = found
     return factory
 
 
-@contextmanager
-def _current_directory_importable() -> Iterator[None]:
-    here = os.getcwd()
-    sys.path.insert(0, here)
+def _module(name: str) -> Any:
     try:
-        yield
-    finally:
-        if here in sys.path:
-            sys.path.remove(here)
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            close = close_matches(name, modules_here())
+            raise ModelError(f"there is no module {name!r} to import", close=close) from error
+        raise _import_failed(name, error) from error
+    except SystemExit as error:
+        what = f"the module {name!r} ends Python when it is imported"
+        expected = 'what is to happen only when it runs as a script under if __name__ == "__main__":'
+        raise ModelError(what, expected=expected) from error
+    except Exception as error:
+        raise _import_failed(name, error) from error
+
+
+def _import_failed(name: str, error: BaseException) -> ModelError:
+    got = f"{type(error).__name__}: {first_line(error)}"
+    return ModelError(f"the module {name!r} cannot be imported", got=got)
+
+
+def _uncached(factory: Callable[[], Any]) -> Callable[[], Any]:
+    """The function below ``functools.cache``, which would give the same network again."""
+    return getattr(factory, "__wrapped__", factory) if hasattr(factory, "cache_clear") else factory

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from torch import nn
 
 from seewhy.errors import ModelError
 
-from .from_factory import DEFAULT_TRANSFORM
-from .preprocessing import Preprocessing
+from .file_kind import ARCHIVE, EXPORTED, kind_of
 from .source import Loaded, Request
 from .weights import UNSAFE, first_line, read_file
 
@@ -37,23 +37,29 @@ def load_exported(request: Request) -> Loaded:
             carries pickled objects or compiled code.
     """
     path = _given_alone(request)
+    if (kind := kind_of(path)) is None:
+        expected = "a file of torch.export.save; a checkpoint of torch.save goes with --weights"
+        raise ModelError(f"{path} is not an exported program", expected=expected)
+    if kind not in (EXPORTED, ARCHIVE):
+        what = f"{path} is not an exported program, it is {kind.what}"
+        raise ModelError(what, expected=kind.as_model.replace("FILE", path))
     if not request.trust_pickle:
         _refuse_code(path)
     try:
-        program = torch.export.load(path)
-        model = torch.export.unflatten(program)
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's of its own parts
+            program = torch.export.load(file)  # a name would have to end in .pt2
+            model = torch.export.unflatten(program)
     except Exception as error:  # what a broken archive raises depends on how it is broken
         raise ModelError(f"{path} is not an exported program", got=first_line(error)) from error
     shape = _input_shape(program)
     if len(shape) != 4:
         raise ModelError(f"{path} does not take pictures", expected="one input (B, C, H, W)", got=tuple(shape))
-    if isinstance(shape[0], int):
-        model.register_forward_pre_hook(_BatchOf(shape[0], path), prepend=True)
-    height, width = (side if isinstance(side, int) else 224 for side in shape[2:])
-    transform = Preprocessing((height, width))
-    if shape[1] == 1:
-        transform = Preprocessing((height, width), (0.5,), (0.5,), order="L")
-    return Loaded(model, transform, path)
+    batch, channels, *size = (side if isinstance(side, int) else None for side in shape)
+    if batch is not None:
+        model.register_forward_pre_hook(_BatchOf(batch, path), prepend=True)
+    height, width = (224 if side is None else side for side in size)
+    return Loaded(model, None, path, input_size=(height, width), channels=channels, batch=batch or 1)
 
 
 def load_pickled(request: Request) -> Loaded:
@@ -63,19 +69,26 @@ def load_pickled(request: Request) -> Loaded:
         ModelError: no such file, not trusted, or no network in it.
     """
     path = _given_alone(request)
-    if not request.trust_pickle:
-        what = f"{path} may be a pickled network, and reading one can run any code"
-        raise ModelError(what, expected=f"{UNSAFE}; for weights alone give the network and --weights {path}")
-    model = read_file(path, trust_pickle=True)
+    if (kind := kind_of(path)) is EXPORTED:
+        return load_exported(request)
+    if kind is not None:
+        raise ModelError(f"{path} holds {kind.what}", expected=kind.as_model.replace("FILE", path))
+    model = read_file(path, trust_pickle=True) if request.trust_pickle else _read_untrusted(path)
     if isinstance(model, dict):
         model = next((value for value in model.values() if isinstance(value, nn.Module)), model)
-    if isinstance(model, torch.jit.ScriptModule):
-        what = f"{path} holds TorchScript, which hides what happens inside a model"
-        raise ModelError(what, expected="the original Python module, or a program of torch.export (.pt2)")
     if not isinstance(model, nn.Module):
         expected = f"a torch.nn.Module; for weights alone give the network and --weights {path}"
         raise ModelError(f"{path} holds no network", expected=expected, got=type(model).__name__)
-    return Loaded(model, DEFAULT_TRANSFORM, path)
+    return Loaded(model, None, path)
+
+
+def _read_untrusted(path: str) -> Any:
+    """What holds tensors alone can be read, and is then known to be no network."""
+    try:
+        return read_file(path)
+    except ModelError as error:
+        what = f"{path} may be a pickled network, and reading one can run any code"
+        raise ModelError(what, expected=f"{UNSAFE}; for weights alone give the network and --weights {path}") from error
 
 
 class _BatchOf:

@@ -16,6 +16,7 @@ from seewhy.errors import InputError, ModelError
 from .imagenet import are_imagenet, imagenet_labels, imagenet_synonyms
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 from .source import RANDOM, Loaded, Request, cannot_fetch, need
+from .untrained import note_of, outermost
 from .weights import first_line, is_file_name, load_into, read_state
 
 
@@ -30,14 +31,17 @@ def load_hf(request: Request) -> Loaded:
     auto = need("transformers.models.auto", "hf")
     if request.weights not in (None, RANDOM) and not is_file_name(str(request.weights)):
         raise ModelError(f"unknown weights for {request.spec}", expected="a file or random", got=request.weights)
-    model = _model(auto.AutoModelForImageClassification, auto.AutoConfig, request)
+    model, missing = _model(auto.AutoModelForImageClassification, auto.AutoConfig, request)
     processor = _fetched(auto.AutoImageProcessor, request, **_without_torchvision(transformers))
     weights = request.weights or f"transformers {request.name}"
     labels = _labels(model.config)
     synonyms = None
     if labels is not None and are_imagenet(labels):
         labels, synonyms = imagenet_labels(), imagenet_synonyms()
-    return Loaded(model, transform_of(processor), weights, labels, synonyms, ("transformers",))
+    learned = [name for name, _ in model.named_parameters() if name not in missing]
+    instead = "its checkpoint has none for them; --weights FILE (weights=) gives others"
+    notes = note_of(outermost(missing, learned), request.spec, instead)
+    return Loaded(model, transform_of(processor), weights, labels, synonyms, ("transformers",), notes)
 
 
 def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
@@ -142,17 +146,19 @@ def _without_torchvision(transformers: Any) -> dict[str, Any]:
     return {"backend": "pil"} if int(transformers.__version__.split(".")[0]) >= 5 else {"use_fast": False}
 
 
-def _model(auto_model: Any, auto_config: Any, request: Request) -> Any:
+def _model(auto_model: Any, auto_config: Any, request: Request) -> tuple[Any, list[str]]:
+    """The model, and which of its weights its own checkpoint lacks: transformers draws these at random."""
     if request.weights is None:
-        return _fetched(auto_model, request)
+        model, loading = _fetched(auto_model, request, output_loading_info=True)
+        return model, sorted(loading["missing_keys"])
     config = _fetched(auto_config, request)
     try:
-        model: nn.Module = auto_model.from_config(config)
+        built: nn.Module = auto_model.from_config(config)
     except ValueError as error:
         raise _not_a_classifier(request, error) from error
     if request.weights != RANDOM:
-        load_into(model, read_state(request.weights, request.trust_pickle), request.weights)
-    return model
+        load_into(built, read_state(request.weights, request.trust_pickle), request.weights)
+    return built, []
 
 
 def _fetched(auto: Any, request: Request, **options: Any) -> Any:
@@ -168,6 +174,13 @@ def _fetched(auto: Any, request: Request, **options: Any) -> Any:
         raise ModelError(f"{request.spec} cannot be loaded", got=first_line(error)) from error
     except (ValueError, KeyError) as error:
         raise _not_a_classifier(request, error) from error
+    except RuntimeError as error:
+        if "torchvision" in str(error):
+            need("torchvision", "torchvision")
+        what = f"{request.spec}: its config.json and its weights do not fit each other"
+        raise ModelError(
+            what, expected="as many classes, and layers as wide, in both", got=first_line(error)
+        ) from error
 
 
 def _not_a_classifier(request: Request, error: BaseException) -> ModelError:

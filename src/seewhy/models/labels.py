@@ -29,6 +29,19 @@ def read_labels(source: Labels) -> tuple[str, ...]:
     return _checked(source, "labels")
 
 
+def check_count(labels: Sequence[str], outputs: int | None, model: str) -> None:
+    """Raises InputError where there is not a name for each of the model's outputs; None: nobody knows how many."""
+    if outputs in (None, len(labels)):
+        return
+    what = f"the labels do not fit {model}: {_several(len(labels), 'name')} for {_several(outputs or 0, 'output')}"
+    one = ", the name of what a score above zero means" if outputs == 1 else ""
+    raise InputError(what, expected=f"{_several(outputs or 0, 'label')}{one}", got=len(labels))
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _parsed(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from seewhy.core.guest import guest
+from seewhy.core.target import logits_of
 from seewhy.errors import InputError, ModelError, close_matches
 
+from .adjusting import preprocessing_of
 from .classifier import Classifier
 from .embedded import load_embedded
+from .file_kind import kind_of
 from .from_factory import load_factory
 from .from_file import PICKLE_ENDINGS, load_exported, load_pickled
 from .from_hf import load_hf
 from .from_timm import load_timm
 from .from_torchvision import load_torchvision
-from .labels import Labels, read_labels
+from .importing import factories, modules_here, refuse_a_file_or_a_call
+from .labels import Labels, check_count, read_labels
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 from .rng import own_randomness
-from .source import Loaded, Request, installed
-from .weights import check_finite, first_line, is_file_name, state_hash
+from .source import RANDOM, Loaded, Request, installed
+from .untrained import AS_ASKED
+from .weights import check_finite, check_initialized, first_line, is_file_name, state_hash
 
 EMBEDDED = "efficientnet_lite0"
 SOURCES: dict[str, Callable[[Request], Loaded]] = {
@@ -35,7 +41,7 @@ SPECS = f"{EMBEDDED}, torchvision:NAME, timm:NAME, hf:NAME-or-folder, package.mo
 
 
 def load(
-    spec: str = EMBEDDED,
+    spec: str | PathLike[str] = EMBEDDED,
     *,
     weights: str | PathLike[str] | None = None,
     labels: Labels | None = None,
@@ -58,10 +64,12 @@ def load(
         trust_pickle: read pickles, which can run any code when they are read.
         device: where the model goes; None: it stays where its source put it, usually the CPU.
         input_size: (H, W), or one number for both; instead of what the source says.
-        mean, std: per channel, for pixels in [0, 1]; instead of what the source says. For a network of one's
-            own nothing is known, and the defaults are 224 and ImageNet's mean and deviation.
+        mean, std: per channel, or one for all, for pixels in [0, 1]; instead of what the source says.
 
-    Torch's global random numbers are left as they were.
+    For a network of one's own nothing is known: its pictures are 224 x 224 unless it says otherwise; how many channels
+    it reads is found by running it; of three, mean and deviation are ImageNet's, of one they are a half. Torch's global
+    random numbers are left as they were. What a reader must know of the network, such as that its weights are random,
+    is in ``Classifier.notes``.
 
     Raises:
         ModelError: unknown model or weights, weights that do not fit, are not finite or cannot be fetched,
@@ -70,37 +78,57 @@ def load(
         InputError: labels that cannot be read or are too many or few, or a size, mean, std or device that
             makes no sense.
     """
-    chosen_weights = None if weights is None else fspath(weights)
+    spec, chosen_weights = _spec(spec), _weights(weights)
     names = None if labels is None else read_labels(labels)
     with own_randomness():
         source, name = _source(spec)
         loaded = source(Request(spec, name, chosen_weights, trust_pickle))
         model = loaded.model.eval()
+        check_initialized(model, spec)
         check_finite(model, spec)
-        transform = _adjusted(loaded.transform, input_size, mean, std)
-        outputs = count_outputs(model, transform)
+        transform = preprocessing_of(loaded, spec, input_size, mean, std)
+        outputs = count_outputs(model, transform, loaded.batch)
     known, synonyms = _named(loaded, names, outputs, spec)
+    notes = (AS_ASKED,) if loaded.weights == RANDOM else loaded.notes
     provenance = {
         "spec": spec,
         "weights": loaded.weights,
+        "notes": list(notes),
         "libraries": {package: installed(package) for package in ("torch", "pillow", *loaded.packages)},
         "preprocessing": _jsonable(transform.describe()),
     }
-    return Classifier(_moved(model, device), known, transform, spec, state_hash(model), provenance, synonyms)
+    return Classifier(_moved(model, device), known, transform, spec, state_hash(model), provenance, synonyms, notes)
 
 
-def count_outputs(model: nn.Module, transform: Preprocessing | BorrowedPreprocessing) -> int | None:
-    """How many classes the model scores, by running it once; None if its output is not (1, classes)."""
+def count_outputs(model: nn.Module, transform: Preprocessing | BorrowedPreprocessing, batch: int = 1) -> int | None:
+    """How many classes the model scores, by running it once; None if it cannot be run, or scores none."""
     parameter = next(model.parameters(), torch.empty(0))
-    grey = torch.zeros(1, len(transform.mean), *transform.input_size, dtype=parameter.dtype, device=parameter.device)
+    black = torch.zeros(
+        batch, len(transform.mean), *transform.input_size, dtype=parameter.dtype, device=parameter.device
+    )
     try:
-        with torch.no_grad():
-            outputs = model(grey)
+        with guest(model), torch.no_grad():
+            return int(logits_of(model(black)).shape[1])
     except Exception:  # noqa: BLE001  # it is only counted here; who explains the model hears what is wrong
         return None
-    outputs = getattr(outputs, "logits", outputs)
-    is_scores = isinstance(outputs, torch.Tensor) and outputs.ndim == 2 and outputs.shape[0] == 1
-    return int(outputs.shape[1]) if is_scores else None
+
+
+def _spec(given: object) -> str:
+    if isinstance(given, str | PathLike):
+        return str(fspath(given))
+    if isinstance(given, nn.Module) or (isinstance(given, type) and issubclass(given, nn.Module)):
+        what = "load finds a network by its SPEC, which is text, and this network is in memory already"
+        expected = f"it explained as it is: seewhy.attribute(network, inputs); or one of {SPECS}"
+        raise ModelError(what, expected=expected, got=getattr(given, "__name__", type(given).__name__))
+    raise ModelError("load finds a network by its SPEC, which is text", expected=SPECS, got=type(given).__name__)
+
+
+def _weights(given: object) -> str | None:
+    if given is None or isinstance(given, str | PathLike):
+        return None if given is None else str(fspath(given))
+    what = "weights are given by the name of their file"
+    expected = "a path; or network.load_state_dict(...) and seewhy.attribute(network, inputs)"
+    raise ModelError(what, expected=expected, got=type(given).__name__)
 
 
 def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
@@ -115,45 +143,32 @@ def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
         return load_exported, spec
     if spec.lower().endswith(PICKLE_ENDINGS):
         return load_pickled, spec
+    refuse_a_file_or_a_call(spec)
     if is_file_name(spec) and not colon:
-        raise ModelError(f"{spec!r} is not a model", expected=f"{SPECS}; weights go with --weights")
-    if colon and name and (close := close_matches(prefix, SOURCES)):
+        kind = kind_of(spec) if Path(spec).is_file() else None
+        what, expected = f"{spec!r} is not a model", f"{SPECS}; weights go with --weights"
+        if kind is not None:
+            what, expected = f"{what}, it is {kind.what}", kind.as_model.replace("FILE", spec)
+        raise ModelError(what, expected=expected)
+    if colon and name and (close := close_matches(prefix, SOURCES)) and prefix not in modules_here():
         raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=[f"{known}:{name}" for known in close])
     if colon and name and all(part.isidentifier() for part in (*prefix.split("."), *name.split("."))):
         return load_factory, spec
+    raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=_meant(spec))
+
+
+def _meant(spec: str) -> Sequence[str]:
+    """What a SPEC that is none may stand for."""
+    prefix, colon, _ = spec.partition(":")
+    if found := factories(prefix):
+        return found[:3]
+    if found := factories(spec.rpartition(".")[0]):
+        return close_matches(spec, found) or found[:3]
+    if colon or not spec:
+        return ()
     # With a dot it is a timm name with its tag, or a module of the user's own whose factory is missing.
     other = f"{spec}:factory" if "." in spec else f"torchvision:{spec}"
-    close = close_matches(spec, [EMBEDDED]) or (other, f"timm:{spec}")
-    raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=() if colon or not spec else close)
-
-
-def _adjusted(
-    transform: Preprocessing | BorrowedPreprocessing,
-    input_size: int | tuple[int, int] | None,
-    mean: float | Sequence[float] | None,
-    std: float | Sequence[float] | None,
-) -> Preprocessing | BorrowedPreprocessing:
-    """``transform`` with what the caller knows better; the resize keeps its ratio to the crop."""
-    if input_size is None and mean is None and std is None:
-        return transform
-    if isinstance(transform, BorrowedPreprocessing):
-        raise InputError("this model's own transform is used as it is", expected="no input_size, mean or std")
-    if input_size is not None:
-        size = (input_size, input_size) if isinstance(input_size, int) else (input_size[0], input_size[1])
-        before, resize = transform.input_size, transform.resize or transform.input_size
-        resize = (round(resize[0] * size[0] / before[0]), round(resize[1] * size[1] / before[1]))
-        transform = replace(transform, input_size=size, resize=resize)
-    mean, std = _channels(mean, transform.mean), _channels(std, transform.std)
-    count = max(len(mean), len(std))
-    if count == 1 and transform.order != "L":  # one value each: a model of grey pictures
-        return replace(transform, mean=mean, std=std, order="L")
-    return replace(transform, mean=mean, std=std)
-
-
-def _channels(values: float | Sequence[float] | None, known: tuple[float, ...]) -> tuple[float, ...]:
-    if values is None:
-        return known
-    return (float(values),) * len(known) if isinstance(values, int | float) else tuple(float(v) for v in values)
+    return close_matches(spec, [EMBEDDED]) or (other, f"timm:{spec}")
 
 
 def _named(
@@ -161,9 +176,7 @@ def _named(
 ) -> tuple[tuple[str, ...] | None, tuple[tuple[str, ...], ...] | None]:
     """The caller's labels, which must be as many as the outputs, or the source's own if they are."""
     if given is not None:
-        if outputs not in (None, len(given)):
-            what = f"the labels do not fit {spec}: {len(given)} names for {outputs} outputs"
-            raise InputError(what, expected=f"{outputs} labels", got=len(given))
+        check_count(given, outputs, spec)
         return given, None
     if loaded.labels is None or outputs not in (None, len(loaded.labels)):
         return None, None

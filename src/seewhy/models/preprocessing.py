@@ -35,7 +35,7 @@ class Preprocessing:
         fit: "cover" keeps the photo's ratio and just covers the box (for a square box: its shorter side is
             the box's); "stretch" gives up the ratio; "contain" keeps it and stays within the box.
         interpolation: a filter of Pillow in lower case: "bilinear", "bicubic", "lanczos", "nearest", ...
-        order: the channels as the model takes them.
+        order: the channels as the model takes them; None: others than a photo has, as many as ``mean``.
         fill: the colour around a photo that is smaller than the crop.
         offset: how half a pixel is rounded when the crop is centred: "round" as torchvision and timm do,
             "floor" as transformers.
@@ -47,12 +47,12 @@ class Preprocessing:
     resize: tuple[int, int] | None = None
     fit: Fit = "cover"
     interpolation: str = "bilinear"
-    order: Order = "RGB"
+    order: Order | None = "RGB"
     fill: tuple[int, int, int] = (0, 0, 0)
     offset: Literal["round", "floor"] = "round"
 
     def __post_init__(self) -> None:
-        channels = len(self.order)
+        channels = len(self.mean if self.order is None else self.order)
         if len(self.mean) != channels or len(self.std) != channels:
             raise InputError(
                 "mean and std do not fit the model's channels",
@@ -89,8 +89,15 @@ class Preprocessing:
         return canvas
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        """A picture as the model's input: (1, C, H, W) float32, normalised."""
+        """A picture as the model's input: (1, C, H, W) float32, normalised.
+
+        Raises:
+            InputError: not a picture, one without pixels, or a model of other channels than a photo has.
+        """
         pixels = torch.from_numpy(np.array(self.crop(image))).permute(2, 0, 1)[None]
+        if self.order is None:
+            what = f"a photo has 3 channels and the model reads {len(self.mean)}"
+            raise InputError(what, expected="inputs of your own making: seewhy.attribute(classifier, inputs)")
         if self.order == "BGR":
             pixels = pixels.flip(1)
         pixels = pixels[:, : len(self.order)].to(torch.float32).div(255)

@@ -32,16 +32,24 @@ class Loaded:
     """A network with what its source knows about it.
 
     Attributes:
+        transform: None where nothing is known but what follows.
         weights: where they came from, for the provenance.
         packages: the libraries whose versions matter for what came out.
+        notes: what a reader must know about the network, such as that its weights are random.
+        input_size, channels: (H, W) and C of its pictures, where it says so itself.
+        batch: the number of pictures that it takes at once, where it takes no other.
     """
 
     model: nn.Module
-    transform: Preprocessing | BorrowedPreprocessing
+    transform: Preprocessing | BorrowedPreprocessing | None
     weights: str
     labels: tuple[str, ...] | None = None
     synonyms: tuple[tuple[str, ...], ...] | None = None
     packages: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    input_size: tuple[int, int] | None = None
+    channels: int | None = None
+    batch: int = 1
 
 
 def need(package: str, extra: str) -> Any:

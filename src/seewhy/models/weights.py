@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
@@ -12,8 +14,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from seewhy.errors import ModelError, close_matches
+
+from .file_kind import SAFETENSORS, TORCHSCRIPT, kind_of
+from .importing import current_directory_importable
 
 FILE_ENDINGS = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar", ".pkl")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -50,26 +56,41 @@ def read_state(path: str, trust_pickle: bool = False) -> State:
 
 
 def read_file(path: str, trust_pickle: bool = False) -> Any:
-    """What a weights file holds, unchecked.
+    """What a weights file holds, unchecked. A trusted pickle finds the modules of the current directory.
 
     Raises:
-        ModelError: no such file, not a checkpoint, or a pickle that is not trusted.
+        ModelError: no such file, not a checkpoint (says what it is instead), or a pickle that is not trusted.
     """
     if not Path(path).is_file():
         raise ModelError(f"no such weights file: {path}")
+    kind = kind_of(path)
+    if kind is not None and kind is not SAFETENSORS and not (kind is TORCHSCRIPT and trust_pickle):
+        what = f"{path} is not a readable checkpoint, it is {kind.what}"
+        raise ModelError(what, expected=kind.as_weights.replace("FILE", path))
     try:
-        if path.lower().endswith(".safetensors"):
+        if kind is SAFETENSORS:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+        if kind is TORCHSCRIPT:
+            return torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        with current_directory_importable():
+            return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except pickle.UnpicklingError as error:
         if trust_pickle or not _is_pickle(path):
             raise ModelError(f"{path} is not a readable checkpoint") from error
         what = f"{path} is a pickle with more than weights in it, which can run any code when it is read"
         raise ModelError(what, expected=UNSAFE) from error
-    except Exception as error:  # what a broken file raises depends on how it is broken
-        raise ModelError(f"{path} is not a readable checkpoint", got=first_line(error)) from error
+    except (Exception, SystemExit) as error:  # what a broken file raises depends on how it is broken
+        raise _missing_class(path, error) from error
+
+
+def check_initialized(model: nn.Module, source: str) -> None:
+    """Raises ModelError where a layer is lazy: it has no weights before it ran."""
+    for name, weight in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(weight):
+            what = f"{source} has lazy layers ({name.rpartition('.')[0]}), which have no weights before they ran"
+            raise ModelError(what, expected="a network that ran once, on zeros, before its factory returns it")
 
 
 def load_into(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
@@ -140,6 +161,31 @@ def check_finite(model: nn.Module, source: str) -> None:
 def first_line(error: BaseException) -> str:
     """What a foreign error says, short enough for one line."""
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+
+
+MISSING_CLASS = re.compile(r"attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+)'")
+
+
+def _missing_class(path: str, error: BaseException) -> ModelError:
+    """Why a pickle cannot be read: it names the classes of its objects, which have to be found where they were."""
+    found = MISSING_CLASS.search(str(error))
+    if isinstance(error, ModuleNotFoundError):
+        what = f"{path} holds a class of the module {error.name!r}, which is not to be found"
+        return ModelError(
+            what, expected="its directory to be the current one or in PYTHONPATH, or its package installed"
+        )
+    if found is None:
+        return ModelError(f"{path} is not a readable checkpoint", got=first_line(error))
+    name, module = found["name"], found["module"]
+    if module.endswith("__main__"):
+        what = f"{path} was saved by a script or notebook that defines {name} itself, where no other program finds it"
+        expected = (
+            f"{name} in a module of its own, with --model module:{name} and --weights of its state_dict(), or imported "
+            f"from there by the script that saves it"
+        )
+        return ModelError(what, expected=expected)
+    close = close_matches(name, vars(sys.modules.get(module, sys)))
+    return ModelError(f"{path} holds {module}.{name}, but {module} has no {name!r} (any more)", close=close)
 
 
 def _is_pickle(path: str) -> bool:

@@ -15,13 +15,22 @@ MARGIN, GUTTER, ROW_GAP = 40, 28, 30
 MOST_COLUMNS = 5
 
 
-def figure(panels: Sequence[Panel], *, title: str, subtitle: str = "", footer: str = "", scale: int = 2) -> Image.Image:
+def figure(
+    panels: Sequence[Panel],
+    *,
+    title: str,
+    subtitle: str = "",
+    warning: str = "",
+    footer: str = "",
+    scale: int = 2,
+) -> Image.Image:
     """Draw panels as a grid, in their order, row by row.
 
     Args:
         panels: at least one.
         title: what the figure is about, such as the photo's name and what was predicted.
         subtitle: one quiet line: model, target.
+        warning: one line below it in the accent's colour: what must not be overlooked.
         footer: one small line: versions, date.
         scale: pixels per point; 2 is crisp on any screen and in print.
 
@@ -39,7 +48,7 @@ def figure(panels: Sequence[Panel], *, title: str, subtitle: str = "", footer: s
     heights = [max(cell.height for cell in row) for row in rows]
 
     width = 2 * MARGIN + max(columns, 2) * CELL + (max(columns, 2) - 1) * GUTTER
-    head = MARGIN + 26 + (22 if subtitle else 0) + 26
+    head = MARGIN + 26 + (22 if subtitle else 0) + (20 if warning else 0) + 26
     tail = (LINE + 18 if footer else 0) + MARGIN - 8
     height = head + sum(heights) + ROW_GAP * (len(rows) - 1) + tail
     sheet = Image.new("RGB", (px(width), px(height)), style.white)
@@ -48,6 +57,8 @@ def figure(panels: Sequence[Panel], *, title: str, subtitle: str = "", footer: s
     room = px(width - 2 * MARGIN)
     text.line(draw, (px(MARGIN), px(MARGIN + 18)), text.cut(title, px(24), room), px(24), style.ink)
     text.line(draw, (px(MARGIN), px(MARGIN + 42)), text.cut(subtitle, px(13), room), px(13), style.quiet)
+    below = MARGIN + (62 if subtitle else 40)
+    text.line(draw, (px(MARGIN), px(below)), text.cut(warning, px(13), room), px(13), style.accent)
     top = head
     for row, row_height in zip(rows, heights, strict=True):
         for column, cell in enumerate(row):

@@ -1,0 +1,99 @@
+"""A saved attribution read back: whatever a file holds, it is what it should be or an InputError."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+
+def read_saved(path: str | Path, known: int) -> dict[str, Any]:
+    """What ``Attribution`` is made of, from a file of ``Attribution.save``; never unpickles.
+
+    Args:
+        path: an ``.npz`` file.
+        known: the version of the format that is understood.
+
+    Raises:
+        InputError: the file is missing, of another version, or holds anything else than it should.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            _check_format(about, known)
+            arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
+        return _parts(about, arrays)
+    except KeyError as error:
+        raise InputError(f"{path} is not a saved attribution: it has no {error}") from error
+    except Exception as error:  # what a damaged or forged archive raises depends on what is wrong with it
+        raise InputError(f"{path} is not a saved attribution: {_first(error)}") from error
+
+
+def _check_format(about: Any, known: int) -> None:
+    if not isinstance(about, dict):
+        raise InputError("what it says about itself is no object", got=type(about).__name__)
+    version = about.get("format")
+    if type(version) is int and version == known:
+        return
+    if version is None:
+        raise InputError("it does not say its format", expected=f"format {known}")
+    newer = ", of a newer seewhy" if type(version) is int and version > known else ""
+    raise InputError("its format is not known here", expected=f"format {known}", got=f"{_short(version)}{newer}")
+
+
+def _parts(about: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Every part, of its type: a wrong one would fail much later, and elsewhere."""
+    values, score, target = arrays["values"], arrays["score"], arrays.get("target")
+    _check("values", values, torch.is_floating_point, "floating point")
+    _check("score", score, lambda it: it.is_floating_point() and it.dim() == 1, "(B,) floating point")
+    if target is not None:
+        _check("target", target, lambda it: it.dtype == torch.int64 and it.shape == score.shape, "(B,) int64")
+    size, layer, notes = about["input_size"], about["layer"], about.get("notes", {})
+    _check("input_size", size, lambda it: isinstance(it, list) and len(it) == 2 and all(map(_counts, it)), "[H, W]")
+    _check("overridden", about["overridden"], lambda it: _counts(it, 0), "a number of nodes")
+    _check("method", about["method"], lambda it: isinstance(it, str), "text")
+    _check("layer", layer, lambda it: it is None or isinstance(it, str), "text or null")
+    _check("params", about["params"], lambda it: isinstance(it, dict), "an object")
+    _check("notes", notes, lambda it: isinstance(it, dict), "an object")
+    return {
+        "values": values,
+        "method": about["method"],
+        "params": about["params"],
+        "target": target,
+        "score": score,
+        "input_size": (size[0], size[1]),
+        "layer": layer,
+        "overridden": about["overridden"],
+        "details": {
+            name.removeprefix("details."): part for name, part in arrays.items() if name.startswith("details.")
+        },
+        "notes": notes,
+    }
+
+
+def _check(name: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:
+    if not holds(value):
+        raise InputError(f"its {name} is wrong", expected=expected, got=_short(value))
+
+
+def _counts(value: Any, least: int = 1) -> bool:
+    return type(value) is int and value >= least
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{tuple(value.shape)} {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def _first(error: BaseException) -> str:
+    """The first sentence: numpy goes on to advise loading the file unsafely."""
+    return str(error).split(". ")[0].partition("\n")[0] or type(error).__name__
