@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .ascent import Callback, Course
+from .visualization import Visualization
 
 ATTEMPTS = 3
 """So many at most, for each picture."""
@@ -42,6 +43,12 @@ class Made:
 def seed_of(seed: int, attempt: int) -> int:
     """The seed of a later attempt; with it given, and ``attempts=1``, the same picture comes out."""
     return seed + attempt * APART
+
+
+def attempt_of(made: Visualization, row: int) -> int:
+    """Which attempt an image came from, the first being 0."""
+    params = made.params
+    return (params["seeds"][row] - params["seed"]) // APART if "seeds" in params else 0
 
 
 def best_of(

@@ -124,7 +124,7 @@ def _scale(mean: Any, std: Any, model: object, module: nn.Module, size: tuple[in
     """Mean and deviation per channel: as given, the classifier's, or ImageNet's, a half if not 3.
 
     Raises:
-        InputError: the network does not run on such images; with what it says itself.
+        InputError: the network answers no such image; with what it says itself.
     """
     weights = (tensor for group in (module.parameters(), module.buffers()) for tensor in group)
     first = next((tensor for tensor in weights if tensor.is_floating_point()), torch.zeros(()))
@@ -139,7 +139,7 @@ def _scale(mean: Any, std: Any, model: object, module: nn.Module, size: tuple[in
     scale = Scale(usual[0] if mean is None else stated[0], usual[1] if std is None else stated[-1], like)
     if (stated or channels is None) and (said := complaint(module, tried, size, first)) is not None:
         raise InputError(
-            f"the network does not run on images of {size[0]} x {size[1]} pixels in {tried} channels",
+            f"the model failed on an image of {tried} channels, {size[0]} x {size[1]} pixels",
             expected="mean= and std= (--mean, --std), one number per channel that it reads, or another size= (--size)",
             got=said,
         )
