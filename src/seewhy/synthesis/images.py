@@ -156,7 +156,7 @@ class Transparent(Image):
     def shown(self, x: Tensor, streams: Streams) -> Tensor:
         waves = torch.fft.rfft2(streams.normal(x)) * self._natural
         background = torch.fft.irfft2(waves, s=x.shape[-2:]) / (x.shape[2] * x.shape[3]) ** 0.5
-        return torch.lerp(background, x, self.opacity())
+        return torch.lerp(background, x, self.opacity().to(x))
 
 
 def _moments(phase: Tensor) -> tuple[Tensor, Tensor]:

@@ -103,20 +103,26 @@ def classes_of(target: Target) -> Any:
     return classes
 
 
-def counted(target: Any, start: Any, batch: int | None) -> int:
-    """How many images: what the target or the start tells, else ``batch``, else one.
+def counted(of: Sequence[Any], start: Any, batch: int | None) -> int:
+    """How many images: what the classes and channels, or else the start, tell; or else ``batch``, or one.
+
+    Args:
+        of: what the images are of, see ``Objective``.
 
     Raises:
-        InputError: ``batch`` is no number of images, or not the one that they tell.
+        InputError: ``batch`` is no number of images, or they do not agree.
     """
     if batch is not None and (not isinstance(batch, int) or batch < 1):
         raise InputError("a batch holds at least one image", expected="batch=1 or more", got=batch)
-    told = len(target) if isinstance(target, list) else None
-    if told is None and isinstance(start, Tensor) and start.dim() == 4:
-        told = len(start)
-    if batch is not None and told not in (None, batch):
-        raise InputError("the target or the start tells how many images there are", expected=f"batch={told}", got=batch)
-    return told or batch or 1
+    told = [len(part) for part in of if isinstance(part, tuple)]
+    if isinstance(start, Tensor) and start.dim() == 4 and len(start) > 1:
+        told.append(len(start))
+    told += [] if batch is None else [batch]
+    if len(set(told)) > 1:
+        raise InputError(
+            "targets, channels, start and batch tell different numbers of images", got=" and ".join(map(str, told))
+        )
+    return told[0] if told else 1
 
 
 def told(plan: Preset, base: Preset, classes: bool, start: Any, *, alpha: float | None, **more: Any) -> dict[str, Any]:

@@ -27,6 +27,12 @@ HALF_PAINTED = 0.5
 """The opacity that an image with an alpha channel starts with."""
 
 
+def aim_of(target: Any, objective: Objective | None) -> Objective:
+    """What is raised: the target's score, the objective, or both."""
+    asked = [logit(target)] if target is not None else []
+    return reduce(add, [*asked, *([objective] if objective is not None else [])])
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """Images to be made for a target, an objective, or both.
@@ -58,8 +64,7 @@ class Task:
     def make(self, rows: Sequence[int], seed: int, callback: Callback | None) -> Made:
         """These rows of the batch, each as it would be in any other company."""
         target = [self.target[row] for row in rows] if isinstance(self.target, list) else self.target
-        aim = self._aim(target)
-        everyone = keys_of(self._aim(self.target).of, self.count)
+        aim, everyone = aim_of(target, self.objective), keys_of(aim_of(self.target, self.objective).of, self.count)
         keys = [everyone[row] for row in rows]
         image = self._image(rows, keys, seed)
         streams = Streams(seed, keys, self.scale.mean.device)
@@ -69,10 +74,6 @@ class Task:
         x, alpha = image.x().detach(), image.opacity()
         made = Made(x, None if alpha is None else alpha.detach().float(), course)
         return made if target is None else self._judged(made, target)
-
-    def _aim(self, target: Any) -> Objective:
-        asked = [logit(target)] if target is not None else []
-        return reduce(add, [*asked, *([self.objective] if self.objective is not None else [])])
 
     def _penalty(self, target: Any) -> Objective | None:
         weighed = [self.plan.l2 * squared_norm()] if self.plan.l2 else []

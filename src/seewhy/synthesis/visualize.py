@@ -18,7 +18,7 @@ from .objectives import Objective
 from .pixels import Scale
 from .presets import Preset
 from .recipe import check_course, classes_of, counted, is_random, planned, told
-from .task import Task
+from .task import Task, aim_of
 from .transforms import Transform
 from .visualization import Visualization
 
@@ -71,8 +71,8 @@ def visualize(
         decay: of the spectrum.
         start: "grey", "noise", a PIL image, or pixels (C, H, W) or (B, C, H, W) in [0, 1]: also an earlier result.
         alpha: give the image an alpha channel, and this weight to the penalty on its opacity.
-        batch: how many images, where neither the target nor the start tells; images of the same class differ by their
-            noise.
+        batch: how many images, where no list of targets or channels and no start tells; images of the same class differ
+            by their noise.
         size: height and width; default: the classifier's, or 224.
         mean, std: per channel, for a bare module; default: ImageNet's where the network reads three channels, else a
             half each.
@@ -98,7 +98,8 @@ def visualize(
             "visualization needs a target", expected="a class, a list of classes, a function or objective="
         )
     target, start = classes_of(target), plan.start if start is None else start
-    module, shape, count = original(model), _size(size, model), counted(target, start, batch)
+    module, shape = original(model), _size(size, model)
+    count = counted(aim_of(target, objective).of, start, batch)
     scale = _scale(mean, std, model, module, shape)
     task = Task(
         module, target, objective, plan, scale, shape, start, alpha, count,
