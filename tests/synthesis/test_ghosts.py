@@ -1,11 +1,13 @@
 """Ghosts differ a little from the network, which stays as it is; transforms and ghosts grow."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
-from torch.func import functional_call
+from torch.nn.utils import parametrizations, parametrize
 
 import seewhy
 from nets.tiny import make
@@ -14,61 +16,198 @@ from seewhy.synthesis import transforms as t
 from seewhy.synthesis.ghosts import Ghosts
 from seewhy.synthesis.presets import find_preset
 from seewhy.synthesis.stepping import scheduled
+from seewhy.synthesis.streams import Streams, keys_of
 
 
 def _draw(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def _streams(seed=0):
+    return Streams(seed, keys_of((), 1))
+
+
 def test_each_channel_that_is_read_is_off_by_its_share():
-    model = nn.Sequential(nn.Conv2d(3, 400, 3), nn.Conv2d(400, 4, 1), nn.Flatten(), nn.Linear(4, 2))
-    weights = Ghosts(model, 0.1, channels=3).draw(_draw())
-    assert set(weights) == {"1.weight", "3.weight"}  # the first reads the image itself
-    off = (weights["1.weight"] / model[1].weight).detach()
-    assert torch.allclose(off, off[:1].expand_as(off), atol=1e-5)  # one factor per channel that is read
-    assert off[0, :, 0, 0].std() == pytest.approx(0.1, rel=0.15)
-    assert off[0, :, 0, 0].mean() == pytest.approx(1, abs=0.02)
+    eye = torch.eye(400)
+    with Ghosts(0.1, channels=3).look(_streams()):
+        linear = F.linear(eye, eye)
+        convolution = F.conv2d(eye.view(400, 400, 1, 1), weight=eye.view(400, 400, 1, 1)).view(400, 400)
+        of_the_image = F.conv2d(torch.ones(1, 3, 4, 4), torch.ones(5, 3, 1, 1))
+    for off in (linear, convolution):
+        assert off.count_nonzero() == 400  # one factor per channel, and nothing between channels
+        assert off.diagonal().std() == pytest.approx(0.1, rel=0.15)
+        assert off.diagonal().mean() == pytest.approx(1, abs=0.02)
+    assert torch.equal(of_the_image, torch.full((1, 5, 4, 4), 3.0))
 
 
-def test_a_ghost_answers_a_little_differently_and_leaves_no_trace():
+def test_a_ghost_answers_a_little_differently_and_the_next_one_again():
     model = make().eval()
     x = torch.randn(2, 3, 20, 20)
     before = fingerprint(model)
+    ghosts, streams = Ghosts(0.05, channels=3), _streams()
+
+    def answer(strength=1.0):
+        with torch.no_grad(), ghosts.look(streams, strength):
+            return model(x)
+
     with torch.no_grad():
         real = model(x)
-        ghosts = Ghosts(model, 0.05, channels=3)
-        one, two = (functional_call(model, ghosts.draw(_draw(seed)), (x,)) for seed in (0, 1))
-        assert torch.equal(functional_call(model, ghosts.draw(_draw(), strength=0.0), (x,)), real)
+    one, two = answer(), answer()
+    assert torch.equal(answer(strength=0.0), real)
     assert 0 < (one - real).abs().max() < 0.3 * real.abs().max() + 0.1
     assert not torch.equal(one, two)
     assert fingerprint(model) == before
 
 
 def test_filters_of_grouped_convolutions_are_off():
-    model = nn.Sequential(nn.Conv2d(6, 12, 3, groups=6))
-    off = Ghosts(model, 0.1, channels=3).draw(_draw())["0.weight"].detach() / model[0].weight.detach()
-    assert torch.allclose(off, off[:, :, :1, :1].expand_as(off), atol=1e-5)
-    assert off[:, 0, 0, 0].unique().numel() == 12
+    with Ghosts(0.1, channels=3).look(_streams()):
+        off = F.conv2d(torch.ones(1, 6, 3, 3), torch.ones(12, 1, 3, 3), groups=6).flatten() / 9
+    assert off.unique().numel() == 12
+    assert off.mean() == pytest.approx(1, abs=0.1)
 
 
-def test_ctrl_c_during_a_ghosts_look_leaves_the_model_as_it_was():
-    class Stops(nn.Module):
-        looks = 0
+def test_a_look_takes_its_numbers_in_one_draw_after_the_first():
+    class Counted(Streams):
+        drawn = 0
 
-        def forward(self, x):
-            type(self).looks += 1
-            if type(self).looks == 5:
-                raise KeyboardInterrupt
-            return x
+        def ghost(self, count):
+            type(self).drawn += count > 0
+            return super().ghost(count)
 
-    model = nn.Sequential(make(), Stops())
-    before = fingerprint(model)
-    weights = [id(p) for p in model.parameters()]
-    v = seewhy.visualize(model, 1, steps=12, size=20)
+    ghosts, streams, model = Ghosts(0.1, channels=3), Counted(0, keys_of((), 1)), make()
+    draws = []
+    for _ in range(3):
+        Counted.drawn = 0
+        with ghosts.look(streams):
+            model(torch.ones(1, 3, 20, 20))
+        draws.append(Counted.drawn)
+    assert draws == [2, 1, 1]
+
+
+class HandWritten(nn.Module):
+    """A spectral norm of someone's own, as a parametrization."""
+
+    def forward(self, weight):
+        return weight / weight.flatten(1).norm(dim=1).amax()
+
+
+class Tied(nn.Module):
+    """One weight for two convolutions, and a linear layer that reads a convolution's buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.one, self.two = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3)
+        self.two.weight = self.one.weight
+        self.register_buffer("table", torch.randn(8, 8))
+        self.last = nn.Linear(8, 8)
+        self.last.weight = nn.Parameter(self.table)
+
+    def forward(self, x):
+        y = self.two(torch.relu(self.one(torch.relu(self.first(x)))))
+        return self.last(y.mean((2, 3))) + F.linear(y.mean((2, 3)), self.table)
+
+
+class Functional(nn.Module):
+    """No layers at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.w = nn.Parameter(torch.randn(8, 3, 3, 3)), nn.Parameter(torch.randn(8, 8, 3, 3))
+
+    def forward(self, x):
+        return F.conv2d(torch.relu(F.conv2d(x, self.stem)), weight=self.w, stride=2).mean((2, 3))
+
+
+def _around(wrapped):
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), wrapped, nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+                         nn.Flatten(), nn.Linear(8, 5))  # fmt: skip
+
+
+def _parametrized():
+    layer = nn.Conv2d(8, 8, 3)
+    parametrize.register_parametrization(layer, "weight", HandWritten())
+    return _around(layer)
+
+
+GUESTS = {
+    "spectral": lambda: _around(parametrizations.spectral_norm(nn.Conv2d(8, 8, 3))),
+    "weight": lambda: _around(parametrizations.weight_norm(nn.Conv2d(8, 8, 3))),
+    "orthogonal": lambda: _around(parametrizations.orthogonal(nn.Conv2d(8, 8, 3))),
+    "hand written": _parametrized,
+    "weight, by hook": lambda: _around(nn.utils.weight_norm(nn.Conv2d(8, 8, 3))),
+    "spectral, by hook": lambda: _around(nn.utils.spectral_norm(nn.Conv2d(8, 8, 3))),
+    "tied": Tied,
+    "functional": Functional,
+}
+
+
+def _bytes(model):
+    """Of everything that a model remembers, parametrizations' originals and power iterations among it."""
+    kept = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    return {name: (id(tensor), tensor.detach().contiguous().numpy().tobytes()) for name, tensor in kept}
+
+
+class Stops(nn.Module):
+    """Ctrl-C in a forward."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.left = forward
+
+    def forward(self, x):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return x
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", GUESTS)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+def test_weights_come_back_byte_for_byte_however_they_are_made(name, training):
+    torch.manual_seed(0)
+    model = GUESTS[name]()
+    with torch.no_grad():
+        model(torch.randn(2, 3, 32, 32))  # what is made at the first forward is made
+    model.train(training)
+    before, weights = _bytes(model), list(model.parameters())
+
+    def stop(step, score, x):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    def fail(step, score, x):
+        raise RuntimeError("not mine")
+
+    assert seewhy.visualize(model, 1, steps=3, size=32, attempts=1).score.isfinite().all()
+    assert _bytes(model) == before
+    assert seewhy.visualize(model, 1, steps=18, size=32, callback=stop).interrupted  # through a folded copy
+    assert _bytes(model) == before
+    with pytest.raises(RuntimeError, match="not mine"):
+        seewhy.visualize(model, 1, steps=3, size=32, callback=fail)
+    for forward in (1, 2, 4):  # to find out the channels, the first look, the third
+        with pytest.raises(KeyboardInterrupt) if forward < 3 else nullcontext():
+            seewhy.visualize(nn.Sequential(model, Stops(forward)), 1, steps=6, size=32)
+        assert _bytes(model) == before
+    assert all(a is b for a, b in zip(model.parameters(), weights, strict=True))
+
+
+@pytest.mark.parametrize("name", GUESTS)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+def test_ghosts_differ_whatever_makes_their_weights(name):
+    torch.manual_seed(0)
+    model, x = GUESTS[name]().eval(), torch.randn(1, 3, 32, 32)
+    ghosts, streams = Ghosts(0.2, channels=3), _streams()
+    with torch.no_grad():
+        real = model(x)
+        with ghosts.look(streams):
+            assert (model(x) - real).abs().max() > 1e-4 * real.abs().max()
+
+
+def test_ctrl_c_during_a_ghosts_look_keeps_the_image_so_far():
+    v = seewhy.visualize(nn.Sequential(make(), Stops(5)), 1, steps=12, size=20)
     assert v.interrupted
-    assert len(v.history) == 4
-    assert fingerprint(model) == before
-    assert [id(p) for p in model.parameters()] == weights
+    assert len(v.history) == 3  # the first forward found out how many channels are read
 
 
 def test_strength_goes_up_a_hill_and_eases():

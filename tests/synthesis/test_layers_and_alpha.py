@@ -10,7 +10,7 @@ from nets.cifar_resnet import resnet20
 from nets.tiny import make
 from seewhy.synthesis import objectives as o
 from seewhy.synthesis.images import Fourier, colour_mixing
-from seewhy.synthesis.listening import layer_name
+from seewhy.synthesis.listening import layer_name, listening
 from seewhy.synthesis.pixels import Scale
 from seewhy.synthesis.spectrum import natural
 
@@ -38,6 +38,60 @@ def test_a_close_match_works_in_an_objective_and_an_ambiguous_one_is_refused():
     assert exact.images.shape == close.images.shape
     with pytest.raises(seewhy.SeewhyError, match="several layers"):
         seewhy.visualize(resnet20(), objective=o.channel("bn2", 3), **x)
+
+
+class Siamese(nn.Module):
+    """The embedding runs on the image, and on a stored reference, in either order."""
+
+    def __init__(self, reference_first):
+        super().__init__()
+        self.body, self.reference_first = make()[:-1], reference_first
+        self.register_buffer("reference", torch.rand(1, 3, 20, 20))
+
+    def forward(self, x):
+        asked = [self.reference.expand_as(x), x] if self.reference_first else [x, self.reference.expand_as(x)]
+        a, b = (self.body(images) for images in asked)
+        return torch.stack([torch.cosine_similarity(a, b), (a - b).square().sum(1)], 1)
+
+
+@pytest.mark.parametrize("steps", [3, 20])
+@pytest.mark.parametrize("layer", ["body.0", "body.2"])
+def test_of_a_layer_that_runs_twice_the_images_own_run_is_meant(layer, steps):
+    found = []
+    for reference_first in (False, True):
+        torch.manual_seed(0)
+        model = Siamese(reference_first)
+        found.append(
+            seewhy.visualize(model, objective=o.channel(layer, 3), preset="olah", steps=steps, size=20, **UNITS)
+        )
+        with torch.no_grad():
+            maps = model.body[: int(layer[-1]) + 1]((found[-1].images - 0.5) / 0.25)
+        assert found[-1].history[-1] == pytest.approx(float(maps[:, 3].mean()), abs=0.3)
+    assert torch.allclose(found[0].images, found[1].images, atol=1e-3)
+    assert found[0].history[-1] > found[0].history[0]
+
+
+def test_of_several_runs_on_the_image_the_last_is_meant_and_none_is_left_from_before():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu, self.skip = nn.ReLU(), False
+
+        def forward(self, x):
+            return self.relu(self.relu(x) - 1) if not self.skip else x
+
+    model = Twice()
+    with listening(model, frozenset({"relu"})) as activations:
+        x = torch.full((1, 3, 4, 4), 3.0, requires_grad=True)
+        model(x)
+        assert torch.equal(activations["relu"], torch.full_like(x, 2))
+        model(x.detach())  # a run that hangs on no image does not take its place
+        assert activations["relu"].requires_grad
+        activations.clear()
+        model.skip = True
+        model(x)
+        with pytest.raises(seewhy.SeewhyError, match="did not run"):
+            activations["relu"]
 
 
 class Corner(nn.Module):

@@ -56,7 +56,7 @@ def test_the_table_is_interpolated_between_its_rows():
 
 def test_maco_moves_phases_only():
     scale = Scale((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
-    image = Phase(torch.zeros(1, 3, 64, 64), scale, torch.Generator().manual_seed(0))
+    image = Phase(torch.zeros(1, 3, 64, 64), scale, [torch.Generator().manual_seed(0)])
     before = image._waves(image.x().detach()).abs()
     with torch.no_grad():
         image.variables[0].add_(torch.randn(image.variables[0].shape))

@@ -25,6 +25,7 @@ from ..explain.folder import write_png
 from ..files import write_atomically, write_text
 from ..pictures import percentage, read_photo
 from ..synthesis import Visualization
+from ..synthesis.attempts import attempt_of
 from ..synthesis.path import Likeness, likeness
 from ..synthesis.pixels import Scale
 from ..synthesis.receipts import Receipt, receipts
@@ -130,20 +131,23 @@ class Gallery:
 
     def _ascend(self, part: Sequence[Wanted], steps: int, progress: Progress) -> Visualization:
         scale = Scale(self.classifier.mean, self.classifier.std, torch.zeros(()))
-        every, frames = max(1, steps // FRAMES), [list[Image.Image]() for _ in part]
+        every, frames = max(1, steps // FRAMES), list[list[list[Image.Image]]]()
         name = part[0].title if len(part) == 1 else f"{part[0].title} and {len(part) - 1} more"
 
         def follow(step: int, score: Tensor, x: Tensor) -> None:
-            if self.filmed and step % every == 0:
-                for kept, pixels in zip(frames, scale.to_pixels(x.cpu()), strict=True):
-                    kept.append(to_image(pixels))
-            progress(f"{name}: {float(score.mean()):.1f}", step + 1, steps)
+            if step == 0:
+                frames.append([])  # a new attempt
+            again = f", attempt {len(frames)}" if len(frames) > 1 else ""
+            if step % every == 0 or step + 1 == steps:  # not always: reading a number waits for the device
+                if self.filmed:
+                    frames[-1].append([to_image(pixels) for pixels in scale.to_pixels(x.cpu())])
+                progress(f"{name}{again}: {float(score.mean()):.1f}", step + 1, steps)
 
         made = make(self.classifier, part, callback=follow, **self.options)
-        for kept, pixels in zip(frames, made.images, strict=True):
-            kept.append(to_image(pixels))
         if self.filmed:
-            self._frames += frames
+            for row, pixels in enumerate(made.images):
+                kept = frames[attempt_of(made, row)]
+                self._frames.append([*(images[row] for images in kept), to_image(pixels)])
         return made
 
     def _receipt(self, wanted: Wanted, made: Visualization, row: int) -> Receipt | None:
@@ -159,7 +163,10 @@ class Gallery:
         (found,) = receipts(
             self.classifier, image, wanted.target, second=second, second_target=second_target, paths=[path]
         )
-        return replace(found, note=note)
+        seeds, tries = (made.params.get(name) for name in ("seeds", "attempts"))
+        if seeds is None or tries is None:
+            return replace(found, note=note)
+        return replace(found, note=note, seed=seeds[row], attempts=tries[row])
 
     def _path(self, wanted: Wanted, pixels: Tensor) -> tuple[Likeness, ...]:
         """Against the photos that lie in folders named like classes; empty where there are too few of them."""
@@ -200,7 +207,7 @@ class Gallery:
         write_png(path, image, overwrite=self.force)
         about: dict[str, Any] = {
             "target": wanted.describe(),
-            "params": jsonable(made.params) | ({"start": self.start} if self.start else {}),
+            "params": _of_one(jsonable(made.params), row) | ({"start": self.start} if self.start else {}),
             "batch": {"size": len(made.images), "row": row},
             "score": None if made.score is None else float(made.score[row]),
             "probability": None if made.probability is None else float(made.probability[row]),
@@ -228,6 +235,14 @@ class Gallery:
         text = json.dumps(jsonable(whole), indent=2, ensure_ascii=False, allow_nan=False)
         write_text(path, text + "\n", overwrite=self.force)
         return whole
+
+
+def _of_one(params: dict[str, Any], row: int) -> dict[str, Any]:
+    """One picture's parameters: the seed that it came from, and how often it was tried."""
+    if "seeds" not in params:
+        return params
+    own = {name: value for name, value in params.items() if name != "seeds"}
+    return own | {"seed": params["seeds"][row], "attempts": params["attempts"][row]}
 
 
 def _told(found: Exemplars) -> dict[str, Any]:

@@ -7,7 +7,6 @@ the norm's scale). Half the passes over memory go; the user's model is not touch
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .listening import listening
+from .look import tensors_in
 
 TOLERANCE = 1e-3
 """How far the copy's answers may be from the original's, as a share of their spread; rounding gives about 1e-6."""
@@ -27,21 +27,38 @@ def folded(model: nn.Module, x: Tensor, layers: frozenset[str] = frozenset()) ->
     The model is in evaluation mode and frozen. Which convolution feeds which norm is seen by running the copy, so it
     does not matter how the network is written; that nobody else reads the convolution is seen by comparing answers.
     """
-    if x.device.type != "cpu":
-        return model  # cuDNN fuses less badly, and its order of summation is not the CPU's
     probe = x[:1].detach() + torch.randn(x[:1].shape, generator=torch.Generator().manual_seed(0)).to(x)
     answers = _answers(model, probe, layers)
     try:
-        twin: Any = copy.deepcopy(model)
-        pairs = _pairs(twin, probe)
-        for convolution, norm in pairs:
-            _replace(twin, convolution, fuse_conv_bn_eval(twin.get_submodule(convolution), twin.get_submodule(norm)))
-            _replace(twin, norm, nn.Identity())
-        twin = twin.requires_grad_(False).to(memory_format=torch.channels_last)
-        alike = all(_alike(a, b) for a, b in zip(answers, _answers(twin, probe, layers), strict=True))
+        twin, pairs = _fused(model, probe)
     except Exception:  # noqa: BLE001 - whatever a foreign model cannot do, the original goes on as it is
         return model
-    return twin if pairs and alike else model
+    # oneDNN is faster where channels are last; a network that asks for the memory of its maps needs them first.
+    layouts = (torch.channels_last, torch.contiguous_format) if x.device.type == "cpu" else (torch.preserve_format,)
+    usable = (laid for layout in layouts if (laid := _alike(twin, layout, probe, layers, answers)) is not None)
+    return next(usable, model) if pairs else model
+
+
+def _fused(model: nn.Module, x: Tensor) -> tuple[nn.Module, list[tuple[str, str]]]:
+    """A copy without the norms that a convolution can stand for, and which these were."""
+    twin: Any = copy.deepcopy(model)
+    pairs = _pairs(twin, x)
+    for convolution, norm in pairs:
+        _replace(twin, convolution, fuse_conv_bn_eval(twin.get_submodule(convolution), twin.get_submodule(norm)))
+        _replace(twin, norm, nn.Identity())
+    return twin.requires_grad_(False), pairs
+
+
+def _alike(
+    twin: nn.Module, layout: torch.memory_format, x: Tensor, layers: frozenset[str], answers: list[Tensor]
+) -> nn.Module | None:
+    """The copy with its weights in this layout, if it answers as the original did."""
+    try:
+        laid: nn.Module = twin.to(memory_format=layout)  # type: ignore[call-overload]  # not in torch's stubs
+        alike = all(_close(a, b) for a, b in zip(answers, _answers(laid, x, layers), strict=True))
+    except Exception:  # noqa: BLE001 - as above: another layout may do, or the original
+        return None
+    return laid if alike else None
 
 
 def _pairs(model: nn.Module, x: Tensor) -> list[tuple[str, str]]:
@@ -59,7 +76,7 @@ def _pairs(model: nn.Module, x: Tensor) -> list[tuple[str, str]]:
 
     try:
         for name, module in model.named_modules():
-            if type(module) is nn.Conv2d and not module._forward_hooks:
+            if type(module) is nn.Conv2d and not module._forward_hooks and not module._forward_pre_hooks:
                 handles.append(module.register_forward_hook(partial(gave, name)))
             elif type(module) is nn.BatchNorm2d and module.track_running_stats and not module._forward_hooks:
                 handles.append(module.register_forward_pre_hook(partial(reads, name)))
@@ -78,17 +95,9 @@ def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
 
 def _answers(model: nn.Module, x: Tensor, layers: frozenset[str]) -> list[Tensor]:
     with torch.no_grad(), listening(model, layers) as activations:
-        outputs = list(_tensors(model(x)))
+        outputs = list(tensors_in(model(x)))
     return outputs + [activations[layer] for layer in sorted(layers)]
 
 
-def _tensors(outputs: Any) -> Iterator[Tensor]:
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, Mapping | tuple | list):
-        for part in outputs.values() if isinstance(outputs, Mapping) else outputs:
-            yield from _tensors(part)
-
-
-def _alike(a: Tensor, b: Tensor) -> bool:
+def _close(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool((a - b).abs().max() <= TOLERANCE * a.float().std(correction=0))

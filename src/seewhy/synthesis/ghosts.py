@@ -6,36 +6,68 @@ what these very weights happen to answer to; so it also holds for networks that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
-from torch import Generator, Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from .streams import Streams
+
+CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
+LAYERS = (*CONVOLUTIONS, F.linear)
+_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
 
-class Ghosts:
-    """The weights of ghosts of ``model``: each channel that a layer reads is off by ``share``, root mean square.
+class Ghosts(TorchFunctionMode):
+    """While it is entered, convolutions and linear layers read each channel a little stronger or weaker.
+
+    It stands where these functions are called, so it does not matter where a weight comes from: a parameter, tied or
+    not, a parametrization, a hook, or the network's own arithmetic. Nothing is ever written to the network.
 
     Args:
-        model: any network; its convolutions and linear layers are what differs.
-        share: 0.1 is a tenth.
+        share: how far off each channel is, root mean square: 0.1 is a tenth.
         channels: of the images; the layers that read these themselves are left to the transforms.
     """
 
-    def __init__(self, model: nn.Module, share: float, channels: int):
-        self.share = share
-        self._read: list[tuple[str, Tensor, tuple[int, ...]]] = []
-        for name, layer in model.named_modules():
-            if isinstance(layer, nn.Linear):
-                self._read.append((f"{name}.weight".lstrip("."), layer.weight, (1, layer.in_features)))
-            elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) and layer.in_channels != channels:
-                # In a grouped convolution each filter reads channels of its own: the filters are off instead.
-                shape = (-1, 1) if layer.groups > 1 else (1, -1)
-                ones = (1,) * (layer.weight.dim() - 2)
-                self._read.append((f"{name}.weight".lstrip("."), layer.weight, (*shape, *ones)))
+    def __init__(self, share: float, channels: int):
+        super().__init__()
+        self.share, self.channels = share, channels
+        self._needed = 0  # numbers that one look takes; the first finds out
+        self._left = torch.empty(0)
 
-    def draw(self, generator: Generator, strength: float = 1.0) -> dict[str, Tensor]:
-        """One ghost's weights, for ``torch.func.functional_call``; off by this share of ``share``."""
-        drawn = {}
-        for name, weight, shape in self._read:
-            count = weight.shape[1] if shape[0] == 1 else weight.shape[0]
-            off = 1 + strength * self.share * torch.randn(count, generator=generator)
-            drawn[name] = weight * off.view(shape).to(weight)
-        return drawn
+    def look(self, streams: Streams, strength: float = 1.0) -> Ghosts:
+        """The next ghost, off by this share of ``share``."""
+        self._streams, self._strength, self._taken = streams, strength, 0
+        self._left = self._off(self._needed)
+        return self
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function in LAYERS:
+            given = dict(zip(_ARGUMENTS, args, strict=False)) | (kwargs or {})
+            groups = given.get("groups", 1) if function in CONVOLUTIONS else 1
+            if function is F.linear or given["weight"].shape[1] * groups != self.channels:
+                return function(**given | {"weight": self._ghostly(given["weight"], groups)})
+        return function(*args, **kwargs or {})
+
+    def _ghostly(self, weight: Tensor, groups: int) -> Tensor:
+        # In a grouped convolution each filter reads channels of its own: the filters are off instead.
+        dimension = 1 if groups == 1 else 0
+        shape = [1] * weight.dim()
+        shape[dimension] = weight.shape[dimension]
+        return weight * self._take(weight.shape[dimension]).view(shape).to(weight)
+
+    def _take(self, count: int) -> Tensor:
+        if len(self._left) < count:
+            self._left = torch.cat([self._left, self._off(count - len(self._left))])
+        taken, self._left = self._left[:count], self._left[count:]
+        self._taken += count
+        self._needed = max(self._needed, self._taken)
+        return taken
+
+    def _off(self, count: int) -> Tensor:
+        return 1 + self._strength * self.share * self._streams.ghost(count)

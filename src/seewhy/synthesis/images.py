@@ -10,12 +10,14 @@ variables lie, and with its own deviations telling how much each colour moves:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
 
 from .pixels import Scale
 from .spectrum import natural, natural_magnitudes, power_law
+from .streams import Streams, normal
 
 _EDGE = 0.5 / 255
 """Photos are kept this far from black and white, where the sigmoid never arrives."""
@@ -34,7 +36,7 @@ class Image(ABC):
     def x(self) -> Tensor:
         """The images as the network reads them, (B, C, H, W), differentiable in ``variables``."""
 
-    def shown(self, x: Tensor, generator: Generator) -> Tensor:
+    def shown(self, x: Tensor, streams: Streams) -> Tensor:
         """What the network is shown of ``x``."""
         return x
 
@@ -82,14 +84,19 @@ class Fourier(_Waves):
     """
 
     def __init__(
-        self, start: Tensor, scale: Scale, decay: float, contrast: float = 1.5, noise: Generator | None = None
+        self,
+        start: Tensor,
+        scale: Scale,
+        decay: float,
+        contrast: float = 1.5,
+        noise: Sequence[Generator] | None = None,
     ):
-        """``noise``: instead of ``start``, faint noise as smooth and as coloured as a photo."""
+        """``noise``: one per image; instead of ``start``, faint noise as smooth and as coloured as a photo."""
         super().__init__(start, scale, contrast)
         self._magnitude = power_law(*self.size, decay).to(start)
         variables = self.encode(start)
         if noise is not None:
-            variables = FAINT * torch.randn(variables.shape, generator=noise).to(variables)
+            variables = FAINT * normal(noise, variables)
         self.variables = (variables.requires_grad_(),)
 
     def x(self) -> Tensor:
@@ -101,20 +108,28 @@ class Fourier(_Waves):
 
 
 class Phase(_Waves):
-    """Only the phase of each wave moves; its magnitude is natural photos', or the start's (MaCo, Fel 2023)."""
+    """Only the phase of each wave moves; its magnitude is natural photos', or the start's (MaCo, Fel 2023).
 
-    def __init__(self, start: Tensor, scale: Scale, noise: Generator | None = None):
-        """``noise``: random phases and natural photos' magnitudes, instead of those of ``start``."""
+    The phases are the variables brought back to the mean and deviation of the start's phases. The steps are then as
+    small as the variables have grown, and the waves settle; phases that were the variables themselves would turn by
+    the full learning rate in every step, and stay noise.
+    """
+
+    def __init__(self, start: Tensor, scale: Scale, noise: Sequence[Generator] | None = None):
+        """``noise``: one per image; random phases and natural photos' magnitudes, instead of those of ``start``."""
         super().__init__(start, scale, contrast=1.0)
         waves = self._waves(start)
         self._magnitude, phase = waves.abs(), waves.angle()
         if noise is not None:
             self._magnitude = natural_magnitudes(*self.size, start.shape[1]).to(start)
-            phase = torch.fft.rfft2(torch.randn(start.shape, generator=noise)).angle().to(start)
+            phase = torch.fft.rfft2(normal(noise, start)).angle()
+        self._mean, self._spread = _moments(phase)
         self.variables = (phase.requires_grad_(),)
 
     def x(self) -> Tensor:
-        return self._image(torch.polar(self._magnitude.expand_as(self.variables[0]), self.variables[0]))
+        mean, spread = _moments(self.variables[0])
+        phase = self._mean + self._spread * (self.variables[0] - mean) / spread
+        return self._image(torch.polar(self._magnitude.expand_as(phase), phase))
 
 
 class Transparent(Image):
@@ -128,7 +143,8 @@ class Transparent(Image):
         self._colours = colours
         unit = Scale((0.5,), (0.5,), start)
         self._alpha = Fourier(unit.to_network(start), unit, decay)
-        self._unit, self._decay = unit, decay
+        self._unit = unit
+        self._natural = power_law(start.shape[2], start.shape[3], decay).to(start)
         self.variables = (*colours.variables, *self._alpha.variables)
 
     def x(self) -> Tensor:
@@ -137,11 +153,16 @@ class Transparent(Image):
     def opacity(self) -> Tensor:
         return self._unit.to_pixels(self._alpha.x())
 
-    def shown(self, x: Tensor, generator: Generator) -> Tensor:
-        noise = torch.randn(x.shape, generator=generator).to(x)
-        waves = torch.fft.rfft2(noise) * power_law(x.shape[2], x.shape[3], self._decay).to(x)
+    def shown(self, x: Tensor, streams: Streams) -> Tensor:
+        waves = torch.fft.rfft2(streams.normal(x)) * self._natural
         background = torch.fft.irfft2(waves, s=x.shape[-2:]) / (x.shape[2] * x.shape[3]) ** 0.5
-        return torch.lerp(background, x, self.opacity())
+        return torch.lerp(background, x, self.opacity().to(x))
+
+
+def _moments(phase: Tensor) -> tuple[Tensor, Tensor]:
+    """Each image's mean and deviation, (B, 1, 1, 1)."""
+    mean = phase.mean((1, 2, 3), keepdim=True)
+    return mean, (phase - mean).square().mean((1, 2, 3), keepdim=True).clamp(min=1e-20).sqrt()
 
 
 def colour_mixing(channels: int, like: Tensor) -> Tensor:

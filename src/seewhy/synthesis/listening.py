@@ -36,10 +36,21 @@ def layer_name(model: nn.Module, name: str) -> str:
     return name
 
 
+class Activations(dict[str, Tensor]):
+    """What layers gave, by the names they were asked for."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise LayerError(f"layer {name!r} did not run")
+
+
 @contextmanager
-def listening(model: nn.Module, layers: frozenset[str]) -> Iterator[dict[str, Tensor]]:
-    """The last outputs of ``layers``, by the names they were asked for, on the graph, for the time of the block."""
-    outputs: dict[str, Tensor] = {}
+def listening(model: nn.Module, layers: frozenset[str]) -> Iterator[Activations]:
+    """What ``layers`` gave, by the names they were asked for, on the graph, for the time of the block.
+
+    Of a layer that runs several times, the last run that hangs on the image counts: a run that autograd sees before
+    one that it does not, as where a siamese network also embeds a stored reference. Clear it before each forward.
+    """
+    outputs = Activations()
     handles = []
     try:
         for name in layers:
@@ -54,4 +65,5 @@ def listening(model: nn.Module, layers: frozenset[str]) -> Iterator[dict[str, Te
 def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Any) -> None:
     if not isinstance(output, Tensor):
         raise LayerError(f"layer {name!r} gives no tensor", got=type(output).__name__)
-    outputs[name] = output.clone()  # the network may overwrite it
+    if output.requires_grad or name not in outputs or not outputs[name].requires_grad:
+        outputs[name] = output.clone()  # the network may overwrite it

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..errors import InputError
+from .streams import normal
 
 
 class Scale:
@@ -20,8 +22,9 @@ class Scale:
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], like: Tensor):
-        if len(mean) != len(std) or any(s <= 0 for s in std):
+        if len(mean) != len(std) or not all(isfinite(m) and 0 < s < inf for m, s in zip(mean, std, strict=True)):
             raise InputError("mean and std are one number per channel, std above zero", got=f"{mean}, {std}")
+        self.numbers = tuple(mean), tuple(std)
         self.mean = torch.as_tensor(tuple(mean)).to(like).view(1, -1, 1, 1)
         self.std = torch.as_tensor(tuple(std)).to(like).view(1, -1, 1, 1)
 
@@ -33,12 +36,13 @@ class Scale:
         return (x * self.std + self.mean).clamp(0, 1).float()
 
 
-def starting_image(start: Any, scale: Scale, batch: int, size: tuple[int, int], seed: int) -> Tensor:
+def starting_image(start: Any, scale: Scale, batch: int, size: tuple[int, int], streams: Sequence[Generator]) -> Tensor:
     """The image that the ascent starts from, (B, C, H, W), as the network reads it.
 
     Args:
         start: "grey" (the mean colour, all zeros), "noise" (Gaussian around it, a tenth of the network's unit), a
             PIL image, or pixels (C, H, W) or (B, C, H, W) in [0, 1].
+        streams: of the noise, one per image.
     """
     mean = scale.mean
     shape = (batch, mean.shape[1], *size)
@@ -46,8 +50,7 @@ def starting_image(start: Any, scale: Scale, batch: int, size: tuple[int, int], 
         if start == "grey":
             return mean.new_zeros(shape)
         if start == "noise":
-            generator = torch.Generator().manual_seed(seed)
-            return 0.1 * torch.randn(shape, generator=generator).to(mean)
+            return 0.1 * normal(streams, mean.expand(shape))
         raise InputError(f"there is no start {start!r}", expected="grey, noise, a photo or pixels in [0, 1]")
     if not isinstance(start, Tensor):
         start = _pixels(start, mean.shape[1], size)

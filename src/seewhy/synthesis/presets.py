@@ -94,10 +94,10 @@ PRESETS: tuple[Preset, ...] = (
     ),
     Preset(
         "maco",
-        "MaCo, Fel 2023, arXiv:2306.06805: the phase alone, natural magnitudes, random crops and noise; NAdam "
-        "1.0, 256 steps",
+        "MaCo, Fel 2023, arXiv:2306.06805: the phase alone, natural magnitudes, crops and noise; NAdam 1.0, 256 steps. "
+        "Ours: one crop of most of the image per step, where the paper looks at 32 small ones",
         parameterization="phase", start="noise", learning_rate=1.0, optimizer="nadam",
-        transforms=(RandomCrop(0.2, 0.8), Noise(0.08)),
+        transforms=(RandomCrop(0.85, 1.0), Noise(0.16)),
     ),
 )  # fmt: skip
 

@@ -50,6 +50,7 @@ class Receipt:
         slope: of log magnitude over log frequency; ``natural_slope`` is that of photos, with their deviation.
         high: the share of the energy in waves finer than eight pixels; ``natural_high`` that of photos.
         path: how near, layer by layer, the picture's activations run to those of real photos of its class.
+        seed, attempts: the one that it was made from, and how often it was tried; None and 1 where chance had no part.
         note: anything else to know of it, one sentence.
     """
 
@@ -62,6 +63,8 @@ class Receipt:
     natural_high: tuple[float, float]
     path: tuple[Likeness, ...] = ()
     note: str = ""
+    seed: int | None = None
+    attempts: int = 1
 
     def describe(self) -> dict[str, Any]:
         """Ready for JSON, with the plain words."""
@@ -76,6 +79,8 @@ class Receipt:
         mean, deviation = self.natural_high
         if self.high > mean + 2 * deviation:
             said.append(f"{_percent(self.high)} of its energy is in fine waves, photos have {_percent(mean)}.")
+        if self.attempts > 1:
+            said.append(f"It is the best of {self.attempts} attempts, from seed {self.seed}.")
         return " ".join([*said, *in_words(self.path), *([self.note] if self.note else [])])
 
 

@@ -1,7 +1,9 @@
 """Small random changes before each look: what survives them is not a trick of a few pixels.
 
 Each is a frozen value, called with images as the network reads them and a generator; a list of them is applied in
-order. All randomness comes from the generator, on the CPU, so a seed means the same on every device.
+order. All randomness comes from the generator. In an ascent, each image is changed as it would be alone: those here
+are ``batched``, they take all images and draw for each from its own stream (``synthesis.streams``); any other function
+of an image and a generator is called for one image after the other, with the image's own generator.
 """
 
 from __future__ import annotations
@@ -9,13 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..core.gaussian import blur
+from ..errors import InputError
+from .streams import Streams
 
 G = TypeVar("G", bound="Graded")
 
@@ -29,13 +33,19 @@ class Graded:
         return replace(self, **strengths)  # type: ignore[type-var]
 
 
+class _Batched:
+    """A change that takes all images at once and draws for each from its own stream."""
+
+    batched: ClassVar[bool] = True
+
+
 Transform: TypeAlias = Callable[[Tensor, Generator], Tensor]
 LEAST_BLUR = 0.25
 """In pixels; a Gaussian narrower than this changes nothing that can be seen."""
 
 
 @dataclass(frozen=True)
-class Warp(Graded):
+class Warp(_Batched, Graded):
     """Rotate, scale and shift, each image by its own draw, in one bilinear resampling; the border is mirrored.
 
     Attributes:
@@ -49,7 +59,7 @@ class Warp(Graded):
     shift: float = 0.0
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        angle, size, across, down = (torch.rand(4, len(x), generator=generator) * 2 - 1).to(x)
+        angle, size, across, down = _uniform(x, generator, 4) * 2 - 1
         angle, size = angle * math.radians(self.rotate), 1 / (1 + size * self.scale)
         stretch = x.shape[2] / x.shape[3]  # rotation in pixels, although the grid's unit is half a side
         top = torch.stack([size * angle.cos(), -size * angle.sin() * stretch, 2 * self.shift * across], 1)
@@ -74,7 +84,7 @@ def scale(share: float) -> Warp:
 
 
 @dataclass(frozen=True)
-class Framed:
+class Framed(_Batched):
     """A rim of the mean colour, ``transforms`` that may move it into view, and the middle cut out again.
 
     Attributes:
@@ -93,7 +103,7 @@ class Framed:
 
 
 @dataclass(frozen=True)
-class RandomCrop(Graded):
+class RandomCrop(_Batched, Graded):
     """A window of between ``least`` and ``most`` of each side, anywhere, resized to the whole."""
 
     least: float = 0.6
@@ -104,7 +114,7 @@ class RandomCrop(Graded):
         return RandomCrop(1 - share * (1 - self.least), 1 - share * (1 - self.most))
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        share, across, down = torch.rand(3, len(x), generator=generator).to(x)
+        share, across, down = _uniform(x, generator, 3)
         share = self.least + (self.most - self.least) * share
         across, down = (1 - share) * (2 * across - 1), (1 - share) * (2 * down - 1)
         zero = torch.zeros_like(share)
@@ -114,30 +124,31 @@ class RandomCrop(Graded):
 
 
 @dataclass(frozen=True)
-class Noise(Graded):
+class Noise(_Batched, Graded):
     """Gaussian, of this deviation in the network's unit."""
 
     deviation: float
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        return x + self.deviation * torch.randn(x.shape, generator=generator).to(x)
+        return x + self.deviation * _normal(x, generator)
 
 
 @dataclass(frozen=True)
-class Colour(Graded):
+class Colour(_Batched, Graded):
     """Each channel times its own 1 +- ``gain`` and plus its own +- ``offset``, in the network's unit."""
 
     gain: float = 0.1
     offset: float = 0.1
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        gain, offset = (torch.rand(2, *x.shape[:2], 1, 1, generator=generator) * 2 - 1).to(x)
+        draws = _uniform(x, generator, 2 * x.shape[1]) * 2 - 1
+        gain, offset = draws.view(2, x.shape[1], len(x)).transpose(1, 2)[..., None, None]
         coloured: Tensor = x * (1 + self.gain * gain) + self.offset * offset
         return coloured
 
 
 @dataclass(frozen=True)
-class Blur(Graded):
+class Blur(_Batched, Graded):
     """A Gaussian of up to ``most`` pixels, one draw for the batch: what survives it is not in the finest waves."""
 
     most: float = 2.0
@@ -148,11 +159,11 @@ class Blur(Graded):
 
 
 @dataclass(frozen=True)
-class Mirror:
+class Mirror(_Batched):
     """Left and right exchanged, for about every second image."""
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
-        swap = torch.rand(len(x), 1, 1, 1, generator=generator).to(x) < 0.5
+        swap = _uniform(x, generator, 1).view(-1, 1, 1, 1) < 0.5
         return torch.where(swap, x.flip(-1), x)
 
 
@@ -160,5 +171,26 @@ def apply(transforms: Sequence[Transform], x: Tensor, generator: Generator, stre
     """All of them, in order; those that are ``Graded`` at this share of their strength."""
     for transform in transforms:
         graded = transform.graded(strength) if isinstance(transform, Graded) and strength < 1 else transform
-        x = graded(x, generator)
+        if isinstance(generator, Streams) and not getattr(transform, "batched", False):
+            changed = [graded(one, own) for one, own in zip(torch.split(x, 1), generator.images, strict=True)]
+            if any(len(one) != 1 for one in changed):
+                raise InputError(f"a transform changes an image to one image: {transform}", got=len(changed[0]))
+            x = torch.cat(changed)
+        else:
+            x = graded(x, generator)
     return x
+
+
+def _uniform(x: Tensor, generator: Generator, count: int) -> Tensor:
+    """(count, B) in [0, 1), where the images are."""
+    drawn = (
+        generator.uniform(count) if isinstance(generator, Streams) else torch.rand(len(x), count, generator=generator)
+    )
+    return drawn.to(x).T
+
+
+def _normal(x: Tensor, generator: Generator) -> Tensor:
+    """Of the shape of ``x``."""
+    if isinstance(generator, Streams):
+        return generator.normal(x)
+    return torch.randn(x.shape, generator=generator).to(x)

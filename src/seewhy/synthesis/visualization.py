@@ -21,7 +21,9 @@ class Visualization:
         history: (steps, B) float32, the score (or objective) before each step, under that step's transforms.
         objective: (steps, B) float32, the same with everything else that the preset weighs: what is ascended.
         target: (B,) int64, or None.
-        params: everything needed to make the images again.
+        params: what had a part in the result, and nothing else; with the target, everything needed to make the images
+            again. Where classes were tried more than once, ``seeds`` says which seed each image came from, and
+            ``attempts`` how often it was tried.
         frames: step -> images at the checkpoints.
         interrupted: whether Ctrl-C ended the ascent early; the image so far is kept.
     """
