@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import seewhy
+from nets.written import head
 from seewhy.checks import fingerprint
 from seewhy.methods import Occlusion
-from test_occlusion_of import head
 
 WAYS = ["grad_cam", "saliency", Occlusion(12, 10), "cam"]
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from test_occlusion_of import head
 from torch import nn
 
 import seewhy
+from nets.written import head
 from seewhy.errors import LayerError
 from seewhy.methods import CAM, GradCAM
 
