@@ -95,7 +95,7 @@ def test_memory_is_let_go():
     assert sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects()) <= before
 
 
-@pytest.mark.parametrize("name", awkward_networks())
+@pytest.mark.parametrize("name", sorted(awkward_networks().keys() - {"coupled"}))
 def test_default_layer_equals_the_same_layer_by_name(name):
     """Searching, knowing and naming the layer give the same activation and gradient, in-place ReLUs and all."""
     model, x = awkward_networks()[name]

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import written
+
 
 class _Pooled(nn.Module):
     """Maps, global average pooling, one linear layer."""
@@ -136,6 +138,14 @@ def awkward_networks() -> dict[str, tuple[nn.Module, Tensor]]:
         "stateful": (Stateful, 3, (11, 13)),
         "branches": (Branches, 3, (16, 16)),
         "flattened": (Flattened, 1, (18, 16)),
+        "viewed": (written.Viewed, 3, (15, 17)),
+        "parametrized": (written.Parametrized, 3, (14, 14)),
+        "coupled": (written.Coupled, 3, (14, 16)),
+        "compared": (written.Compared, 3, (14, 14)),
+        "writes_unseen": (written.WritesUnseen, 1, (14, 14)),
+        "kept_from_inference": (written.KeptFromInference, 3, (14, 14)),
+        "gives_no_gradient": (written.GivesNoGradient, 3, (14, 16)),
+        "channels_last": (written.ChannelsLast, 3, (14, 14)),
     }
     networks: dict[str, tuple[nn.Module, Tensor]] = {}
     with torch.random.fork_rng(devices=[]):
