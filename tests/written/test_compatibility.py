@@ -152,7 +152,7 @@ ROWS = {
     "data_parallel": (lambda: nn.DataParallel(Net()), ALL, {}),
     "checkpointed": (lambda: _checkpointed(False), ALL, {}),
     "reentrant": (lambda: _checkpointed(True), {"guided_backprop": REFUSED, "cam": NATIVE, "occlusion": NATIVE}, {}),
-    "exported": (_exported, ALL | {"grad_cam": REFUSED}, {}),
+    "exported": (_exported, ALL | {"grad_cam": REFUSED, "cam": REFUSED}, {}),
     "torchscript": (lambda: torch.jit.script(head(3)), dict.fromkeys(ALL, REFUSED), {}),
     "other_inputs": (_several, {}, {}),
     "lazy": (_lazy, dict.fromkeys(ALL, REFUSED), {}),
