@@ -83,6 +83,13 @@ def test_a_module_is_named_and_not_its_file(spec, right, own):
         assert load(right, input_size=16).name == right
 
 
+def test_modules_whose_names_are_like_a_source(own):
+    (own / "hff.py").write_text(PACKAGE.format(channels=3))
+    for spec in ("torchvision.models:squeezenet1_1", "hff:build"):
+        assert load(spec, input_size=64).notes[0].startswith(f"the weights of {spec} are random")
+    sys.modules.pop("hff", None)
+
+
 def test_an_absolute_path_and_one_from_outside(own, tmp_path_factory):
     assert "did you mean mynet:build" in refused(ModelError, f"{own / 'mynet.py'}:build")
     other = tmp_path_factory.mktemp("other") / "elsewhere.py"
