@@ -13,7 +13,7 @@ from pathlib import Path
 from seewhy.errors import ModelError, close_matches
 
 AS_A_FILE = re.compile(r"(?P<path>.+\.py|[^:]*[/\\][^:]*|[A-Za-z]:[/\\][^:]*)(:+(?P<name>.*))?", re.DOTALL)
-CALLED = re.compile(r"(?P<module>[\w.]+):(?P<name>[\w.]+)\((?P<arguments>.*)\)", re.DOTALL)
+CALLED = re.compile(r"(?P<module>[\w.]+(?<!\.py)):(?P<name>[\w.]+)\((?P<arguments>.*)\)", re.DOTALL)
 
 
 @contextmanager

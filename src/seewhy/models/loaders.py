@@ -150,7 +150,8 @@ def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
         if kind is not None:
             what, expected = f"{what}, it is {kind.what}", kind.as_model.replace("FILE", spec)
         raise ModelError(what, expected=expected)
-    if colon and name and (close := close_matches(prefix, SOURCES)) and prefix not in modules_here():
+    is_module = "." in prefix or prefix in modules_here()  # torchvision.models:resnet18 is a factory
+    if colon and name and not is_module and (close := close_matches(prefix, SOURCES)):
         raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=[f"{known}:{name}" for known in close])
     if colon and name and all(part.isidentifier() for part in (*prefix.split("."), *name.split("."))):
         return load_factory, spec

@@ -37,8 +37,8 @@ def is_file_name(weights: str) -> bool:
 def read_state(path: str, trust_pickle: bool = False) -> State:
     """Tensors by name, from a ``.safetensors`` file or a checkpoint of torch.
 
-    A checkpoint may wrap them in ``state_dict``, ``model_state_dict`` or ``model``, or under any other name if
-    nothing else in it holds tensors alone, and prefix every key with ``module.``. A pickle that holds more than
+    A checkpoint may wrap them, or the network, in ``state_dict``, ``model_state_dict`` or ``model``, or under any other
+    name if nothing else in it is of that kind, and prefix every key with ``module.``. A pickle that holds more than
     tensors can run any code while it is read, so it is only read with ``trust_pickle``.
 
     Raises:
@@ -206,6 +206,8 @@ def _unwrapped(found: Any) -> Any:
 
 
 def _is_state(value: Any) -> bool:
+    if isinstance(value, nn.Module):
+        return True
     return isinstance(value, Mapping) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
 
 
