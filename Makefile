@@ -13,7 +13,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constra
 demo: $(VENV)/.installed  ## explain an example photo
 	$(BIN)/seewhy explain examples/photos/chelsea.png examples/photos/coffee.png --output-dir demo --force
 
-test: $(VENV)/.tested  ## run the tests
+test: $(VENV)/.tested  ## run the tests, among them those of the built wheel
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.tested  ## style and types
@@ -21,7 +21,7 @@ lint: $(VENV)/.tested  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.benched  ## measure against peers; QUICK=1 for a form under 3 minutes
+bench: $(VENV)/.benched  ## measure against peers, on Python 3.11 or newer; QUICK=1 for a form under 3 minutes
 	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
 figures: $(VENV)/.tested  ## draw the README's and the docs' figures anew

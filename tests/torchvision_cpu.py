@@ -5,6 +5,7 @@ product does not.
 """
 
 import importlib.util
+from pathlib import Path
 
 import torch
 
@@ -28,8 +29,20 @@ _library = None
 def allow_torchvision() -> None:
     """Register the schemas, once, and only where the real ones cannot be loaded."""
     global _library
-    if _library is not None or importlib.util.find_spec("torchvision") is None or torch.cuda.is_available():
+    package = importlib.util.find_spec("torchvision")
+    if _library is not None or package is None or _real_operators(Path(package.origin).parent):
         return
     _library = torch.library.Library("torchvision", "DEF")
     for operator in _OPERATORS:
         _library.define(operator)
+
+
+def _real_operators(folder: Path) -> bool:
+    """Whether the wheel's own library fits this build of torch. Loading it again when torchvision does is no harm."""
+    try:
+        for library in [*folder.glob("_C*.so"), *folder.glob("_C*.pyd")]:
+            torch.ops.load_library(library)
+            return True
+    except OSError:
+        pass
+    return False
