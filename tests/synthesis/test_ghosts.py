@@ -27,17 +27,22 @@ def _streams(seed=0):
     return Streams(seed, keys_of((), 1))
 
 
-def test_each_channel_that_is_read_is_off_by_its_share():
-    eye = torch.eye(400)
-    with Ghosts(0.1, channels=3).look(_streams()):
-        linear = F.linear(eye, eye)
-        convolution = F.conv2d(eye.view(400, 400, 1, 1), weight=eye.view(400, 400, 1, 1)).view(400, 400)
-        of_the_image = F.conv2d(torch.ones(1, 3, 4, 4), torch.ones(5, 3, 1, 1))
-    for off in (linear, convolution):
-        assert off.count_nonzero() == 400  # one factor per channel, and nothing between channels
-        assert off.diagonal().std() == pytest.approx(0.1, rel=0.15)
-        assert off.diagonal().mean() == pytest.approx(1, abs=0.02)
-    assert torch.equal(of_the_image, torch.full((1, 5, 4, 4), 3.0))
+def test_each_channel_that_is_read_is_off_by_its_share_in_every_look():
+    eye, ghosts, streams, seen = torch.eye(400), Ghosts(0.1, channels=3), _streams(), []
+    kernels = eye.view(400, 400, 1, 1)
+    for _ in range(3):
+        with ghosts.look(streams):
+            linear = F.linear(eye, eye)
+            convolution = F.conv2d(kernels, weight=kernels).view(400, 400)
+            of_the_image = F.conv2d(torch.ones(1, 3, 4, 4), torch.ones(5, 3, 1, 1))
+        for off in (linear, convolution):
+            assert off.count_nonzero() == 400  # one factor per channel, and nothing between channels
+            assert off.diagonal().std() == pytest.approx(0.1, rel=0.15)
+            assert off.diagonal().mean() == pytest.approx(1, abs=0.02)
+            seen.append(off.diagonal().clone())
+        assert torch.equal(of_the_image, torch.full((1, 5, 4, 4), 3.0))
+    assert torch.corrcoef(torch.stack(seen)).fill_diagonal_(0).abs().max() < 0.2
+    assert torch.equal(eye, torch.eye(400))
 
 
 def test_a_ghost_answers_a_little_differently_and_the_next_one_again():
@@ -82,6 +87,56 @@ def test_a_look_takes_its_numbers_in_one_draw_after_the_first():
             model(torch.ones(1, 3, 20, 20))
         draws.append(Counted.drawn)
     assert draws == [2, 1, 1]
+
+
+class Wandering(nn.Module):
+    """Every second forward goes another way, with other weights in another order."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.wide, self.narrow = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 1, groups=8)
+        self.last, self.calls = nn.Linear(8, 5), 0
+
+    def forward(self, x):
+        self.calls += 1
+        layers = [self.wide, self.narrow] if self.calls % 2 else [self.narrow, self.wide, self.narrow]
+        y = torch.relu(self.first(x))
+        for layer in layers:
+            y = torch.relu(layer(y))
+        return self.last(y.mean((2, 3)))
+
+
+class Answering(nn.Module):
+    """Its second weight is made of the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.make = nn.Conv2d(3, 8, 3), nn.Linear(3, 40)
+
+    def forward(self, x):
+        weight = self.make(x.mean((0, 2, 3))).view(5, 8, 1, 1)
+        return F.conv2d(torch.relu(self.first(x)), weight).mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", [Wandering, Answering])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_ghosts_follow_a_network_wherever_it_goes(kind, dtype):
+    torch.manual_seed(0)
+    model, ghosts, streams = kind().to(dtype), Ghosts(0.1, channels=3), _streams()
+    x = torch.randn(1, 3, 12, 12, dtype=dtype, requires_grad=True)
+    model.requires_grad_(False)
+    answers = []
+    for _ in range(6):
+        with ghosts.look(streams):
+            y = model(x)
+        assert y.dtype == dtype
+        (gradient,) = torch.autograd.grad(y.sum(), x)
+        assert gradient.isfinite().all()
+        answers.append(y.detach())
+        with ghosts.look(streams, 0.0), torch.no_grad():
+            if kind is Answering:
+                assert torch.equal(model(x), kind.forward(model, x))
+    assert all(not torch.equal(a, b) for a, b in zip(answers, answers[2:], strict=False))
 
 
 class HandWritten(nn.Module):
