@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import seewhy  # noqa: F401 - before torch: it sets what torch reads at its import
 from torchvision_cpu import allow_torchvision
 
 allow_torchvision()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..core.guest import guest, original
 from ..core.layers import is_spatial
+from ..core.ranks import centred_ranks
 from ..errors import InputError
 from .listening import listening
 
@@ -64,7 +65,7 @@ def likeness(
                 seen[name].append(activations[name].float().flatten(2).mean(2))
     found: list[list[Likeness]] = [[] for _ in x]
     for name in layers:
-        a, b, c = torch.split(_ranks(torch.cat(seen[name])), [len(x), len(same), len(others)])
+        a, b, c = torch.split(centred_ranks(torch.cat(seen[name])), [len(x), len(same), len(others)])
         among = b @ b.T
         within = (among.sum() - among.diagonal().sum()) / (len(b) * (len(b) - 1))
         between = (b @ c.T).mean()
@@ -107,20 +108,3 @@ def along_the_depth(model: nn.Module, x: Tensor, count: int = LAYERS) -> list[st
         model(x)
     names = list(ran)
     return list(dict.fromkeys(names[max(1, round(i * len(names) / count)) - 1] for i in range(1, count + 1) if names))
-
-
-def _ranks(activations: Tensor) -> Tensor:
-    """(N, K) -> ranks within each row, centred, of unit length: an inner product is Spearman's correlation.
-
-    Equal activations, as after a ReLU, share the mean of their ranks.
-    """
-    ordered, where = activations.sort(1)
-    rank = torch.arange(activations.shape[1], dtype=torch.float32, device=activations.device).expand_as(ordered)
-    rows = []
-    for values, ranks in zip(ordered, rank, strict=True):
-        _, group, counts = torch.unique_consecutive(values, return_inverse=True, return_counts=True)
-        rows.append((torch.zeros(len(counts)).to(ranks).index_add(0, group, ranks) / counts)[group])
-    tied = torch.zeros_like(activations).scatter(1, where, torch.stack(rows))
-    centred = tied - tied.mean(1, keepdim=True)
-    length: Tensor = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
-    return centred / length.clamp(min=1e-12)
