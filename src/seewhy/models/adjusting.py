@@ -96,4 +96,6 @@ def _size(given: Any) -> tuple[int, int] | None:
     sides = tuple(given) if isinstance(given, Iterable) else (given, given)
     if len(sides) != 2 or any(isinstance(side, bool) or not isinstance(side, int) for side in sides):
         raise InputError("the size of a picture is a number of pixels, or (height, width)", got=repr(given))
+    if min(sides) < 1:  # before a network is run on it
+        raise InputError("a size must be at least 1 x 1", got=repr(given))
     return sides[0], sides[1]
