@@ -86,7 +86,7 @@ def test_parameters_come_from_the_methods_fields(seewhy, photo, tmp_path):
         "reach": 1.0,
     }  # fmt: skip
     assert methods["occlusion"]["notes"] == {"engine": "incremental"}
-    assert methods["grad_cam"]["params"] == {"layer": "1", "relu": False}
+    assert methods["grad_cam"]["params"] == {"layer": "1", "layout": "auto", "relu": False}
 
 
 def test_nothing_is_replaced_without_force(seewhy, photo, tmp_path):

@@ -24,9 +24,11 @@ def logits_of(outputs: Any) -> Tensor:
     tensor, that tensor.
 
     Raises:
-        ModelError: nothing of that kind is there, or it is not shaped (B, classes).
+        ModelError: nothing of that kind is there, or it is not shaped (B, classes) or, for one class, (B,).
     """
     logits = _find_logits(outputs)
+    if logits.dim() == 1:
+        return logits[:, None]  # one score per image, squeezed
     if logits.dim() != 2:
         raise ModelError(
             "the model's output is not one row of class scores per image", expected="(B, classes), or target= a "

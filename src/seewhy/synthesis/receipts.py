@@ -139,12 +139,17 @@ def damaged(images: Tensor) -> Tensor:
 
 
 def _jpeg(image: Tensor) -> Tensor:
-    array = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    grey = array.shape[2] == 1
+    """(C, H, W), as one picture in colour; of another number of channels than three, each as one in grey."""
+    array = (image.clamp(0, 1) * 255).round().byte().cpu().numpy()
+    if len(array) == 3:
+        return _saved(array.transpose(1, 2, 0)).permute(2, 0, 1)
+    return torch.stack([_saved(channel) for channel in array])
+
+
+def _saved(array: Any) -> Tensor:
     file = io.BytesIO()
-    Image.fromarray(array[..., 0] if grey else array).save(file, "JPEG", quality=JPEG_QUALITY)
-    pixels = torch.from_numpy(np.array(Image.open(file), dtype=np.float32)) / 255
-    return pixels[None] if grey else pixels.permute(2, 0, 1)
+    Image.fromarray(array).save(file, "JPEG", quality=JPEG_QUALITY)
+    return torch.from_numpy(np.array(Image.open(file), dtype=np.float32)) / 255
 
 
 def _verdicts(module: Any, images: Tensor, target: Target, mean: Any, std: Any) -> list[Verdict]:
