@@ -25,14 +25,14 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 @overload
 def attribute(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too; the first signature wins
     model: object, inputs: Tensor, methods: AnyMethod = ..., target: Target = ..., *,
-    batch_size: int = ..., progress: Progress | None = ...,
+    batch_size: int | None = ..., progress: Progress | None = ...,
 ) -> Attribution: ...  # fmt: skip
 
 
 @overload
 def attribute(
     model: object, inputs: Tensor, methods: Sequence[AnyMethod], target: Target = ..., *,
-    batch_size: int = ..., progress: Progress | None = ...,
+    batch_size: int | None = ..., progress: Progress | None = ...,
 ) -> dict[str, Attribution]: ...  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def attribute(
     methods: AnyMethod | Sequence[AnyMethod] = "grad_cam",
     target: Target = None,
     *,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Attribution | dict[str, Attribution]:
     """Why ``model`` gave each image of ``inputs`` its score.
@@ -55,7 +55,7 @@ def attribute(
         methods: an id or a ``Method``; or a list of them.
         target: None explains the predicted class; or an int, one int per image, or a function that takes the
             model's raw output and returns (B,) scores.
-        batch_size: images per forward where a method needs many.
+        batch_size: images per forward where a method needs many; None: 32, and 256 on a GPU, where memory allows it.
         progress: called with a method's id, steps done, steps in all.
 
     Returns:

@@ -205,6 +205,11 @@ class Known:
         return ClassMap(maps.tensor, linear.weight, self.layers[0])
 
 
+def watcher(model: nn.Module, layers: tuple[str, str | None] | None) -> Watch | Known:
+    """What finds CAM's maps: by two hooks where an earlier run has told the layers, else by watching everything."""
+    return Watch(model) if layers is None else Known(model, layers)
+
+
 def _input_and_weight(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return input, weight
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, LayerError, ModelError
-from .class_map import ClassMap, Known, Watch
+from .class_map import ClassMap, watcher
 from .company import CoupledError, coupling, why_alone
 from .functional import split
 from .guest import guest, original
@@ -45,10 +45,16 @@ class Record:
     """
 
     def __init__(
-        self, model: nn.Module, inputs: Tensor, target: Target, needs: Needs, notes: Notes, batch_size: int = 32
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        target: Target,
+        needs: Needs,
+        notes: Notes,
+        batch_size: int | None = None,
     ):
         self._model, self._needs, self._notes = model, needs, notes
-        self.inputs, self.batch_size = inputs, batch_size
+        self.inputs, self.batch_size = inputs, batch_size or (256 if inputs.is_cuda else 32)
         self.forwards = self.backwards = 0
         self._closed = False
         self.progress: Callable[[int, int], None] | None = None
@@ -126,10 +132,8 @@ class Record:
         if (rule, smooth) not in self._gradients:
             self._gradients[rule, smooth] = self._backward(rule, smooth)
         if name not in self._gradients[rule, smooth]:
-            raise InputError(
-                f"the record was made without the gradient at {name!r}",
-                expected="input_gradient=True" if name == INPUT else "layer_gradients=True",
-            )
+            expected = "input_gradient=True" if name == INPUT else "layer_gradients=True"
+            raise InputError(f"the record was made without the gradient at {name!r}", expected=expected)
         gradient = self._gradients[rule, smooth][name]
         if gradient is None:
             raise ModelError(UNSEEN.format(repr(name)))
@@ -250,10 +254,7 @@ class Record:
         return self._score, self.outputs
 
     def _forward(self, taps: Taps) -> Any:
-        self._watch = None
-        if self._needs.class_map:
-            known = self._notes.class_map
-            self._watch = Known(self._model, known) if known else Watch(self._model)
+        self._watch = watcher(self._model, self._notes.class_map) if self._needs.class_map else None
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(taps.graph))
             stack.enter_context(taps.listening())
@@ -299,10 +300,12 @@ class Record:
 
 
 @contextmanager
-def recorded(model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int = 32) -> Iterator[Record]:
+def recorded(
+    model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int | None = None
+) -> Iterator[Record]:
     """A Record that keeps exactly what ``needs`` says; the model is a guest for the time of the block."""
     module = original(model)
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
     with torch.inference_mode(False), torch.enable_grad(), guest(module) as modules:
         inputs = fitted(inputs, module)
@@ -327,7 +330,7 @@ def record(
     input_gradient: bool = True,
     layer_gradients: bool = True,
     class_map: bool = True,
-    batch_size: int = 32,
+    batch_size: int | None = None,
 ) -> Iterator[Record]:
     """Run one forward and keep what methods may ask of it.
 
@@ -337,7 +340,7 @@ def record(
         target: None (the predicted class), an int, one int per image, or a function of the model's output.
         layers: dotted names of layers to keep; None stands for the default layer.
         input_gradient, layer_gradients, class_map: what else to keep; less is faster.
-        batch_size: images per forward in ``Record.rescore``.
+        batch_size: images per forward in ``Record.rescore``; None: 32, and 256 on a GPU.
 
     Raises:
         SeewhyError: something of the above does not fit.
