@@ -23,10 +23,11 @@ def ascent(quick: bool) -> Iterator[list[str]]:
     for name, head in [("resnet18", "fc")] if quick else [("resnet18", "fc"), ("mobilenet_v2", "classifier_1")]:
         networks[name] = build(name), head
     for name, (model, head) in networks.items():
+        options = {"steps": steps, "size": SIZE, "attempts": 1}
         contenders: dict[str, Callable[[], object]] = {
             "lucent": lambda model=model, head=head: _lucent(model, f"{head}:{TARGET}", steps),
-            "olah": lambda model=model: seewhy.visualize(model, TARGET, preset="olah", steps=steps, size=SIZE),
-            "default": lambda model=model: seewhy.visualize(model, TARGET, steps=steps, size=SIZE),
+            "olah": lambda model=model, options=options: seewhy.visualize(model, TARGET, preset="olah", **options),
+            "default": lambda model=model, options=options: seewhy.visualize(model, TARGET, **options),
         }
         seconds = paired(contenders, repeats=3)
         rates = [f"{steps / median(seconds, each):.1f}" for each in contenders]

@@ -50,12 +50,13 @@ def main() -> None:
     memory = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     print(f"memory of one image {float(memory.stdout):.0f} MB above the model\n", flush=True)
     classifier, wanted = seewhy.load(), classes()
-    images, accounts = [], list[Receipt]()
+    images, accounts, tries = [], list[Receipt](), list[int]()
     start = time.perf_counter()
     for begin in range(0, CLASSES, BATCH):
         part = wanted[begin : begin + BATCH]
         made = seewhy.visualize(classifier, part, preset=given.preset, steps=given.steps, size=224)
         images.append(made.images)
+        tries += made.params.get("attempts", [1] * len(part))
         accounts += receipts(classifier, made.images, part)
         for index, account in zip(part, accounts[begin:], strict=True):
             print(f"{index:4d}  {classifier.label(index):28.28s}  {account}", flush=True)
@@ -67,6 +68,7 @@ def main() -> None:
     known = natural()
     print(f"\npreset {given.preset}, {given.steps} steps, 224 pixels, {CLASSES} classes, {seconds:.0f} s")
     print(f"top-1 as shown      {sum(each.own.rank == 1 for each in accounts)}/{CLASSES}")
+    print(f"at first attempt    {sum(each == 1 for each in tries)}/{CLASSES}")
     print(f"mean probability    {mean([each.own.probability for each in accounts]):.3f}")
     print(f"kept when damaged   {mean([float(each.hurt.rank == 1) for each in accounts]):.0%}")
     print(f"slope               {mean([each.slope for each in accounts]):.2f} (photos {known.slope:.2f})")

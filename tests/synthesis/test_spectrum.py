@@ -63,3 +63,17 @@ def test_maco_moves_phases_only():
     after = image._waves(image.x().detach()).abs()
     inner = frequencies(64, 64) > 0
     assert (after - before)[..., inner].abs().mean() < 0.2 * before[..., inner].mean()
+
+
+def test_maco_turns_phases_less_the_further_its_variables_have_gone():
+    scale = Scale((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
+    image = Phase(torch.zeros(2, 3, 32, 32), scale, [torch.Generator().manual_seed(seed) for seed in range(2)])
+    (variables,) = image.variables
+    with torch.no_grad():
+        before, phases = image.x(), variables.clone()
+        far = torch.tensor([1.0, 10.0]).view(2, 1, 1, 1)
+        variables.copy_(3 + far * phases)
+        assert torch.allclose(image.x(), before, atol=1e-3)  # neither mean nor deviation counts
+        variables.add_(torch.randn(phases.shape, generator=torch.Generator().manual_seed(9)))
+        moved = (image.x() - before).square().mean((1, 2, 3)).sqrt()
+    assert moved[0] > 3 * moved[1]

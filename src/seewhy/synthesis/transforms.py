@@ -183,10 +183,9 @@ def apply(transforms: Sequence[Transform], x: Tensor, generator: Generator, stre
 
 def _uniform(x: Tensor, generator: Generator, count: int) -> Tensor:
     """(count, B) in [0, 1), where the images are."""
-    drawn = (
-        generator.uniform(count) if isinstance(generator, Streams) else torch.rand(len(x), count, generator=generator)
-    )
-    return drawn.to(x).T
+    if isinstance(generator, Streams):
+        return generator.uniform(count).to(x).T
+    return torch.rand(len(x), count, generator=generator).to(x).T
 
 
 def _normal(x: Tensor, generator: Generator) -> Tensor:
