@@ -190,6 +190,47 @@ def test_a_row_is_true(name):
         assert bool(said) == (promise == ADAPTED), (method, dict(a.notes))
 
 
+class Scaled(Net):
+    """Gives whole numbers: thousandths of a score."""
+
+    def forward(self, x):
+        return (1000 * super().forward(x)).round().long()
+
+
+def test_whole_numbers_have_an_occlusion_map_and_nothing_else():
+    model, x = Scaled().eval(), torch.randn(1, 3, 32, 32)
+    found = seewhy.attribute(model, x, Occlusion(12, 10), 1).values
+    exact = seewhy.attribute(super_of(model), x, Occlusion(12, 10), 1).values
+    assert (found / 1000 - exact).abs().max() <= 1e-3
+    for method in ("saliency", "grad_cam", "cam"):
+        with pytest.raises(seewhy.SeewhyError, match=r"integers|whole numbers"):
+            seewhy.attribute(model, x, method, 1)
+
+
+def super_of(model):
+    plain = Net().eval()
+    plain.load_state_dict(model.state_dict())
+    return plain
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_one_score_an_image_may_come_squeezed(batch):
+    plain, x = Net(classes=1).eval(), torch.randn(batch, 3, 32, 32)
+    squeezed = nn.Sequential(plain, nn.Flatten(0))
+    for method in ("saliency", "grad_cam", Occlusion(12, 10)):
+        a, b = (seewhy.attribute(model, x, method) for model in (squeezed, plain))
+        assert torch.allclose(a.values, b.values, atol=1e-6)
+        assert torch.allclose(a.score, b.score)
+    labels = nn.Sequential(Net().eval(), _Argmax())
+    with pytest.raises(seewhy.SeewhyError, match="class scores"):
+        seewhy.attribute(labels, x, Occlusion(12, 10))
+
+
+class _Argmax(nn.Module):
+    def forward(self, x):
+        return x.argmax(1)
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 32), (1, 3, 8, 32, 32), (3, 32, 32)])
 def test_inputs_that_are_no_batch_of_images_are_refused(shape):
     with pytest.raises(seewhy.SeewhyError, match=r"\(B, C, H, W\)"):

@@ -130,6 +130,8 @@ class Watch(TorchFunctionMode):
         Raises:
             MethodError: the network is not of CAM's kind; says why, and names Grad-CAM.
         """
+        if not logits.is_floating_point():
+            raise MethodError("CAM does not apply: the model gives whole numbers; occlusion works on any CNN")
         candidates = [*self._reduced, *self._maps]
         for maps in reversed(candidates):
             if _is_mean(maps.tensor, logits):

@@ -27,7 +27,7 @@ def logits_of(outputs: Any) -> Tensor:
         ModelError: nothing of that kind is there, or it is not shaped (B, classes) or, for one class, (B,).
     """
     logits = _find_logits(outputs)
-    if logits.dim() == 1:
+    if logits.dim() == 1 and logits.is_floating_point():
         return logits[:, None]  # one score per image, squeezed
     if logits.dim() != 2:
         raise ModelError(
