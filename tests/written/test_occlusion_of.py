@@ -239,3 +239,35 @@ def test_a_forward_in_inference_mode():
     assert torch.allclose(seewhy.attribute(model, x, "cam", 1).values, seewhy.attribute(plain, x, "cam", 1).values)
     with pytest.raises(seewhy.SeewhyError, match="inference_mode"):
         seewhy.attribute(model, x, "grad_cam", 1)
+
+
+class Stop(Exception):
+    """What a caller's own callback raises."""
+
+
+@pytest.mark.parametrize("flatten", ["view(-1, 400)", "numpy"])
+def test_what_the_callers_callback_raises_comes_back(flatten):
+    def stop(*_):
+        raise Stop
+
+    model, x = LeNet(FLATTENED[flatten]).eval(), torch.randn(1, 3, 32, 32)
+    with pytest.raises(Stop):
+        seewhy.attribute(model, x, WINDOW, 3, progress=stop)
+
+
+def test_an_error_of_the_engine_does_not_reach_the_user(monkeypatch):
+    from seewhy.incremental.engine import Engine
+
+    def fail(*_):
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(Engine, "logits", fail)
+    model, x = LeNet(FLATTENED["view(-1, 400)"]).eval(), torch.randn(1, 3, 32, 32)
+    a = seewhy.attribute(model, x, WINDOW, 3)
+    expected = by_definition(model, x, 3)
+    assert (a.values - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert "on purpose" in a.notes["reason"]
+    with pytest.raises(seewhy.SeewhyError, match="on purpose"):
+        seewhy.attribute(model, x, Occlusion(12, 10, engine="incremental"), 3)
+    with pytest.raises(seewhy.SeewhyError, match="on purpose"):
+        seewhy.incremental.Rescorer(model, x, 3)

@@ -22,7 +22,7 @@ SEPARATOR = " + "
 """Between a layer's name and the function after it, as in ``conv2 + relu``."""
 
 PASSED: frozenset[str] = frozenset({
-    "Add", "Sub", "Mul", "Div", "Cat", "Clone", "NativeBatchNorm", "CudnnBatchNorm", "NativeGroupNorm",
+    "Add", "Sub", "Div", "Cat", "Clone", "NativeBatchNorm", "CudnnBatchNorm", "NativeGroupNorm",
 })  # fmt: skip
 """Functions that keep a map's positions; an activation may follow them."""
 
@@ -41,7 +41,13 @@ def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[Node], 
     return result
 
 
-ACTIVATIONS: dict[str, Callable[[Node], Tensor]] = {
+def _gated(node: Node) -> Tensor | None:
+    """The product of two things that both depend on the photo; None of a mere factor."""
+    one, other = node._saved_self, node._saved_other
+    return one * other if isinstance(one, Tensor) and isinstance(other, Tensor) else None
+
+
+ACTIVATIONS: dict[str, Callable[[Node], Tensor | None]] = {
     "Relu": _result,
     "Sigmoid": _result,
     "Tanh": _result,
@@ -61,8 +67,9 @@ ACTIVATIONS: dict[str, Callable[[Node], Tensor]] = {
     "Elu": _of_saved(torch.ops.aten.elu, "alpha", "scale", "input_scale"),
     "Celu": _of_saved(F.celu, "alpha"),
     "Softplus": _of_saved(F.softplus, "beta", "threshold"),
+    "Mul": _gated,
 }
-"""Autograd node of an activation -> its result, from what it saved for the derivative."""
+"""Autograd node of an activation, or of a gate, -> its result, from what it saved for the derivative; or None."""
 
 _NAMES = {"PreluKernel": "prelu", "LeakyRelu": "leaky_relu", "ClampMin": "clamp", "Hardtanh": "hardtanh"}
 

@@ -123,7 +123,7 @@ class Finder:
         made = None if function is None else _after(tap, root, frozenset())
         if function is not None and (made is None or made.function != function):
             raise LayerError(f"no {function} follows layer {layer!r}", close=[layer])
-        self._keep(name, Place(tap, made, len(taps.runs[layer]), taps.others.get(layer, 0)))
+        self._keep(name, Place(tap, made, taps.ran.get(layer, 1), taps.others.get(layer, 0)))
 
     def _noted(self, name: str, way: tuple[str, ...], taps: Taps, root: Node | None, outputs: Any) -> bool:
         """Whether the default layer of an earlier run still is it: it ran, and the way from it to the score is the
@@ -163,7 +163,7 @@ class Finder:
         self.default = layer if made is None else f"{layer}{SEPARATOR}{made.function}"
         way = () if tap.edge is None else above(ways_up(root, tap.edge.node))
         self.notes.default[self.keep] = (self.default, way)
-        place = Place(tap, made, len(taps.runs.get(layer, [tap])), taps.others.get(layer, 0))
+        place = Place(tap, made, taps.ran.get(layer, 1), taps.others.get(layer, 0))
         self._keep(self.default, place)
         self.places.setdefault(layer, replace(place, made=None))
 

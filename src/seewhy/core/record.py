@@ -96,15 +96,15 @@ class Record:
     def maps(self, layer: str | None = None, layout: str = "auto") -> Maps:
         """How to see the output of ``layer`` (None: the default layer), and its gradient, as maps (B, C, h, w).
 
-        Args:
-            layer: a name; None: the default layer.
-            layout: "channels_first", "channels_last" or "tokens"; "auto" reads it off the shape and the layer.
+        ``layout``: "channels_first", "channels_last", "tokens", or "auto", which reads it off the shape and the layer.
 
         Raises:
             LayerError: there are no maps in what the layer gives.
         """
         name = self.layer_name(layer)
         shape = tuple(self._place(name).tap.output.shape)
+        if shape[:1] != (len(self.inputs),):
+            raise LayerError(f"layer {name!r} gives other than one map per image", expected=len(self.inputs), got=shape)
         module = find_layer(self._model, split(name)[0])
         return maps_of(shape, (self.inputs.shape[2], self.inputs.shape[3]), module, name, layout)
 

@@ -93,6 +93,7 @@ class Taps:
         # A graph from the inputs on must not be cut; nor one from a layer asked for by name.
         self.cut = graph and not keep and not self.explicit
         self.runs: dict[str, list[Tap]] = {name: [] for name in self.explicit}
+        self.ran: dict[str, int] = {}
         self.others: dict[str, int] = {}
         self.last: Tap | None = None
         self._entered: list[list[int]] = []
@@ -153,6 +154,8 @@ class Taps:
         if self.descent is not None and output not in self.descent:
             self.others[name] = self.others.get(name, 0) + 1
             return output
+        if self.search is None:
+            self.ran[name] = self.ran.get(name, 0) + 1
         tensor = self._on_graph(output)
         self.runs[name].append(Tap(tensor, self._edge(tensor), None))
         return tensor
@@ -166,6 +169,8 @@ class Taps:
         if self.descent is not None and output not in self.descent:
             self.others[name] = self.others.get(name, 0) + 1
             return output
+        if isinstance(output, Tensor):
+            self.ran[name] = self.ran.get(name, 0) + 1
         if not self.search.is_new(name, module, output):
             return output
         output = self._on_graph(output.detach() if self.cut else output)

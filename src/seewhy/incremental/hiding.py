@@ -41,6 +41,14 @@ class Way:
         return self.precision == "exact" and self.reach == 1
 
 
+class _CallersError(Exception):
+    """Carries what the caller's progress callback raised past the fall back to whole images."""
+
+    def __init__(self, raised: Exception):
+        super().__init__(raised)
+        self.raised = raised
+
+
 def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
     """Each photo's score with each mask on it.
 
@@ -57,15 +65,23 @@ def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[
         MethodError: the incremental engine was asked for by name, and the network cannot be followed.
         CoupledError: the images of the batch see each other.
     """
+    try:
+        return _hidden_scores(record, boxes, fill, way)
+    except _CallersError as error:
+        raise error.raised from None
+
+
+def _hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
+    """As ``hidden_scores``; what the progress callback raises is a _CallersError."""
     if way.engine == "dense" and not way.exact:
         raise InputError("the fast modes belong to windows; the dense engine has none", expected="engine='incremental'")
     try:
         return _followed_scores(record, boxes, fill, way)
     except Untraceable as error:
         reason = f"the network cannot be followed: {error}"
-    except Exception as error:  # where the model itself works, no error of the engine stops it
-        if isinstance(error, SeewhyError):
-            raise
+    except (SeewhyError, _CallersError):
+        raise
+    except Exception as error:  # noqa: BLE001 - where the model itself works, no error of the engine stops it
         reason = f"the engine failed on this network: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     if way.engine == "incremental":
         raise MethodError(reason, expected="engine='dense'")
@@ -137,6 +153,9 @@ def _measured(record: Record, exact: Scoring, boxes: Ints, fill: Tensor, scores:
 def _told(record: Record, before: int, total: int) -> Any:
     def told(done: int) -> None:
         if record.progress is not None:
-            record.progress(before + done, total)
+            try:
+                record.progress(before + done, total)
+            except Exception as error:
+                raise _CallersError(error) from error
 
     return told

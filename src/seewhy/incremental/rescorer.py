@@ -13,7 +13,7 @@ from ..core.inputs import at_least_float32
 from ..core.needs import Needs
 from ..core.record import Record, recorded
 from ..core.target import Target, logits_of
-from ..errors import InputError, MethodError
+from ..errors import InputError, MethodError, SeewhyError
 from ..settings import warn_if_busy
 from .dense import Batches
 from .engine import Engine, Photo, masked
@@ -53,6 +53,10 @@ class Rescorer:
                 followed = Followed(record, own=True)
             except Untraceable as error:
                 raise MethodError(f"the model cannot be followed: {error}") from error
+            except Exception as error:
+                if isinstance(error, SeewhyError):
+                    raise
+                raise MethodError(f"the engine failed on this model: {type(error).__name__}: {error}") from error
         self.target, self.score = followed.target, record.score
         self.ended = tuple(followed.exact.engine.ended)
         self._scoring = followed.exact
