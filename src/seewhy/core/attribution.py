@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import write_atomically
 from .saved import read_saved
+from .target import check_finite
 
 _FORMAT = 1
 
@@ -58,7 +59,10 @@ class Attribution:
             raise InputError(
                 f"the values of {self.method!r} have the wrong shape", expected=f"({batch}, 1 or C, h, w)", got=got
             )
-        if not torch.isfinite(values).all():
+        # One question to the device instead of two.
+        finite = torch.isfinite(values).all() & torch.isfinite(self.score).all().to(values.device)
+        if not finite:
+            check_finite(self.score)
             raise InputError(f"the values of {self.method!r} hold NaN or infinite numbers")
         keep = object.__setattr__
         keep(self, "values", values.detach().float().contiguous())

@@ -68,10 +68,10 @@ class Record:
         named = frozenset(name for name in needs.layers if name is not None)
         finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
         self.default_layer, self._places = finder.default, finder.places
-        if isinstance(self.outputs, Tensor):
-            self.outputs = self.outputs.detach()
+        self.outputs = self.outputs.detach() if isinstance(self.outputs, Tensor) else self.outputs
         self.score = at_least_float32(self._score.detach())
-        check_finite(self.score)
+        if not self.score.is_cuda:  # there the attribution asks, once for the score and its values
+            check_finite(self.score)
         self.target: Tensor | None = self._score_of.classes
         self.logits: Tensor | None = None
         if self.target is not None:
@@ -175,8 +175,8 @@ class Record:
         """
         batch = variants.shape[1]
         if variants.shape[1:] != self.inputs.shape:
-            expected = f"(M, *{tuple(self.inputs.shape)})"
-            raise InputError("variants of another shape than the batch", expected=expected, got=tuple(variants.shape))
+            what, expected = "variants of another shape than the batch", f"(M, *{tuple(self.inputs.shape)})"
+            raise InputError(what, expected=expected, got=tuple(variants.shape))
         scores = [score_of(self.run(part)) for part, score_of in self._forwards(variants.to(self.inputs))]
         if not scores:
             return self.score.new_zeros(0, batch)
