@@ -277,6 +277,19 @@ def test_one_logit_explains_the_decision_that_it_is(target, bias):
         assert torch.allclose(found[name].values, sign * plain[name].values, atol=1e-5)
 
 
+def test_a_rescorer_tells_the_scores_of_the_decision_too():
+    model, x = nn.Sequential(nn.Conv2d(3, 8, 3), head(classes=1)).eval(), torch.randn(2, 3, 20, 20)
+    with torch.no_grad():
+        model[1][3].bias.fill_(-9.0)
+    rescorer = seewhy.incremental.Rescorer(model, x)
+    hidden = x.clone()
+    hidden[:, :, 4:9, 2:7] = 0.5
+    with torch.no_grad():
+        expected, whole = -model(hidden)[:, 0], -model(x)[:, 0]
+    assert torch.allclose(rescorer.score, whole, atol=1e-5)
+    assert torch.allclose(rescorer.scores(torch.full((3, 5, 5), 0.5), [(4, 2)])[0], expected, atol=1e-5)
+
+
 class Segmenter(nn.Module):
     def __init__(self, how):
         super().__init__()

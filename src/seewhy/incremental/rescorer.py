@@ -57,7 +57,7 @@ class Rescorer:
                 if isinstance(error, SeewhyError):
                     raise
                 raise MethodError(f"the engine failed on this model: {type(error).__name__}: {error}") from error
-        self.target, self.score = followed.target, record.score
+        self.target, self.score, self._sign = followed.target, record.score, record.sign
         self.ended = tuple(followed.exact.engine.ended)
         self._scoring = followed.exact
         self._shape = tuple(record.inputs.shape)
@@ -85,7 +85,8 @@ class Rescorer:
         if (at < 0).any() or (boxes[:, 2] > height).any() or (boxes[:, 3] > width).any():
             raise InputError("patches lie inside the photo", expected=f"{height} x {width}", got=boxes.tolist()[:3])
         with torch.inference_mode():
-            return torch.stack([self._scoring.scores(b, boxes, list(patches)) for b in range(self._shape[0])], 1)
+            scores = [self._scoring.scores(b, boxes, list(patches)) for b in range(self._shape[0])]
+            return torch.stack(scores, 1) * self._sign
 
 
 class Followed:
