@@ -35,18 +35,23 @@ def channels_read(module: nn.Module, size: tuple[int, int], like: Tensor) -> int
         ModelError: the module cannot be run at all, as with lazy layers.
     """
     with guest(module):
-        return next((count for count in likely(module, size) if complaint(module, count, size, like) is None), None)
+        return next((count for count in likely(module, size) if _raised(module, count, size, like) is None), None)
 
 
 def complaint(module: nn.Module, channels: int, size: tuple[int, int], like: Tensor) -> str | None:
     """The first line of what a network raises when it is shown a black image; None if it answers."""
+    with guest(module):
+        return _raised(module, channels, size, like)
+
+
+def _raised(module: nn.Module, channels: int, size: tuple[int, int], like: Tensor) -> str | None:
     black = torch.zeros(1, channels, *size, dtype=like.dtype, device=like.device)
-    with torch.no_grad(), guest(module):
-        try:
+    try:
+        with torch.no_grad():
             module(black)
-        except Exception as error:  # noqa: BLE001 - a foreign model can raise anything; it is told, not swallowed
-            lines = str(error).strip().splitlines()
-            return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    except Exception as error:  # noqa: BLE001 - a foreign model can raise anything; it is told, not swallowed
+        lines = str(error).strip().splitlines()
+        return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from ..errors import LayerError
-from .functional import SEPARATOR, After, above, after, split, ways_up
+from .functional import SEPARATOR, After, Ways, above, after, split, ways_up
 from .notes import Notes
 from .relu_rules import Node, kind
 from .taps import Tap, Taps
@@ -120,7 +120,7 @@ class Finder:
             )
         if tap is None:
             raise LayerError(f"layer {layer!r} did not run in this forward")
-        made = None if function is None else _after(tap, root, frozenset())
+        made = None if function is None else _after(tap, _ways(tap, root))
         if function is not None and (made is None or made.function != function):
             raise LayerError(f"no {function} follows layer {layer!r}", close=[layer])
         self._keep(name, Place(tap, made, taps.ran.get(layer, 1), taps.others.get(layer, 0)))
@@ -131,9 +131,10 @@ class Finder:
         """
         layer, _ = split(name)
         tap = taps.chosen(layer, root)
-        if tap is None or (tap.edge is not None and above(ways_up(root, tap.edge.node)) != way):
+        ways = {} if tap is None else _ways(tap, root)
+        if tap is None or (tap.edge is not None and above(ways) != way):
             return False
-        self._make_default(layer, tap, root, outputs, taps)
+        self._make_default(layer, tap, ways, outputs, taps)
         return True
 
     def _search(self, explicit: frozenset[str], taps: Taps, root: Node | None, outputs: Any) -> None:
@@ -143,7 +144,7 @@ class Finder:
         if not names or taps.last is None or taps.search.left_maps_early:
             return
         if names[0] == taps.search.name and taps.last.value() is not None:
-            self._make_default(names[0], taps.last, root, outputs, taps)
+            self._make_default(names[0], taps.last, _ways(taps.last, root), outputs, taps)
             return
         # Another head ran after it, or its output and its input were both overwritten: run once more, now knowing
         # which to keep.
@@ -152,17 +153,17 @@ class Finder:
             score, outputs = self.forward(known)
             root = score.grad_fn
             tap = known.chosen(name, root)
-            if tap is not None and (tap.edge is None or _is_inside(tap.edge.node, root, outputs)):
+            ways = {} if tap is None else _ways(tap, root)
+            if tap is not None and (tap.edge is None or (ways and tap.edge.node not in _answer(outputs))):
                 for other in explicit:
                     self._named(other, known, root)
-                self._make_default(name, tap, root, outputs, known)
+                self._make_default(name, tap, ways, outputs, known)
                 return
 
-    def _make_default(self, layer: str, tap: Tap, root: Node | None, outputs: Any, taps: Taps) -> None:
-        made = _after(tap, root, _answer(outputs))
+    def _make_default(self, layer: str, tap: Tap, ways: Ways, outputs: Any, taps: Taps) -> None:
+        made = _after(tap, ways, _answer(outputs))
         self.default = layer if made is None else f"{layer}{SEPARATOR}{made.function}"
-        way = () if tap.edge is None else above(ways_up(root, tap.edge.node))
-        self.notes.default[self.keep] = (self.default, way)
+        self.notes.default[self.keep] = (self.default, above(ways))
         place = Place(tap, made, taps.ran.get(layer, 1), taps.others.get(layer, 0))
         self._keep(self.default, place)
         self.places.setdefault(layer, replace(place, made=None))
@@ -173,15 +174,13 @@ class Finder:
             self.notes.single.add(split(name)[0])
 
 
-def _after(tap: Tap, root: Node | None, answer: frozenset[Node]) -> After | None:
-    if tap.edge is None:
-        return None
-    return after(tap.output.shape, tap.edge.node, ways_up(root, tap.edge.node), answer)
+def _ways(tap: Tap, root: Node | None) -> Ways:
+    """From a run of a layer up to the score; none without a graph."""
+    return {} if tap.edge is None else ways_up(root, tap.edge.node)
 
 
-def _is_inside(node: Node, root: Node | None, outputs: Any) -> bool:
-    """Whether the score hangs on a node that is not the network's answer itself."""
-    return bool(ways_up(root, node)) and node not in _answer(outputs)
+def _after(tap: Tap, ways: Ways, answer: frozenset[Node] = frozenset()) -> After | None:
+    return None if tap.edge is None else after(tap.output.shape, tap.edge.node, ways, answer)
 
 
 def _answer(outputs: Any) -> frozenset[Node]:

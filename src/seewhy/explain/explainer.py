@@ -195,8 +195,7 @@ class Explainer:
     def _target(self, record: Record) -> Ranked:
         """What is explained: a class, or the decision of a network with one output, which may be against it."""
         assert record.target is not None
-        sign = getattr(record, "sign", None)
-        return self._ranked(record, int(record.target[0]), -1 if sign is not None and sign[0] < 0 else 1)
+        return self._ranked(record, int(record.target[0]), int(record.sign[0]))
 
     def _views(self, record: Record, portion: Portion) -> dict[str, Attribution | SeewhyError]:
         views: dict[str, Attribution | SeewhyError] = {}
