@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -27,7 +27,7 @@ class Descent(TorchFunctionMode):
         self._descending = WeakIdKeyDictionary()
 
     def __contains__(self, value: object) -> bool:
-        return any(tensor in self._descending for tensor in _tensors(value))
+        return any(tensor in self._descending for tensor in tensors_in(value))
 
     def add(self, tensor: Tensor) -> None:
         """``tensor`` is the inputs, or descends from them."""
@@ -38,19 +38,20 @@ class Descent(TorchFunctionMode):
         result = func(*args, **kwargs)
         if getattr(func, "__name__", "") not in _SHAPE_ONLY and ((args in self) or (kwargs in self)):
             written = args[:1] if result is None else result  # x[...] = y gives nothing
-            for tensor in _tensors(written):
+            for tensor in tensors_in(written):
                 self.add(tensor)
                 if args and tensor is args[0] and tensor._is_view() and tensor._base is not None:
                     self.add(tensor._base)
         return result
 
 
-def _tensors(nest: Any) -> Iterator[Tensor]:
+def tensors_in(nest: Any) -> Iterator[Tensor]:
+    """Every tensor in a nest of tuples, lists and mappings, such as what a network gives."""
     if isinstance(nest, Tensor):
         yield nest
     elif isinstance(nest, tuple | list):
         for part in nest:
-            yield from _tensors(part)
-    elif isinstance(nest, dict):
+            yield from tensors_in(part)
+    elif isinstance(nest, Mapping):
         for part in nest.values():
-            yield from _tensors(part)
+            yield from tensors_in(part)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from ..errors import LayerError
+from .descent import tensors_in
 from .functional import SEPARATOR, After, Ways, above, after, split, ways_up
 from .notes import Notes
 from .relu_rules import Node, kind
@@ -188,17 +189,10 @@ def _answer(outputs: Any) -> frozenset[Node]:
     itself nothing is to be learned, so it is no default layer.
     """
     found = set()
-    for output in _maps_in(outputs):
+    for output in (tensor for tensor in tensors_in(outputs) if tensor.dim() == 4):
         node = output.grad_fn
         while node is not None and node not in found:
             found.add(node)
             following = [below for below, _ in node.next_functions if below is not None]
             node = following[0] if kind(node) in _RESIZED and following else None
     return frozenset(found)
-
-
-def _maps_in(outputs: Any) -> list[Tensor]:
-    if isinstance(outputs, Tensor):
-        return [outputs] if outputs.dim() == 4 else []
-    parts = outputs.values() if isinstance(outputs, dict) else outputs if isinstance(outputs, tuple | list) else ()
-    return [maps for part in parts for maps in _maps_in(part)]

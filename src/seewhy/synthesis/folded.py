@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..core.descent import tensors_in
 from .listening import listening
-from .look import tensors_in
 
 TOLERANCE = 1e-3
 """How far the copy's answers may be from the original's, as a share of their spread; rounding gives about 1e-6."""

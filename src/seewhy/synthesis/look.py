@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from ..core.descent import tensors_in
 from ..core.gaussian import blur
 from ..core.relu_rules import rectifiers
 from ..core.target import check_finite
@@ -60,7 +60,7 @@ class Looker:
     def __post_init__(self) -> None:
         channels = self.image.x().shape[1]
         self._ghosts = Ghosts(self.preset.ghosts, channels) if self.preset.ghosts else None
-        self._dead, self._cloning = bool(layers_of(self.aim, self.penalty)), False
+        self._dead = bool(layers_of(self.aim, self.penalty))
 
     def begin(self, step: int) -> list[Look]:
         """A new step; gives the list that its looks go to."""
@@ -95,13 +95,7 @@ class Looker:
         """What the network, or a ghost of it, answers to the images as they are shown."""
         strength = scheduled(self.preset.strength, self.preset, self.step)
         shown = apply(self.preset.transforms, self.image.shown(x, self.streams), self.streams, strength)
-        try:
-            outputs = self._answer(shown.to(self.dtype), strength)
-        except RuntimeError as error:
-            if self._cloning or "nference tensor" not in str(error):
-                raise
-            self._cloning = True  # the network has kept something of an earlier call under inference mode
-            outputs = self._answer(shown.to(self.dtype), strength)
+        outputs = self._answer(shown.to(self.dtype), strength)
         if any(tensor.is_inference() for tensor in tensors_in(outputs)):
             raise ModelError(
                 "the network's forward runs under torch.inference_mode, so no gradient reaches the image",
@@ -111,12 +105,8 @@ class Looker:
 
     def _answer(self, shown: Tensor, strength: float) -> Any:
         self.activations.clear()
-        cloning = _Cloning() if self._cloning else nullcontext()
-        with (
-            self._precision(shown),
-            cloning,
-            self._ghosts.look(self.streams, strength) if self._ghosts else nullcontext(),
-        ):
+        ghost = self._ghosts.look(self.streams, strength) if self._ghosts else nullcontext()
+        with self._precision(shown), ghost:
             return self.network(shown)
 
     def _moves(self, raised: Tensor) -> bool:
@@ -155,22 +145,6 @@ class Looker:
         return torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext()
 
 
-class _Cloning(TorchFunctionMode):
-    """While it is entered, functions get clones of inference tensors, which autograd can keep."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        given = {name: _normal(value) for name, value in (kwargs or {}).items()}
-        return function(*map(_normal, args), **given)
-
-
-def _normal(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone() if value.is_inference() else value
-    return type(value)(map(_normal, value)) if type(value) in (tuple, list) else value
-
-
 def layers_of(aim: Objective, penalty: Objective | None) -> frozenset[str]:
     """The layers that they read."""
     return aim.layers | (penalty.layers if penalty else frozenset())
@@ -199,12 +173,3 @@ def mixed(network: nn.Module, x: Tensor) -> bool:
         for a, b in zip(alone, pair, strict=True)
         if a.dim() and len(a) == 1 and len(b) == 2
     )
-
-
-def tensors_in(outputs: Any) -> Iterator[Tensor]:
-    """Every tensor in what a network gave."""
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, Mapping | tuple | list):
-        for part in outputs.values() if isinstance(outputs, Mapping) else outputs:
-            yield from tensors_in(part)
