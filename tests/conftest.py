@@ -25,3 +25,18 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared data is not here")
     return SHARED
+
+
+@pytest.fixture
+def seewhy_command(capfd):
+    """The command, called as a person does: the exit code, and what it prints on stdout and stderr."""
+    from seewhy.cli import main
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as done:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return done.value.code, out, err
+
+    return call

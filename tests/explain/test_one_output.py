@@ -9,7 +9,6 @@ from PIL import Image
 from torch import nn
 
 import seewhy
-from seewhy.core.record import Record
 from seewhy.explain import Explainer, Folder, Request, draw, photo_entry
 from seewhy.methods import GradCAM, Saliency
 from seewhy.models import Classifier, Preprocessing
@@ -34,20 +33,13 @@ def photo(tmp_path):
     return path
 
 
-@pytest.fixture
-def signed(monkeypatch):
-    """The decision's sign, where the record does not tell it itself."""
-    if not hasattr(Record, "sign"):
-        monkeypatch.setattr(Record, "sign", property(lambda self: self.logits[:, 0].sign()), raising=False)
-
-
 def explained(bias, photo, targets=(), steps=0):
     explainer = Explainer(yes_or_no(bias), Request((Saliency(), GradCAM()), targets, steps=steps))
     return explainer, explainer(photo)
 
 
 @pytest.mark.parametrize("bias", [-2.8, -0.5, 0.5, 2.8])
-def test_the_decision_has_its_name_score_and_probability(bias, photo, signed):
+def test_the_decision_has_its_name_score_and_probability(bias, photo):
     explainer, found = explained(bias, photo)
     logit = float(explainer.classifier.model(explainer.classifier.preprocess(found.photo.image)).detach())
     (target,), (top,) = found.targets, found.top
@@ -59,7 +51,7 @@ def test_the_decision_has_its_name_score_and_probability(bias, photo, signed):
     assert top.probability > 0.5
 
 
-def test_every_reader_sees_the_no(photo, signed, tmp_path, monkeypatch):
+def test_every_reader_sees_the_no(photo, tmp_path, monkeypatch):
     explainer, found = explained(-2.8, photo, steps=3)
     titles = []
     monkeypatch.setattr(
@@ -82,7 +74,7 @@ def test_every_reader_sees_the_no(photo, signed, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "not-class-0.png").exists()
 
 
-def test_the_class_visualization_of_a_no_raises_the_no(photo, signed):
+def test_the_class_visualization_of_a_no_raises_the_no(photo):
     explainer, found = explained(-0.1, photo, steps=16)
     made = found.targets[0].visualization
     clf = explainer.classifier
@@ -113,19 +105,6 @@ def test_the_command_tells_both(seewhy_command, photo, tmp_path):
     assert code == 0
     rows = [line.split("%")[1].split("  ")[1] for line in said.splitlines() if "%" in line]
     assert rows == ["not cat", "cat"]
-
-
-@pytest.fixture
-def seewhy_command(capfd):
-    from seewhy.cli import main
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return done.value.code, out, err
-
-    return call
 
 
 def test_networks_of_several_outputs_have_no_not(photo):
