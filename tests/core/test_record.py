@@ -336,17 +336,6 @@ def test_a_record_without_what_is_asked_says_so():
             record.class_map()
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_cpu():
-    model, x = Counted(), torch.randn(2, 3, 12, 12)
-    methods = [*SIX, Occlusion(6, 6)]
-    cpu = seewhy.attribute(model, x, methods, 1)
-    cuda = seewhy.attribute(model.cuda(), x, methods, 1)
-    for name, a in cuda.items():
-        assert torch.allclose(a.values.cpu(), cpu[name].values, atol=1e-4), name
-
-
 def test_hugging_face_models():
     transformers = pytest.importorskip("transformers")
     config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")

@@ -75,6 +75,9 @@ def _hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple
     """As ``hidden_scores``; what the progress callback raises is a _CallersError."""
     if way.engine == "dense" and not way.exact:
         raise InputError("the fast modes belong to windows; the dense engine has none", expected="engine='incremental'")
+    if record.inputs.is_cuda and way.exact and way.engine != "incremental":
+        reason = "asked for" if way.engine == "dense" else "whole images go faster on a GPU"
+        return _by_the_model(record, boxes, fill), {"engine": "dense", "reason": _with_company(record, reason)}
     try:
         return _followed_scores(record, boxes, fill, way)
     except Untraceable as error:
@@ -85,19 +88,22 @@ def _hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple
         reason = f"the engine failed on this network: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     if way.engine == "incremental":
         raise MethodError(reason, expected="engine='dense'")
-    if record.target is not None and record.alone is not None:
-        reason += f"; one image a forward: {record.alone}"
-    return _by_the_model(record, boxes, fill), {"engine": "dense", "reason": reason}
+    return _by_the_model(record, boxes, fill), {"engine": "dense", "reason": _with_company(record, reason)}
+
+
+def _with_company(record: Record, reason: str) -> str:
+    """The reason, and why the images had no company."""
+    alone = record.alone if record.target is not None else None
+    return reason if alone is None else f"{reason}; one image a forward: {alone}"
 
 
 def _followed_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
     followed = Followed(record)
-    dense = way.engine == "dense" or (way.engine == "auto" and way.exact and record.inputs.is_cuda)
+    dense = way.engine == "dense"
     fast = followed.exact if way.exact else followed.scoring(way.reach, half=way.precision == "bfloat16")
     scores = _by_the_program(record, fast, boxes, fill, dense)
     if dense:
-        reason = "asked for" if way.engine == "dense" else "whole images go faster on a GPU"
-        notes: dict[str, Any] = {"engine": "dense", "reason": reason}
+        notes: dict[str, Any] = {"engine": "dense", "reason": "asked for"}
     else:
         notes = {"engine": "incremental"}
         if fast.engine.ended:

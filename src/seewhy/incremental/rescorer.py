@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.company import rounding
+from ..core.company import coarse, rounding
 from ..core.inputs import at_least_float32
 from ..core.needs import Needs
 from ..core.record import Record, recorded
@@ -128,6 +128,8 @@ class Followed:
         _agree(torch.cat(apart), expected, company, _COUPLED)
         assert record.logits is not None
         _agree(clean[:, self.classes], record.logits[:1, self.classes], company, _COUPLED)
+        if coarse(clean) and (why := record.alone):  # the tolerances above are wide then
+            raise Untraceable(f"its images see each other: {why}")
 
     def scoring(self, reach: float, *, half: bool = False, own: bool = False) -> Scoring:
         """One way to score: windows up to a share of their maps, convolutions of what changed in bfloat16."""
