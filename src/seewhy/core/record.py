@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, LayerError, ModelError
+from ..interrupts import interruptible, shielded
 from .class_map import ClassMap, watcher
 from .company import CoupledError, coupling, why_alone
 from .functional import split
@@ -24,7 +25,8 @@ from .places import Finder, Place
 from .relu_rules import HIDING, UNSEEN, Rule, kind, nodes_of, rectified
 from .taps import Taps
 from .target import Score, Target, check_finite, logits_of
-from .visible_relu import VisibleReLU
+from .torch_state import active
+from .watched import watched
 
 INPUT = "input"
 """What ``Record.gradient`` calls the model's input."""
@@ -245,7 +247,7 @@ class Record:
         requires = taps.graph and self._needs.input_gradient
         self._graph_inputs = self.inputs.clone().requires_grad_(True) if requires else self.inputs
         self.outputs = self._forward(taps)
-        with taps.descent or nullcontext():
+        with nullcontext() if taps.descent is None else active(taps.descent):
             if not hasattr(self, "_score_of"):
                 self._score_of = self._resolve(self.outputs)
             self._score = self._score_of(self.outputs)
@@ -255,13 +257,7 @@ class Record:
 
     def _forward(self, taps: Taps) -> Any:
         self._watch = watcher(self._model, self._notes.class_map) if self._needs.class_map else None
-        with ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(taps.graph))
-            stack.enter_context(taps.listening())
-            if self._watch is not None:
-                stack.enter_context(self._watch.watching())
-            if self._needs.input_gradient:
-                stack.enter_context(VisibleReLU())
+        with watched(taps, self._watch, self._needs.input_gradient):
             self.forwards += 1
             # A copy, since a leaf may not be changed in place and a network's first layer may do so.
             inputs = self._graph_inputs.clone()
@@ -299,7 +295,7 @@ class Record:
         return nowhere | dict(zip(places, gradients, strict=True))
 
 
-@contextmanager
+@shielded
 def recorded(
     model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int | None = None
 ) -> Iterator[Record]:
@@ -307,20 +303,20 @@ def recorded(
     module = original(model)
     if batch_size is not None and batch_size < 1:
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
-    with torch.inference_mode(False), torch.enable_grad(), guest(module) as modules:
+    with guest(module, grad=True) as modules:
         inputs = fitted(inputs, module)
         if len(inputs) > 1 and (why := coupling(modules)):
             raise CoupledError(why)
         # A function may score another head, whose last maps are others: what it finds is not noted.
         notes = Notes() if callable(target) else notes_on(module, modules, inputs)
-        made = Record(module, inputs, target, needs, notes, batch_size)
+        made = interruptible(Record, module, inputs, target, needs, notes, batch_size)
         try:
             yield made
         finally:
             made.close()
 
 
-@contextmanager
+@shielded
 def record(
     model: object,
     inputs: Tensor,

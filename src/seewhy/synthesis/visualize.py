@@ -11,6 +11,7 @@ from torch import nn
 from ..core.channels import channels_read, complaint, first_guess
 from ..core.guest import original
 from ..core.target import Target
+from ..core.torch_state import outside_inference
 from ..errors import InputError
 from .ascent import Callback
 from .attempts import ATTEMPTS, best_of
@@ -25,7 +26,7 @@ from .visualization import Visualization
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-@torch.inference_mode(False)
+@outside_inference
 def visualize(
     model: object,
     target: Target = None,
