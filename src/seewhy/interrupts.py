@@ -119,10 +119,11 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     if _shielded(frame):
         _waiting.append(number)
     else:
-        _handle(number, frame)
+        handling(number, frame)
 
 
-def _handle(number: int, frame: FrameType | None) -> None:
+def handling(number: int, frame: FrameType | None) -> None:
+    """Whatever was to be done at a signal; what it raises has this function in its traceback."""
     handler = _theirs.get(number, signal.default_int_handler if number == signal.SIGINT else None)
     if handler is not None:
         handler(number, frame)
@@ -130,7 +131,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 def _handle_waiting() -> None:
     while _waiting:
-        _handle(_waiting.pop(0), sys._getframe(2))
+        handling(_waiting.pop(0), sys._getframe(2))
 
 
 def _enter() -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from operator import attrgetter
+from traceback import walk_tb
 
 import torch
 from torch import nn
 
 from ..errors import ModelError
-from ..interrupts import shielded
+from ..interrupts import handling, shielded
 from .randomness import same_randomness
+from .recursion import more_recursion
 from .state import State
 from .torch_state import TorchState
 from .turns import turn
@@ -66,6 +68,7 @@ def guest(model: nn.Module, *, grad: bool) -> Iterator[list[nn.Module]]:
         torch_state = TorchState(next((device.type for device in devices), "cpu"))
         stack.callback(torch_state.restore)
         stack.enter_context(same_randomness(devices))
+        stack.enter_context(more_recursion())
         if any(map(attrgetter("_compiled_call_impl"), modules)) or "OptimizedModule" in {
             kind.__name__ for kind in set(map(type, modules))
         }:
@@ -77,8 +80,19 @@ def guest(model: nn.Module, *, grad: bool) -> Iterator[list[nn.Module]]:
             state.prepare()
             yield modules
             finished = True
+        except SystemExit as error:
+            if not _comes_from_a_forward(error):
+                raise
+            what = f"the model's forward ends Python, by sys.exit({error.code!r})"
+            raise ModelError(what, expected="a forward that gives its output") from error
         finally:
             state.restore(finished)
+
+
+def _comes_from_a_forward(error: SystemExit) -> bool:
+    """Not from the block's own code, nor from a handler of signals that came during a forward."""
+    frames = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
+    return nn.Module._call_impl.__code__ in frames and handling.__code__ not in frames
 
 
 def check_usable(modules: list[nn.Module], parameters: list[nn.Parameter]) -> None:

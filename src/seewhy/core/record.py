@@ -27,6 +27,7 @@ from .taps import Taps
 from .target import Score, Target, check_finite, logits_of
 from .torch_state import active
 from .watched import watched
+from .without_nan import others_are_nan
 
 INPUT = "input"
 """What ``Record.gradient`` calls the model's input."""
@@ -58,7 +59,7 @@ class Record:
         self._model, self._needs, self._notes = model, needs, notes
         self.inputs, self.batch_size = inputs, batch_size or (256 if inputs.is_cuda else 32)
         self.forwards = self.backwards = 0
-        self._closed = False
+        self._closed = self._without_nan = False
         self.progress: Callable[[int, int], None] | None = None
         self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
         self._overridden: dict[tuple[Rule, bool], int] = {}
@@ -66,9 +67,12 @@ class Record:
         self._score_of: Score
         self._score: Tensor
         self.outputs: Any
-        finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
         named = frozenset(name for name in needs.layers if name is not None)
-        finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
+        for self._without_nan in (False, True):
+            finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
+            finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
+            if not others_are_nan(self.outputs, self._score_of, self._score):
+                break
         self.default_layer, self._places = finder.default, finder.places
         self.outputs = self.outputs.detach() if isinstance(self.outputs, Tensor) else self.outputs
         self.score = at_least_float32(self._score.detach())
@@ -257,7 +261,7 @@ class Record:
 
     def _forward(self, taps: Taps) -> Any:
         self._watch = watcher(self._model, self._notes.class_map) if self._needs.class_map else None
-        with watched(taps, self._watch, self._needs.input_gradient):
+        with watched(taps, self._watch, self._needs.input_gradient, self._without_nan):
             self.forwards += 1
             # A copy, since a leaf may not be changed in place and a network's first layer may do so.
             inputs = self._graph_inputs.clone()
@@ -301,7 +305,7 @@ def recorded(
 ) -> Iterator[Record]:
     """A Record that keeps exactly what ``needs`` says; the model is a guest for the time of the block."""
     module = original(model)
-    if batch_size is not None and batch_size < 1:
+    if batch_size is not None and (not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1):
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
     with guest(module, grad=True) as modules:
         inputs = fitted(inputs, module)

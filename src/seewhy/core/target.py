@@ -24,9 +24,15 @@ def logits_of(outputs: Any) -> Tensor:
     tensor, that tensor.
 
     Raises:
-        ModelError: nothing of that kind is there, or it is not shaped (B, classes) or, for one class, (B,).
+        ModelError: nothing of that kind is there, it is not shaped (B, classes) or, for one class, (B,), or it holds
+            other things than real numbers.
     """
     logits = _find_logits(outputs)
+    if logits.is_nested or logits.layout != torch.strided or logits.is_meta or logits.is_quantized:
+        kind = "nested" if logits.is_nested else "on the meta device" if logits.is_meta else _storage(logits)
+        raise ModelError("the model's output is no ordinary tensor", expected="a dense one, (B, classes)", got=kind)
+    if logits.is_complex() or logits.dtype == torch.bool:
+        raise ModelError("the model's output is no class scores", expected="real numbers", got=logits.dtype)
     if logits.dim() == 1 and logits.is_floating_point():
         return logits[:, None]  # one score per image, squeezed
     if logits.dim() != 2:
@@ -34,6 +40,8 @@ def logits_of(outputs: Any) -> Tensor:
             "the model's output is not one row of class scores per image", expected="(B, classes), or target= a "
             "function that takes the output and returns (B,) scores", got=_shape(logits),
         )  # fmt: skip
+    if logits.shape[1] == 0:
+        raise ModelError("the model gives scores of no class at all", expected="(B, classes)", got=_shape(logits))
     return logits
 
 
@@ -121,7 +129,7 @@ def _as_classes(target: object, batch: int) -> Tensor:
         raise TargetError(
             "this is not a target",
             expected="None, an int, one int per image or a function (a Classifier's index(name) gives a name's int)",
-            got=repr(target),
+            got=repr(target)[:80],
         ) from error
     if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
         raise TargetError("class indices are integers", got=classes.dtype)
@@ -130,6 +138,10 @@ def _as_classes(target: object, batch: int) -> Tensor:
     if classes.shape != (batch,):
         raise TargetError("one target per image", expected=f"({batch},)", got=_shape(classes))
     return classes.long()
+
+
+def _storage(tensor: Tensor) -> str:
+    return str(tensor.dtype if tensor.is_quantized else tensor.layout).removeprefix("torch.")
 
 
 def _shape(value: object) -> str:
