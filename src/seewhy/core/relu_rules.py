@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -89,7 +90,12 @@ def nodes_of(root: Node) -> list[Node]:
 
 def kind(node: Node) -> str:
     """``ReluBackward0`` -> ``Relu``."""
-    return re.sub(r"Backward\d*$", "", node.name().rsplit("::", 1)[-1])
+    return _kind(node.name())
+
+
+@cache
+def _kind(name: str) -> str:
+    return re.sub(r"Backward\d*$", "", name.rsplit("::", 1)[-1])
 
 
 @shielded
