@@ -11,6 +11,7 @@ instruction, before which or after which a signal could still come.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -103,16 +104,34 @@ _FINALIZERS = {"__del__": (".py",), "remove": ("weakref.py", "weak.py"), "_remov
 
 def _shielded(frame: FrameType | None) -> bool:
     """Whether a signal must wait in this frame: the innermost of the frames that tell decides."""
-    if frame is not None and frame.f_code.co_filename.endswith(_FINALIZERS.get(frame.f_code.co_name, ())):
-        return True
     while frame is not None:
         code = frame.f_code
         if code is interruptible.__code__:
             return False
         if code is Shield.__enter__.__code__ or code is Shield.__exit__.__code__:
             return True
+        if code.co_filename.endswith(_FINALIZERS.get(code.co_name, ())) or _is_torchs(frame):
+            return True
         frame = frame.f_back
     return False
+
+
+def _is_torchs(frame: FrameType) -> bool:
+    """Whether one of torch's own context managers is being entered or left. A generator of its that is interrupted goes
+    on when it is collected, and then puts back what was before it, long after everything was put back.
+    """
+    code = frame.f_code
+    if code.co_name not in ("__enter__", "__exit__"):
+        return False
+    file = code.co_filename
+    if file == _CONTEXTLIB:
+        generator = getattr(frame.f_locals.get("self"), "gen", None)
+        file = generator.gi_code.co_filename if generator is not None else ""
+    return _TORCH in file
+
+
+_CONTEXTLIB = contextmanager.__code__.co_filename
+_TORCH = f"{os.sep}torch{os.sep}"
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
@@ -138,20 +157,33 @@ def _enter() -> bool:
     """Take the handlers, the first time; gives whether that was possible."""
     global _depth
     if _depth == 0:
-        for number in _SIGNALS:
-            handler = signal.getsignal(number)
-            if callable(handler) and handler is not _on_signal:
-                _theirs[number] = handler
-                signal.signal(number, _on_signal)
+        try:
+            for number in _SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler) and handler is not _on_signal:
+                    _theirs[number] = handler
+                    signal.signal(number, _on_signal)
+        except BaseException:  # a handler that was not taken yet
+            _give_back()
+            raise
     _depth += 1
     return True
 
 
 def _leave() -> None:
-    """Give the handlers back, the last time; those that others set meanwhile stay."""
+    """Give the handlers back, the last time."""
     global _depth
     _depth -= 1
     if _depth == 0 and threading.current_thread() is threading.main_thread():
+        _give_back()
+
+
+def _give_back() -> None:
+    """The handlers are theirs again; those that others set meanwhile stay."""
+    try:
         for number in reversed(_SIGNALS):
             if number in _theirs and signal.getsignal(number) is _on_signal:
                 signal.signal(number, _theirs[number])
+    except BaseException:  # a handler that was given back already
+        _give_back()
+        raise

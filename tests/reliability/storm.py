@@ -13,27 +13,19 @@ from seewhy.checks import fingerprint
 
 
 class Storm:
-    """Sends one SIGINT for each call of ``strike``, at a random moment of the work, from another thread."""
+    """Interrupts once for each call of ``strike``, at a random moment of the work: by a SIGINT from another thread, or
+    by a timer's SIGALRM, which comes at any microsecond, also while this thread holds Python's lock.
+    """
 
-    def __init__(self, seed):
-        self.random = random.Random(seed)
+    def __init__(self, seed, by="thread"):
+        self.random, self.by = random.Random(seed), by
         self.inside = self.after = self.lost = 0
 
     def strike(self, work, within):
         """Whether ``work`` was interrupted by a signal that came at most ``within`` seconds after its start."""
-        delay = self.random.uniform(0, within)
-        main, started = threading.main_thread().ident, threading.Event()
-
-        def send():
-            started.wait()
-            time.sleep(delay)
-            signal.pthread_kill(main, signal.SIGINT)
-
-        sender = threading.Thread(target=send)
-        done = False
+        sender, done = self._sender(self.random.uniform(0, within)), False
         try:
             sender.start()
-            started.set()
             result = work()
             done = True
             if getattr(result, "interrupted", False):  # an ascent keeps its image
@@ -49,6 +41,30 @@ class Storm:
         self.after += done
         return not done
 
+    def _sender(self, delay):
+        if self.by == "timer":
+            return Timer(delay)
+        main = threading.main_thread().ident
+
+        def send():
+            time.sleep(delay)
+            signal.pthread_kill(main, signal.SIGINT)
+
+        return threading.Thread(target=send)
+
+
+class Timer:
+    """With the face of a thread."""
+
+    def __init__(self, delay):
+        self.delay = max(delay, 1e-6)
+
+    def start(self):
+        signal.setitimer(signal.ITIMER_REAL, self.delay)
+
+    def join(self):
+        pass
+
 
 def surroundings(folder=None):
     """What a process and its torch are set to, comparable with ``==``."""
@@ -59,7 +75,7 @@ def surroundings(folder=None):
         "function modes": list(map(type, _get_current_function_mode_stack())),
         "autocast": torch.is_autocast_enabled("cpu"),
         "random": torch.get_rng_state().numpy().tobytes(),
-        "handler": signal.getsignal(signal.SIGINT),
+        "handlers": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM, signal.SIGTERM)],
         "descriptors": len(descriptors),
         "files": sorted(os.listdir(folder)) if folder else [],
     }

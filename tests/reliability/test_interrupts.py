@@ -15,7 +15,7 @@ from seewhy.files import write_atomically
 from seewhy.interrupts import Shield, interruptible, shielded
 from seewhy.methods import Occlusion
 
-SIGNALS = int(os.environ.get("SEEWHY_SIGNALS", "200"))
+SIGNALS = int(os.environ.get("SEEWHY_SIGNALS", "100"))
 """For each kind of work; `make fuzz` sends many more."""
 
 
@@ -76,10 +76,17 @@ WORK = {
 }
 
 
-def storm(work, model, folder=None, seed=0):
+@pytest.fixture(params=["thread", "timer"])
+def by(request):
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    yield request.param
+    signal.signal(signal.SIGALRM, previous)
+
+
+def storm(work, model, folder=None, by="thread"):
     """What was changed after how many of the signals, and how many came inside the work."""
     work()
-    within, sent = duration(work), Storm(seed)
+    within, sent = duration(work), Storm(0, by)
     before, changed = everything(model, folder), []
     for _ in range(SIGNALS):
         sent.strike(work, within)
@@ -88,18 +95,18 @@ def storm(work, model, folder=None, seed=0):
 
 
 @pytest.mark.parametrize("name", list(WORK))
-def test_a_model_is_as_it_was_after_every_interrupt(model, name):
-    changed, sent = storm(WORK[name](model), model)
+def test_a_model_is_as_it_was_after_every_interrupt(model, name, by):
+    changed, sent = storm(WORK[name](model), model, by=by)
     assert not changed
     assert sent.inside > SIGNALS / 20  # else this test would say nothing
     assert sent.lost <= 1
 
 
-def test_a_file_is_whole_or_not_there_after_every_interrupt(model, tmp_path):
+def test_a_file_is_whole_or_not_there_after_every_interrupt(model, tmp_path, by):
     a = seewhy.attribute(model, X, "grad_cam", 1)
     a.save(tmp_path / "map.npz")
     content = (tmp_path / "map.npz").read_bytes()
-    changed, sent = storm(lambda: a.save(tmp_path / "map.npz", overwrite=True), model, tmp_path)
+    changed, sent = storm(lambda: a.save(tmp_path / "map.npz", overwrite=True), model, tmp_path, by)
     assert not changed
     assert sent.inside > SIGNALS / 20
     assert len((tmp_path / "map.npz").read_bytes()) == len(content)
