@@ -50,6 +50,10 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[I
             _take(part, path)
     except OSError as error:
         raise _cannot(path, error) from error
+    except ValueError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # zipfile complains that it was left half-way
+            raise error.__context__ from None
+        raise
     finally:
         part.unlink(missing_ok=True)
 
