@@ -7,7 +7,7 @@ so all weights are copied and compared the first time that a model is seen, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import is_
@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch._utils import _unflatten_dense_tensors
 
 from ..errors import ModelError
 
@@ -174,7 +175,7 @@ class _Group:
         same = not moved and [tensor.shape for tensor in self.tensors] == self._shapes
         if self._content.is_cuda and same:
             # Writing what is there already costs less than asking the device whether it is.
-            torch._foreach_copy_([tensor.detach() for tensor in self.tensors], self._parts())
+            torch._foreach_copy_(self.tensors, _unflattened(self._content, self.tensors))
             return
         if same and _equal(_together(self.tensors), self._content):
             return
@@ -189,6 +190,9 @@ class _Group:
     def _parts(self) -> list[Tensor]:
         parts = torch.split(self._content, [shape.numel() for shape in self._shapes])
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+
+_unflattened: Callable[[Tensor, list[Tensor]], tuple[Tensor, ...]] = _unflatten_dense_tensors
 
 
 def _together(tensors: list[Tensor]) -> Tensor:
