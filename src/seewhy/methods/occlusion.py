@@ -81,17 +81,16 @@ class Occlusion(Method):
         way = Way(self.engine, self.precision, self.reach)
         scores, notes = hidden_scores(record, np.array(windows), hidden, way)  # (windows, B)
 
-        drop = record.score - scores
-        total, coverage = x.new_zeros(batch, height, width, dtype=drop.dtype), x.new_zeros(height, width)
-        for (top, left, bottom, right), d in zip(windows, drop, strict=True):
-            total[:, top:bottom, left:right] += d[:, None, None]
-            coverage[top:bottom, left:right] += 1
+        drop = (record.score - scores).T.reshape(batch, len(rows), len(columns))
+        down, across = covering(rows, height).to(drop.device), covering(columns, width).to(drop.device)
+        coverage = down.sum(0)[:, None] * across.sum(0)
+        mean = down.T @ drop.double() @ across / coverage.clamp(min=1)
         return Values(
-            (total / coverage.clamp(min=1))[:, None],
+            mean.to(drop.dtype)[:, None],
             details={
                 "grid": scores.T.reshape(batch, len(rows), len(columns)),
                 "windows": torch.tensor(windows),
-                "coverage": coverage,
+                "coverage": coverage.to(x.dtype),
             },
             notes=notes,
         )
@@ -107,6 +106,14 @@ def spans(length: int, window: int, stride: int) -> list[tuple[int, int]]:
     # With stride > window the last start may lie beyond the edge.
     starts = [start for start in range(0, count * stride, stride) if start < length]
     return [(start, min(start + window, length)) for start in starts]
+
+
+def covering(spans: Sequence[tuple[int, int]], length: int) -> Tensor:
+    """(spans, length) float64, 1 where a span covers a place and 0 elsewhere."""
+    begin, end = torch.tensor(spans).T[:, :, None]
+    place = torch.arange(length)
+    covers: Tensor = (begin <= place) & (place < end)
+    return covers.double()
 
 
 def baseline_like(x: Tensor, baseline: object, window: tuple[int, int]) -> Tensor:
