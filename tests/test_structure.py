@@ -11,6 +11,7 @@ import seewhy
 
 SOURCE = Path(seewhy.__file__).parent
 FLOORS = [
+    {"legible"},
     {"errors", "bibliography", "settings"},
     {"files"},
     {"core"},

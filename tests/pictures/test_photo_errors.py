@@ -4,7 +4,6 @@ import os
 import re
 import struct
 import zlib
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -71,10 +70,10 @@ def test_no_photo_says_what_it_seems_to_be(tmp_path, content, kind):
 def test_no_permission(tmp_path, monkeypatch):
     Image.new("RGB", (2, 2)).save(tmp_path / JPEG)
 
-    def forbidden(self, *args):
+    def forbidden(*args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(os, "open", forbidden)
     assert "cannot be opened: permission denied" in refused(tmp_path / JPEG)
 
 

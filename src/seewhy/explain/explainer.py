@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -168,7 +167,7 @@ class Explainer:
         whole.steps("done")(1, 1)
         return Explanation(
             photo=photo,
-            sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+            sha256=photo.sha256,
             crop=classifier.crop(photo.image),
             top=top,
             probabilities=how,

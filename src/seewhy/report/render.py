@@ -12,10 +12,10 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
+from seewhy.legible import in_one_line
 from seewhy.pictures.cells import percentage
 from seewhy.pictures.colormaps import Kind, number, table
 from seewhy.pictures.panels import ErrorPanel, MapPanel, PicturePanel, enlarge
-from seewhy.pictures.photo import in_one_line
 from seewhy.report.entries import PhotoEntry, RunInfo
 
 LONGEST = 448  # pixels of a picture's longer side: two for each point of a card
