@@ -11,7 +11,7 @@ import seewhy
 
 SOURCE = Path(seewhy.__file__).parent
 FLOORS = [
-    {"legible"},
+    {"legible", "interrupts"},
     {"errors", "bibliography", "settings"},
     {"files"},
     {"core"},

@@ -13,6 +13,7 @@ import click
 
 from ..core.method import Method
 from ..errors import ModelError, SeewhyError
+from ..legible import message
 from ..methods import METHODS
 from ..models import Classifier, load
 
@@ -72,7 +73,7 @@ def load_model(given: Mapping[str, Any]) -> Classifier:
 def tell_notes(classifier: Classifier) -> None:
     """What a reader must know of the model, on stderr, a line each."""
     for note in classifier.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {message(note)}", err=True)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from ..exemplars import Exemplars, exemplars, photos_in
 from ..explain import to_image
 from ..explain.folder import write_png
 from ..files import write_atomically, write_text
+from ..interrupts import uninterrupted
 from ..pictures import percentage, read_photo
 from ..synthesis import Visualization
 from ..synthesis.attempts import attempt_of
@@ -104,7 +105,10 @@ class Gallery:
         for part in batches(wanted, self.batch):
             made = self._ascend(part, steps, progress)
             for row, each in enumerate(part):
-                yield self._write(each, made, row, self._receipt(each, made, row), found.get(each))
+                receipt = self._receipt(each, made, row)
+                with uninterrupted():
+                    written = self._write(each, made, row, receipt, found.get(each))
+                yield written
             if made.interrupted:
                 raise KeyboardInterrupt
 

@@ -1,0 +1,140 @@
+"""stdout and stderr for the time of a command: whatever becomes of them, the work is done and nothing else gets in.
+
+A reader may go away, a disk may be full, a stream may be closed: what cannot be printed is lost, the results on disk
+are not. And stdout is the command's alone: what else writes to file descriptor 1 (native code, a child process) comes
+out on stderr, so that ``--json`` stays JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+STDOUT, STDERR = 1, 2
+GONE = (errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET)
+
+
+class Steady(io.TextIOBase):
+    """A stream that takes everything, and remembers the first error.
+
+    Attributes:
+        stream: what is written to; None where it is closed.
+        error: why something could not be written, or None.
+    """
+
+    def __init__(self, stream: TextIO | None):
+        self.stream = stream
+        self.error: Exception | None = None if stream is not None else OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def write(self, text: str) -> int:
+        """All of it, or nothing once something went wrong."""
+        if self.error is None and self.stream is not None:
+            try:
+                self.stream.write(text)
+            except (OSError, ValueError) as error:  # ValueError: it was closed
+                self._fail(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """As far as it can be."""
+        if self.error is None and self.stream is not None:
+            try:
+                self.stream.flush()
+            except (OSError, ValueError) as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        # What is still in its buffer would fail again when the interpreter ends, with a traceback.
+        with suppress(OSError, ValueError, AttributeError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())  # type: ignore[union-attr]
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Of the stream."""
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """Of the stream."""
+        return getattr(self.stream, "errors", None)
+
+    def isatty(self) -> bool:
+        """Whether a person reads it."""
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except ValueError:
+            return False
+
+    def fileno(self) -> int:
+        """Of the stream."""
+        if self.stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self.stream.fileno()
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+
+@contextmanager
+def steady_streams(*, to_the_end: bool) -> Iterator[tuple[Steady, Steady]]:
+    """``sys.stdout`` and ``sys.stderr`` are steady within, and file descriptor 1 is stderr.
+
+    Args:
+        to_the_end: the process ends with the command, so 1 stays stderr, for what comes out of buffers and threads.
+    """
+    _open_what_is_closed()
+    before = sys.stdout, sys.stderr
+    own = _private(sys.stdout)
+    out, err = Steady(own or sys.stdout), Steady(sys.stderr)
+    for stream in (out.stream, err.stream):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
+            with suppress(OSError, ValueError):
+                stream.reconfigure(errors="replace")
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield out, err
+    finally:
+        out.flush()
+        err.flush()
+        if own is not None and not to_the_end:
+            with suppress(Exception):
+                ctypes.CDLL(None).fflush(None)  # what native code left in its buffer is no output of the caller's
+            os.dup2(own.fileno(), STDOUT)
+            own.close()
+        sys.stdout, sys.stderr = (before[1], before[1]) if to_the_end and own is not None else before
+
+
+def _private(stream: TextIO | None) -> TextIO | None:
+    """A stream to where file descriptor 1 leads, which from now on leads to stderr; None where ``stream`` is not it."""
+    try:
+        if stream is None or stream.fileno() != STDOUT:
+            return None
+        stream.flush()
+        kept = os.dup(STDOUT)
+        os.dup2(STDERR, STDOUT)
+    except (OSError, ValueError):  # a stream in memory, or a closed one
+        return None
+    return open(kept, "w", encoding=stream.encoding, errors="replace", buffering=1 if stream.isatty() else -1)
+
+
+def _open_what_is_closed() -> None:
+    """Else the next file that is opened gets number 1, and what is printed goes into it."""
+    for number in (0, STDOUT, STDERR):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
