@@ -18,11 +18,14 @@ class _State:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(*, to_the_end: bool = False) -> Iterator[None]:
     """Within, SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, but not inside ``uninterrupted``.
 
     In another thread than the main one, where Python has no signals, nothing changes. A signal that was ignored
     before, as under nohup, stays ignored.
+
+    Args:
+        to_the_end: the process ends with it, and a signal afterwards cannot make that any sooner: it is ignored.
     """
     _State.depth, _State.kept, _State.told = 0, False, False
     before: dict[Any, Any] = {}
@@ -34,7 +37,7 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         for each, was in before.items():
-            signal.signal(each, was)
+            signal.signal(each, signal.SIG_IGN if to_the_end else was)
 
 
 @contextmanager

@@ -69,7 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
     """
     # Pillow says on stderr what it thinks of broken files; seewhy says it itself, in one line.
     warnings.filterwarnings("ignore", module="PIL")
-    with steady_streams(to_the_end=arguments is None) as (out, _), interruptible():
+    own = arguments is None
+    with steady_streams(to_the_end=own) as (out, _), interruptible(to_the_end=own):
         code = _code(arguments)
         out.flush()
         if out.error is not None and code == 0:

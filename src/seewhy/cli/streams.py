@@ -110,8 +110,11 @@ def steady_streams(*, to_the_end: bool) -> Iterator[tuple[Steady, Steady]]:
         out.flush()
         err.flush()
         if own is not None and not to_the_end:
+            # What others left in their buffers of number 1 is no output of the caller's.
             with suppress(Exception):
-                ctypes.CDLL(None).fflush(None)  # what native code left in its buffer is no output of the caller's
+                sys.__stdout__.flush()  # type: ignore[union-attr]
+            with suppress(Exception):
+                ctypes.CDLL(None).fflush(None)
             os.dup2(own.fileno(), STDOUT)
             own.close()
         sys.stdout, sys.stderr = (before[1], before[1]) if to_the_end and own is not None else before
