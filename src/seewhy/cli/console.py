@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..legible import legible
+from .streams import output
 
 NARROWEST, WIDEST, USUAL = 40, 400, 80
 """Columns: a table needs some, and one that fills a million takes gigabytes."""
@@ -16,7 +17,7 @@ NARROWEST, WIDEST, USUAL = 40, 400, 80
 
 def console(*, error: bool = False) -> Console:
     """On stdout, or on stderr; as wide as the terminal, whatever COLUMNS says."""
-    return Console(file=sys.stderr if error else sys.stdout, highlight=False, width=_width(), height=25)
+    return Console(file=sys.stderr if error else output(), highlight=False, width=_width(), height=25)
 
 
 def shown(text: object) -> str:

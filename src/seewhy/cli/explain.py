@@ -32,6 +32,7 @@ from ..report import PhotoEntry, RunInfo, render_report
 from ..synthesis.presets import find_preset
 from .console import console, shown
 from .options import build_method, foreign, load_model, method_options, model_options, tell_notes, with_parameters
+from .streams import output
 
 
 @click.command("explain", short_help="Explain what a model said about photos.")
@@ -109,7 +110,10 @@ class _Run:
                 with uninterrupted():
                     self._write_report(time.perf_counter() - start)
         if self.given["as_json"]:
-            click.echo(json.dumps({"photos": self.results, "report": str(self.report) if self.reported else None}))
+            click.echo(
+                json.dumps({"photos": self.results, "report": str(self.report) if self.reported else None}),
+                file=output(),
+            )
         elif self.reported:
             missed = sum("error" in result for result in self.results)
             short = f", without {missed} of {len(self.results)} photos" if missed else ""

@@ -13,6 +13,7 @@ from rich.table import Table
 from ..layer_table import layers
 from .console import console, shown
 from .options import foreign, load_model, model_options
+from .streams import output
 
 
 @click.command("layers")
@@ -25,7 +26,7 @@ def command(as_json: bool, **given: Any) -> None:
     with foreign(classifier):
         found = layers(classifier, inputs)
     if as_json:
-        click.echo(json.dumps([asdict(layer) for layer in found]))
+        click.echo(json.dumps([asdict(layer) for layer in found]), file=output())
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("layer", "kind", "output"):

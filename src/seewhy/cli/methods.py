@@ -12,6 +12,7 @@ from ..explain import CLASS_VISUALIZATION
 from ..explain.drawing import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
 from ..methods import METHODS
 from .console import console
+from .streams import output
 
 
 @click.command("methods")
@@ -40,7 +41,7 @@ def command(as_json: bool) -> None:
         }
     )
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps(rows), file=output())
         return
     terminal = console()
     for row in rows:

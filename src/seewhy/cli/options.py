@@ -16,6 +16,7 @@ from ..errors import ModelError, SeewhyError
 from ..legible import message
 from ..methods import METHODS
 from ..models import Classifier, load
+from .streams import give_up_stdout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +87,7 @@ def foreign(classifier: Classifier | None = None) -> Iterator[None]:
     Raises:
         ModelError: the model raised something.
     """
+    give_up_stdout()
     try:
         with redirect_stdout(sys.stderr):
             yield

@@ -88,6 +88,21 @@ class Steady(io.TextIOBase):
         return True
 
 
+class _Commands:
+    out: Steady | None = None
+
+
+def output() -> TextIO:
+    """Where the command's results go: stdout, also after ``sys.stdout`` was given up."""
+    return sys.stdout if _Commands.out is None else _Commands.out  # type: ignore[return-value]
+
+
+def give_up_stdout() -> None:
+    """From now on ``sys.stdout`` is stderr: foreign code is loaded, and its threads may print at any time."""
+    if _Commands.out is not None:
+        sys.stdout = sys.stderr
+
+
 @contextmanager
 def steady_streams(*, to_the_end: bool) -> Iterator[tuple[Steady, Steady]]:
     """``sys.stdout`` and ``sys.stderr`` are steady within, and file descriptor 1 is stderr.
@@ -97,40 +112,61 @@ def steady_streams(*, to_the_end: bool) -> Iterator[tuple[Steady, Steady]]:
     """
     _open_what_is_closed()
     before = sys.stdout, sys.stderr
-    own = _private(sys.stdout)
+    own, kept = _private(sys.stdout), _lead_elsewhere()
     out, err = Steady(own or sys.stdout), Steady(sys.stderr)
     for stream in (out.stream, err.stream):
         if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
             with suppress(OSError, ValueError):
                 stream.reconfigure(errors="replace")
     sys.stdout, sys.stderr = out, err
+    _Commands.out = out
     try:
         yield out, err
     finally:
+        _Commands.out = None
         out.flush()
         err.flush()
-        if own is not None and not to_the_end:
-            # What others left in their buffers of number 1 is no output of the caller's.
-            with suppress(Exception):
-                sys.__stdout__.flush()  # type: ignore[union-attr]
-            with suppress(Exception):
-                ctypes.CDLL(None).fflush(None)
-            os.dup2(own.fileno(), STDOUT)
-            own.close()
-        sys.stdout, sys.stderr = (before[1], before[1]) if to_the_end and own is not None else before
+        if to_the_end:
+            sys.stdout, sys.stderr = before[1], before[1]
+        else:
+            sys.stdout, sys.stderr = before
+            _lead_back(kept)
+        if own is not None:
+            with suppress(OSError):
+                own.close()
 
 
 def _private(stream: TextIO | None) -> TextIO | None:
-    """A stream to where file descriptor 1 leads, which from now on leads to stderr; None where ``stream`` is not it."""
+    """Another stream to where ``stream`` leads, if it is file descriptor 1."""
     try:
         if stream is None or stream.fileno() != STDOUT:
             return None
         stream.flush()
-        kept = os.dup(STDOUT)
-        os.dup2(STDERR, STDOUT)
+        buffering = 1 if stream.isatty() else -1
+        return open(os.dup(STDOUT), "w", encoding=stream.encoding, errors="replace", buffering=buffering)
     except (OSError, ValueError):  # a stream in memory, or a closed one
         return None
-    return open(kept, "w", encoding=stream.encoding, errors="replace", buffering=1 if stream.isatty() else -1)
+
+
+def _lead_elsewhere() -> int | None:
+    """File descriptor 1 leads to stderr from now on; gives another one to where it led."""
+    try:
+        kept = os.dup(STDOUT)
+        os.dup2(STDERR, STDOUT)
+    except OSError:
+        return None
+    return kept
+
+
+def _lead_back(kept: int | None) -> None:
+    # What others left in their buffers of number 1 is no output of the caller's.
+    with suppress(Exception):
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+    with suppress(Exception):
+        ctypes.CDLL(None).fflush(None)
+    if kept is not None:
+        os.dup2(kept, STDOUT)
+        os.close(kept)
 
 
 def _open_what_is_closed() -> None:

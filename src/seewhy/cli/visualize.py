@@ -22,6 +22,7 @@ from ..pictures import read_photo
 from ..synthesis.presets import find_preset
 from .console import console, shown
 from .options import foreign, load_model, model_options, tell_notes
+from .streams import output
 
 
 @click.command("visualize", short_help="Make the image that a class, or a channel, is to the network.")
@@ -89,12 +90,12 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
             if written and film is not None:
                 gallery.write_film(film, written)
     if as_json:
-        click.echo(json.dumps([each.about for each in written]))
+        click.echo(json.dumps([each.about for each in written]), file=output())
         return
     for each in written:
-        click.echo(legible(f"{each.about['image']}  {each.wanted.title}  {_verdict(each.about)}"))
+        click.echo(legible(f"{each.about['image']}  {each.wanted.title}  {_verdict(each.about)}"), file=output())
     for path in [*more[:1], *([film] if film else [])]:
-        click.echo(legible(path))
+        click.echo(legible(path), file=output())
 
 
 def _wanted(classifier: Classifier, given: dict[str, Any]) -> list[Wanted]:
