@@ -19,7 +19,7 @@ from rich.table import Table
 
 from .. import __version__
 from ..core.layers import find_layer
-from ..errors import LayerError, MethodError, OutputError, SeewhyError, close_matches, plain
+from ..errors import InputError, LayerError, MethodError, OutputError, SeewhyError, close_matches, plain
 from ..explain import CLASS_VISUALIZATION, Explainer, Explanation, Folder, Request, figures, photo_entry
 from ..explain.names import folder_names, name_bytes
 from ..files import make_folder, write_text
@@ -70,6 +70,8 @@ class _Run:
         self.report = self.folder / "report.html"
         if os.path.lexists(self.report) and not given["force"]:
             raise OutputError(f"{in_one_line(self.report)} exists; use --force to replace it, or another --output-dir")
+        if self.report.is_dir():
+            raise OutputError(f"{in_one_line(self.report)} cannot be written: it is a folder")
         photos = tuple(dict.fromkeys(photos))
         make_folder(self.folder)
         self.photos = dict(zip(photos, folder_names(photos, name_bytes(self.folder)), strict=True))
@@ -213,7 +215,7 @@ class _Run:
 
 def _bar(share: float, width: int = 24) -> str:
     """A bar as long as ``share`` says, to an eighth of a character, and never quite empty."""
-    eighths = max(1, round(share * width * 8))
+    eighths = max(1, round(share * width * 8)) if share == share else 0
     return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]).rstrip()
 
 
@@ -242,6 +244,8 @@ def _colour(text: str) -> tuple[int, int, int]:
 
     try:
         red, green, blue = ImageColor.getrgb(text)[:3]
-    except ValueError as error:
-        raise OutputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
+        if not all(0 <= part <= 255 for part in (red, green, blue)):
+            raise ValueError(text)
+    except (ValueError, OverflowError) as error:  # an angle may be infinite
+        raise InputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
     return red, green, blue

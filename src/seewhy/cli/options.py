@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import MISSING, fields
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
 
 from ..core.method import Method
-from ..errors import ModelError, SeewhyError
+from ..errors import InputError, ModelError, SeewhyError
 from ..legible import message
 from ..methods import METHODS
 from ..models import Classifier, load
@@ -34,6 +35,9 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only since
             numbers = tuple(int(part) if part.strip().lstrip("-").isdigit() else float(part) for part in parts)
         except ValueError:
             return value
+        if not all(isfinite(number) for number in numbers):
+            where = "" if param is None else f" of {param.opts[0]}"
+            raise InputError(f"a value{where} is not finite", expected="a number", got=value)
         return numbers[0] if len(numbers) == 1 else numbers
 
 

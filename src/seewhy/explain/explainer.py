@@ -188,7 +188,7 @@ class Explainer:
         if len(scores) == 1:  # yes or no
             return (self._ranked(record, 0, -1 if scores[0] < 0 else 1),)
         # Stable: of equal scores the first comes first, as in the argmax that chose the class.
-        best = scores.sort(descending=True, stable=True).indices[:5]
+        best = scores.nan_to_num(-torch.inf, torch.inf, -torch.inf).sort(descending=True, stable=True).indices[:5]
         return tuple(self._ranked(record, int(index)) for index in best)
 
     def _target(self, record: Record) -> Ranked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -87,12 +88,19 @@ class Gallery:
         """Before any work is done.
 
         Raises:
-            OutputError: a file that would be written is there already, and may not be replaced.
+            OutputError: a file that would be written is there already, and may not be replaced; a folder is in its
+                place; or its own folder is missing or takes no file.
         """
         paths = [self.folder / f"{each.stem}.{ending}" for each in wanted for ending in ("png", "json")]
         for path in (*paths, *others):
-            if path.exists() and not self.force:
+            if os.path.lexists(path) and not self.force:
                 raise OutputError(f"{path} exists; --force replaces it")
+            if path.is_dir():
+                raise OutputError(f"{path} cannot be written: it is a folder")
+            if not path.parent.is_dir():
+                raise OutputError(f"{path} cannot be written: there is no folder {path.parent}")
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                raise OutputError(f"{path} cannot be written: nothing may be written into {path.parent}")
 
     def __call__(self, wanted: Sequence[Wanted], steps: int, progress: Progress) -> Iterator[Written]:
         """Make and write each of ``wanted``.
