@@ -159,8 +159,8 @@ def test_a_file_in_the_place_of_one_photos_folder(seewhy, photo, tmp_path):
 
 @pytest.mark.parametrize("character", ["x", "é", "猫", "😀"])
 def test_names_as_long_as_a_file_system_allows(seewhy, photo, tmp_path, character):
-    room = (NAME_BYTES - 6) // len(character.encode())
-    names = [character * room + ending for ending in (".png", "1.png"[:5])]
+    whole = character * (NAME_BYTES // len(character.encode()))
+    names = [whole + "x" * (NAME_BYTES - len(whole.encode())), character * (len(whole) - 1) + "y"]
     others = [tmp_path / sub / names[0] for sub in "ab"] + [tmp_path / "a" / names[1]]
     for path in others:
         path.parent.mkdir(exist_ok=True)
@@ -329,3 +329,16 @@ def test_names_of_layers_and_texts_of_exceptions_are_only_shown(seewhy, photo, t
         code, said, err = seewhy(*arguments)
         assert code in (1, 2)
         assert not ACTS.search(said + err)
+
+
+def test_what_nobody_thought_of_is_one_line(seewhy, photo, tmp_path, monkeypatch):
+    from seewhy.cli import explain
+
+    def broken(*_):
+        raise KeyError("a\nb\x1b")
+
+    monkeypatch.setattr(explain, "find_preset", broken)
+    code, _, err = seewhy("explain", photo, *TINY, "-o", tmp_path / "out")
+    assert code == 1
+    assert len(lines(err)) == 1
+    assert "SEEWHY_TRACEBACK=1" in err

@@ -110,14 +110,12 @@ def test_a_baseline_that_is_no_number(value):
     ],
 )  # fmt: skip
 def test_visualize_refuses_before_the_ascent(seewhy, photo, tmp_path, arguments, monkeypatch):
-    from seewhy.synthesis import ascent
+    from seewhy.synthesis import task
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a-folder.gif").mkdir()
     (tmp_path / "a-file").write_text("x")
-    for name in dir(ascent):
-        if name == "ascend":
-            monkeypatch.setattr(ascent, name, lambda *_, **__: pytest.fail("it ascended"))
+    monkeypatch.setattr(task, "ascend", lambda *_, **__: pytest.fail("it ascended"))
     refused(seewhy("visualize", "-t", 1, *TINY, "-o", tmp_path / "out", "--force", *arguments))
     assert not list((tmp_path / "out").glob("*.png"))
 

@@ -95,6 +95,11 @@ def _code(arguments: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("seewhy: interrupted", err=True)
         return 1
+    except Exception as error:
+        if os.environ.get("SEEWHY_TRACEBACK"):
+            raise
+        fail(f"{type(error).__name__}: {error} (SEEWHY_TRACEBACK=1 shows where)")
+        return 1
     return code if isinstance(code, int) else 0
 
 

@@ -31,7 +31,9 @@ def _width() -> int:
         return int(told)
     for number in (2, 1, 0):
         try:
-            return min(max(os.get_terminal_size(number).columns, NARROWEST), WIDEST)
+            columns = os.get_terminal_size(number).columns
         except OSError:
             continue
+        if columns > 0:  # a terminal may not know
+            return min(max(columns, NARROWEST), WIDEST)
     return USUAL

@@ -70,7 +70,7 @@ class _Run:
         self.report = self.folder / "report.html"
         if os.path.lexists(self.report) and not given["force"]:
             raise OutputError(f"{in_one_line(self.report)} exists; use --force to replace it, or another --output-dir")
-        if self.report.is_dir():
+        if os.path.isdir(self.report):
             raise OutputError(f"{in_one_line(self.report)} cannot be written: it is a folder")
         photos = tuple(dict.fromkeys(photos))
         make_folder(self.folder)

@@ -95,9 +95,9 @@ class Gallery:
         for path in (*paths, *others):
             if os.path.lexists(path) and not self.force:
                 raise OutputError(f"{path} exists; --force replaces it")
-            if path.is_dir():
+            if os.path.isdir(path):
                 raise OutputError(f"{path} cannot be written: it is a folder")
-            if not path.parent.is_dir():
+            if not os.path.isdir(path.parent):
                 raise OutputError(f"{path} cannot be written: there is no folder {path.parent}")
             if not os.access(path.parent, os.W_OK | os.X_OK):
                 raise OutputError(f"{path} cannot be written: nothing may be written into {path.parent}")
