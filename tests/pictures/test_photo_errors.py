@@ -83,6 +83,21 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     assert "not a regular file" in refused(tmp_path / JPEG)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_that_takes_the_photos_place_is_not_waited_for(tmp_path, monkeypatch):
+    """It was a photo when it was looked at, and is a pipe when it is opened."""
+    path, opened = tmp_path / JPEG, os.open
+    Image.new("RGB", (2, 2)).save(path)
+
+    def swapped(*given):
+        path.unlink()
+        os.mkfifo(path)
+        return opened(*given)
+
+    monkeypatch.setattr(os, "open", swapped)
+    assert "not a regular file" in refused(path)
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [9_700, 60_000])
 def test_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch, side):

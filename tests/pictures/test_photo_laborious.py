@@ -124,6 +124,8 @@ IGNORED = {
     "a megabyte of text in a kilobyte": (
         png(), png(chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6))) * 2000), ()),
     "a gigabyte of profile": (png(), png(chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2 * 10**8)))), ()),
+    "a gigabyte of pixels behind the last row": (
+        png(pixels=zlib.compress(bytes(64 * 193))), png(pixels=zlib.compress(bytes(2 * 10**8))), ()),
     "bytes behind the end": (GIF, GIF[:-1] + bytes(30_000_000), ()),
     "a comment in a header": (
         b"P6 2 2 255\n" + bytes(range(12)), b"P6\n#" + b"a" * 20_000_000 + b"\n2 2 255\n" + bytes(range(12)), ()),
