@@ -29,7 +29,7 @@ MAX_SLOW_PIXELS = 4_000_000
 """Of run-length BMP and of PPM in plain text, which Pillow decodes in Python, a microsecond a pixel."""
 
 MAX_SLOW_BYTES = 32 * 2**20
-"""Of their files. A pixel in plain text takes up to 12 characters, 6 of them digits' company of white space."""
+"""Of their files: 8 bytes for each of those pixels; three numbers of a pixel in plain text take 6 to 12."""
 
 
 class Laborious(Exception):
