@@ -11,7 +11,8 @@ import seewhy
 
 SOURCE = Path(seewhy.__file__).parent
 FLOORS = [
-    {"errors", "bibliography", "interrupts", "settings"},
+    {"legible", "interrupts"},
+    {"errors", "bibliography", "settings"},
     {"files"},
     {"core"},
     {"incremental"},

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from .legible import message
+
 
 class SeewhyError(Exception):
-    """Everything that seewhy raises on purpose.
+    """Everything that seewhy raises on purpose. Its text is one legible line, whatever names are in it.
 
     Args:
         what: what was wrong, one sentence without a full stop.
@@ -24,7 +26,7 @@ class SeewhyError(Exception):
             parts.append(f"got {got}")
         if close := tuple(close):
             parts.append(f"did you mean {' or '.join(close)}?")
-        super().__init__("; ".join(parts))
+        super().__init__(message("; ".join(parts)))
 
 
 class InputError(SeewhyError, ValueError):

@@ -102,13 +102,25 @@ _FINALIZERS = {"__del__": (".py",), "remove": ("weakref.py", "weak.py"), "_remov
 """The functions, and the ends of their files, that Python calls when an object goes, and whose exceptions it drops."""
 
 
+def uninterrupted(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of a call that is not to be left half done; signals that come meanwhile are handled after it."""
+    counted = threading.current_thread() is threading.main_thread() and _enter()
+    try:
+        return function(*args, **kwargs)
+    finally:
+        if counted:
+            _leave()
+        if _waiting and not _shielded(sys._getframe(1)):
+            _handle_waiting()
+
+
 def _shielded(frame: FrameType | None) -> bool:
     """Whether a signal must wait in this frame: the innermost of the frames that tell decides."""
     while frame is not None:
         code = frame.f_code
         if code is interruptible.__code__:
             return False
-        if code is Shield.__enter__.__code__ or code is Shield.__exit__.__code__:
+        if code in (Shield.__enter__.__code__, Shield.__exit__.__code__, uninterrupted.__code__):
             return True
         if code.co_filename.endswith(_FINALIZERS.get(code.co_name, ())) or _is_torchs(frame):
             return True

@@ -16,34 +16,37 @@ fuzzed = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-NASTY = (b"\0", b"\xff", b"\x7f\xff\xff\xff", b"\xff" * 4, b"\0" * 4, b"../", b"%s", b"\x1b[31m", b"NaN", b"[[[[")
+NASTY = (b"\0", b"\xff", b"\x7f\xff\xff\xff", b"\xff" * 4, b"\0" * 4, b"../", b"%s", b"\x1b[31m", b"NaN", b"[[[[",
+         b"\x80\0\0\0", b"\0\0\0\x80", b"\xff\xff\xff\x7f", b"\xff\xda", b"\xff\xd9", b"IDAT")  # fmt: skip
 """What bytes are often mistaken for: no length, every length, the largest one, and text that means something."""
 
 
 @st.composite
-def damaged(draw, good):
-    """One to eight changes to one of the ``good`` contents: bytes set, cut out, repeated, put in, or cut off; or an end
-    of another one put on.
+def damaged(draw, good, others=None):
+    """One to eight changes to one of the ``good`` contents: a bit or bytes set, cut out, repeated, put in, or cut off;
+    or the end of one of the ``others`` put on.
     """
     data = bytearray(draw(st.sampled_from(good)))
     for _ in range(draw(st.integers(1, 8))):
         at = draw(st.integers(0, max(0, len(data) - 1)))
         length = draw(st.sampled_from([1, 2, 4, 16, 256, 4096]))
-        change = draw(st.sampled_from(["set", "nasty", "cut", "repeat", "insert", "truncate", "splice"]))
+        change = draw(st.sampled_from(["set", "flip", "nasty", "cut", "repeat", "insert", "truncate", "splice"]))
         if change == "set":
             data[at : at + 1] = bytes([draw(st.integers(0, 255))])
+        elif change == "flip" and data:
+            data[at] ^= 1 << draw(st.integers(0, 7))
         elif change == "nasty":
             nasty = draw(st.sampled_from(NASTY))
             data[at : at + len(nasty)] = nasty
         elif change == "cut":
             del data[at : at + length]
         elif change == "repeat":
-            data[at:at] = data[at : at + length] * draw(st.integers(1, 20))
+            data[at:at] = data[at : at + length] * draw(st.sampled_from([1, 2, 20, 400]))
         elif change == "insert":
             data[at:at] = draw(st.binary(max_size=64))
         elif change == "truncate":
             del data[at:]
-        else:
-            other = draw(st.sampled_from(good))
+        elif change == "splice":
+            other = draw(st.sampled_from(others or good))
             data[at:] = other[draw(st.integers(0, len(other))) :]
     return bytes(data)

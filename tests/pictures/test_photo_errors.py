@@ -4,7 +4,6 @@ import os
 import re
 import struct
 import zlib
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -71,10 +70,10 @@ def test_no_photo_says_what_it_seems_to_be(tmp_path, content, kind):
 def test_no_permission(tmp_path, monkeypatch):
     Image.new("RGB", (2, 2)).save(tmp_path / JPEG)
 
-    def forbidden(self, *args):
+    def forbidden(*args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(os, "open", forbidden)
     assert "cannot be opened: permission denied" in refused(tmp_path / JPEG)
 
 
@@ -82,6 +81,21 @@ def test_no_permission(tmp_path, monkeypatch):
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / JPEG)
     assert "not a regular file" in refused(tmp_path / JPEG)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_that_takes_the_photos_place_is_not_waited_for(tmp_path, monkeypatch):
+    """It was a photo when it was looked at, and is a pipe when it is opened."""
+    path, opened = tmp_path / JPEG, os.open
+    Image.new("RGB", (2, 2)).save(path)
+
+    def swapped(*given):
+        path.unlink()
+        os.mkfifo(path)
+        return opened(*given)
+
+    monkeypatch.setattr(os, "open", swapped)
+    assert "not a regular file" in refused(path)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -1,6 +1,7 @@
 """The report is one safe page that says everything."""
 
 import itertools
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -135,3 +136,36 @@ def test_text_has_the_contrast_of_wcag_aa_in_both_schemes():
         for ink in ("ink", "quiet", "link"):
             assert contrast(f"#{colours[ink]}", f"#{colours['paper']}") >= 4.5
         assert contrast(f"#{colours['ink']}", f"#{colours['error-paper']}") >= 4.5
+
+
+@pytest.mark.parametrize(
+    "character",
+    ["\0", "\x01", "\x08", "\x0b", "\x1b", "\x7f", "\x85", "\x9b", "\r", "\u202e", "\u2066", "\u2028", "\udcff"],
+)
+def test_no_character_of_any_text_acts(character):
+    """In texts, in attributes, and in what a run says of itself: HTML knows no control characters but white space."""
+    text = f"a{character}b</script><!--\"'>"
+    panel = PicturePanel(text, Image.new("RGB", (8, 8)), text)
+    view = ViewEntry(panel, text, text, text, {text: text}, (text,))
+    error = ViewEntry(ErrorPanel(text, text))
+    target = TargetEntry(text, 0, 1.0, 0.5, (view, error))
+    entries = [PhotoEntry(text, Image.new("RGB", (8, 8)), ((text, 0.5),), (target,), text, (text,), text)] * 2
+    page = render_report(entries, run=RunInfo(text, text, text, text, text, {text: text}))
+    assert character not in page
+    assert "</script>" not in page
+    assert page.count("<!--") == 0
+    assert ascii(character)[1:-1] in page
+
+
+def test_a_megabyte_in_a_text_is_cut():
+    long = "x" * 1_000_000
+    entry = PhotoEntry(long, None, ((long, 0.5),), (TargetEntry(long, 0, 1.0, 0.5, ()),), long, (long,), long)
+    assert len(render_report([entry], run=RunInfo(long, long, long, long, long))) < 300_000
+
+
+def test_the_page_sends_nothing_anywhere():
+    page = render_report([], run=RunInfo("m", "w", "v", "d", "c"))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert "default-src 'none'" in policy
+    assert "base-uri 'none'" in policy
+    assert "form-action 'none'" in policy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import warnings
@@ -13,6 +12,9 @@ import click
 
 from .. import __version__
 from ..errors import InputError, SeewhyError, close_matches
+from ..legible import legible, message
+from .ending import ended_by_signals
+from .streams import GONE, steady_streams
 
 COMMANDS = {
     "explain": "Explain what a model said about photos, with every view at once.",
@@ -61,31 +63,47 @@ def seewhy() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command. Exit codes: 0 done, 2 the user's error, 1 anything else."""
+    """Run the command; without ``arguments``, those of the process, which then ends with it.
+
+    Exit codes: 0 done, 2 the user's error, 1 anything else: interrupted, or what was to be printed could not be.
+    """
     # Pillow says on stderr what it thinks of broken files; seewhy says it itself, in one line.
     warnings.filterwarnings("ignore", module="PIL")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # not every terminal knows every character
-            stream.reconfigure(errors="replace")
+    own = arguments is None
+    with steady_streams(to_the_end=own) as (out, _), ended_by_signals(to_the_end=own):
+        code = _code(arguments)
+        out.flush()
+        if out.error is not None and code == 0:
+            code = 1
+            if getattr(out.error, "errno", None) not in GONE:  # a reader that has gone knows
+                click.echo(f"seewhy: error: stdout cannot be written: {legible(out.error)}", err=True)
+    sys.exit(code)
+
+
+def _code(arguments: list[str] | None) -> int:
     try:
         code: Any = seewhy.main(arguments, prog_name="seewhy", standalone_mode=False)
     except SeewhyError as error:
         if os.environ.get("SEEWHY_TRACEBACK"):
             raise
-        code = fail(str(error))
+        return fail(str(error))
+    except click.UsageError as error:
+        click.UsageError(message(error.format_message()), error.ctx).show()
+        return 2
     except click.ClickException as error:
-        error.show()
-        code = 2
+        return fail(error.format_message())
     except (click.Abort, KeyboardInterrupt):
         click.echo("seewhy: interrupted", err=True)
-        code = 1
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; saying so would fail too
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    except Exception as error:
+        if os.environ.get("SEEWHY_TRACEBACK"):
+            raise
+        fail(f"{type(error).__name__}: {error} (SEEWHY_TRACEBACK=1 shows where)")
+        return 1
+    return code if isinstance(code, int) else 0
 
 
-def fail(message: str) -> int:
+def fail(what: str) -> int:
     """Say what was wrong, in one line; gives the exit code of a user's error."""
-    click.echo(f"seewhy: error: {' '.join(message.split())}", err=True)
+    click.echo(f"seewhy: error: {message(what)}", err=True)
     return 2

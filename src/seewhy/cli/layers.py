@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from ..layer_table import layers
+from .console import console, shown
 from .options import foreign, load_model, model_options
+from .streams import output
 
 
 @click.command("layers")
@@ -25,17 +26,17 @@ def command(as_json: bool, **given: Any) -> None:
     with foreign(classifier):
         found = layers(classifier, inputs)
     if as_json:
-        click.echo(json.dumps([asdict(layer) for layer in found]))
+        click.echo(json.dumps([asdict(layer) for layer in found]), file=output())
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("layer", "kind", "output"):
         table.add_column(heading, style="" if heading == "layer" else "dim", overflow="fold")
     for layer in found:
         shape = " × ".join(map(str, layer.shape)) if layer.shape is not None else "no tensor"
-        name = f"[bold red]{layer.name}  ← default[/bold red]" if layer.default else layer.name
-        table.add_row(name, layer.kind, shape)
-    console = Console(highlight=False)
-    console.print(table)
+        name = f"[bold red]{shown(layer.name)}  ← default[/bold red]" if layer.default else shown(layer.name)
+        table.add_row(name, shown(layer.kind), shape)
+    terminal = console()
+    terminal.print(table)
     if not any(layer.default for layer in found):
         text = "none is the default; Grad-CAM needs one that gives maps, channels × height × width: --layer NAME"
-        console.print(text, soft_wrap=True)
+        terminal.print(text, soft_wrap=True)

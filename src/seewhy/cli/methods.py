@@ -6,12 +6,13 @@ import json
 from dataclasses import fields
 
 import click
-from rich.console import Console
 
 from ..bibliography import BIBLIOGRAPHY
 from ..explain import CLASS_VISUALIZATION
 from ..explain.drawing import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
 from ..methods import METHODS
+from .console import console
+from .streams import output
 
 
 @click.command("methods")
@@ -40,13 +41,13 @@ def command(as_json: bool) -> None:
         }
     )
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps(rows), file=output())
         return
-    console = Console(highlight=False)
+    terminal = console()
     for row in rows:
-        console.print(f"[bold]{row['id']}[/bold]  {row['formula']}".replace("[R", r"\[R").replace("[h", r"\[h"))
-        console.print(f"  [dim]{row['source']}[/dim]")
-        console.print(f"  misleads: {row['misleads']}")
+        terminal.print(f"[bold]{row['id']}[/bold]  {row['formula']}".replace("[R", r"\[R").replace("[h", r"\[h"))
+        terminal.print(f"  [dim]{row['source']}[/dim]")
+        terminal.print(f"  misleads: {row['misleads']}")
         for name, text in row["params"].items():  # type: ignore[attr-defined]
-            console.print(f"  {name}: {text}", markup=False)
-        console.print()
+            terminal.print(f"  {name}: {text}", markup=False)
+        terminal.print()

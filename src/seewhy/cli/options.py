@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import MISSING, fields
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
 
 from ..core.method import Method
-from ..errors import ModelError, SeewhyError
+from ..errors import InputError, ModelError, SeewhyError
+from ..legible import message
 from ..methods import METHODS
 from ..models import Classifier, load
+from .streams import give_up_stdout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +35,9 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]  # generic only since
             numbers = tuple(int(part) if part.strip().lstrip("-").isdigit() else float(part) for part in parts)
         except ValueError:
             return value
+        if not all(isfinite(number) for number in numbers):
+            where = "" if param is None else f" of {param.opts[0]}"
+            raise InputError(f"a value{where} is not finite", expected="a number", got=value)
         return numbers[0] if len(numbers) == 1 else numbers
 
 
@@ -72,7 +78,7 @@ def load_model(given: Mapping[str, Any]) -> Classifier:
 def tell_notes(classifier: Classifier) -> None:
     """What a reader must know of the model, on stderr, a line each."""
     for note in classifier.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {message(note)}", err=True)
 
 
 @contextmanager
@@ -85,6 +91,7 @@ def foreign(classifier: Classifier | None = None) -> Iterator[None]:
     Raises:
         ModelError: the model raised something.
     """
+    give_up_stdout()
     try:
         with redirect_stdout(sys.stderr):
             yield

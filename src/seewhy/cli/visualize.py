@@ -10,17 +10,19 @@ from typing import Any
 
 import click
 from PIL import Image
-from rich.console import Console
 from rich.progress import Progress
 
 from ..errors import InputError
 from ..files import make_folder
 from ..gallery import Gallery, Wanted, Written, wanted_channel, wanted_class, wanted_layer
 from ..gallery.video import ending_of
+from ..legible import legible
 from ..models import Classifier, load
 from ..pictures import read_photo
 from ..synthesis.presets import find_preset
+from .console import console, shown
 from .options import foreign, load_model, model_options, tell_notes
+from .streams import output
 
 
 @click.command("visualize", short_help="Make the image that a class, or a channel, is to the network.")
@@ -38,10 +40,14 @@ from .options import foreign, load_model, model_options, tell_notes
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=4, show_default=True, help="Images per ascent.")
 @click.option("--grid", is_flag=True, help="Also grid.png: all of them on one labelled sheet.")
-@click.option("--video", type=click.Path(dir_okay=False), help="Also the ascent as a film: a name in .gif or .mp4.")
+@click.option("--video", type=click.Path(readable=False), help="Also the ascent as a film: a name in .gif or .mp4.")
 @click.option("--second", metavar="SPEC", help="Another model that judges each class's image as well.")
-@click.option("--photos", type=click.Path(), help="A folder: which photos excite each unit most, and least, and where.")
-@click.option("--output-dir", "-o", default="seewhy-out", show_default=True, type=click.Path(file_okay=False))
+@click.option(
+    "--photos",
+    type=click.Path(readable=False),
+    help="A folder: which photos excite each unit most, and least, and where.",
+)
+@click.option("--output-dir", "-o", default="seewhy-out", show_default=True, type=click.Path(readable=False))
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
@@ -69,12 +75,12 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
     more = [gallery.folder / "grid.png", gallery.folder / "grid.json"] if given["grid"] else []
     gallery.check(wanted, [*more, *([film, film.with_name(f"{film.name}.json")] if film else [])])
     written: list[Written] = []
-    console = Console(stderr=True, highlight=False)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress, foreign(classifier):
+    terminal = console(error=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress, foreign(classifier):
         task = progress.add_task("ascent", total=steps)
 
         def tell(what: str, done: int, total: int) -> None:
-            progress.update(task, description=what, completed=done, total=total)
+            progress.update(task, description=shown(what), completed=done, total=total)
 
         try:
             written.extend(gallery(wanted, steps, tell))
@@ -84,12 +90,12 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
             if written and film is not None:
                 gallery.write_film(film, written)
     if as_json:
-        click.echo(json.dumps([each.about for each in written]))
+        click.echo(json.dumps([each.about for each in written]), file=output())
         return
     for each in written:
-        click.echo(f"{each.about['image']}  {each.wanted.title}  {_verdict(each.about)}")
+        click.echo(legible(f"{each.about['image']}  {each.wanted.title}  {_verdict(each.about)}"), file=output())
     for path in [*more[:1], *([film] if film else [])]:
-        click.echo(str(path))
+        click.echo(legible(path), file=output())
 
 
 def _wanted(classifier: Classifier, given: dict[str, Any]) -> list[Wanted]:

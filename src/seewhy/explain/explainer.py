@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -168,7 +167,7 @@ class Explainer:
         whole.steps("done")(1, 1)
         return Explanation(
             photo=photo,
-            sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+            sha256=photo.sha256,
             crop=classifier.crop(photo.image),
             top=top,
             probabilities=how,
@@ -189,7 +188,7 @@ class Explainer:
         if len(scores) == 1:  # yes or no
             return (self._ranked(record, 0, -1 if scores[0] < 0 else 1),)
         # Stable: of equal scores the first comes first, as in the argmax that chose the class.
-        best = scores.sort(descending=True, stable=True).indices[:5]
+        best = scores.nan_to_num(-torch.inf, torch.inf, -torch.inf).sort(descending=True, stable=True).indices[:5]
         return tuple(self._ranked(record, int(index)) for index in best)
 
     def _target(self, record: Record) -> Ranked:

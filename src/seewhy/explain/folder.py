@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from .. import __version__
 from ..core.attribution import Attribution, jsonable
 from ..errors import OutputError, SeewhyError
 from ..files import make_folder, write_atomically, write_text
+from ..legible import in_one_line
 from .drawing import draw, to_image
 from .explainer import CLASS_VISUALIZATION, Explained, Explainer, Explanation, Ranked
 
@@ -26,13 +27,23 @@ class Folder:
     """Where one photo's files go.
 
     Raises:
-        OutputError: something is there already and ``force`` is False.
+        OutputError: something is there already and ``force`` is False, or it can be no folder to write into.
     """
 
     def __init__(self, path: Path, force: bool):
         self.path, self.force = path, force
-        if not force and path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise OutputError(f"{path} exists; use --force to replace what is in it")
+        name = in_one_line(path)
+        if not os.path.lexists(path):
+            return
+        try:
+            if not force and (not path.is_dir() or any(path.iterdir())):
+                raise OutputError(f"{name} exists; use --force to replace what is in it")
+            if not path.is_dir():
+                raise OutputError(f"{name} cannot be used as a folder: something else is there")
+            if not os.access(path, os.W_OK | os.X_OK):  # said before the work, not after
+                raise OutputError(f"{name} cannot be used as a folder: nothing may be written into it")
+        except PermissionError as error:
+            raise OutputError(f"{name} cannot be used as a folder: {error.strerror}") from error
 
     def write(self, explanation: Explanation, explainer: Explainer, command: str) -> dict[str, Any]:
         """Write the files; gives what ``explanation.json`` says."""
@@ -129,15 +140,3 @@ def _view(view: Attribution | SeewhyError) -> dict[str, Any]:
         "min": float(view.values.min()),
         "max": float(view.values.max()),
     }
-
-
-def folder_names(paths: Sequence[str | Path]) -> list[str]:
-    """One folder name per photo: its stem, without dots around it; where stems repeat, numbered."""
-    names = ["report.html"]  # lies beside the folders
-    for path in paths:
-        stem = Path(path).stem.strip(". ") or "photo"
-        name, number = stem, 2
-        while name.casefold() in (taken.casefold() for taken in names):
-            name, number = f"{stem}-{number}", number + 1
-        names.append(name)
-    return names[1:]

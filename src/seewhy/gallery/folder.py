@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from ..exemplars import Exemplars, exemplars, photos_in
 from ..explain import to_image
 from ..explain.folder import write_png
 from ..files import write_atomically, write_text
+from ..interrupts import uninterrupted
 from ..pictures import percentage, read_photo
 from ..synthesis import Visualization
 from ..synthesis.attempts import attempt_of
@@ -86,12 +88,19 @@ class Gallery:
         """Before any work is done.
 
         Raises:
-            OutputError: a file that would be written is there already, and may not be replaced.
+            OutputError: a file that would be written is there already, and may not be replaced; a folder is in its
+                place; or its own folder is missing or takes no file.
         """
         paths = [self.folder / f"{each.stem}.{ending}" for each in wanted for ending in ("png", "json")]
         for path in (*paths, *others):
-            if path.exists() and not self.force:
+            if os.path.lexists(path) and not self.force:
                 raise OutputError(f"{path} exists; --force replaces it")
+            if os.path.isdir(path):
+                raise OutputError(f"{path} cannot be written: it is a folder")
+            if not os.path.isdir(path.parent):
+                raise OutputError(f"{path} cannot be written: there is no folder {path.parent}")
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                raise OutputError(f"{path} cannot be written: nothing may be written into {path.parent}")
 
     def __call__(self, wanted: Sequence[Wanted], steps: int, progress: Progress) -> Iterator[Written]:
         """Make and write each of ``wanted``.
@@ -104,7 +113,8 @@ class Gallery:
         for part in batches(wanted, self.batch):
             made = self._ascend(part, steps, progress)
             for row, each in enumerate(part):
-                yield self._write(each, made, row, self._receipt(each, made, row), found.get(each))
+                receipt = self._receipt(each, made, row)
+                yield uninterrupted(self._write, each, made, row, receipt, found.get(each))
             if made.interrupted:
                 raise KeyboardInterrupt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from ..errors import InputError
 from ..exemplars import Unit
 from ..synthesis import Visualization, objectives, visualize
 from ..synthesis.listening import layer_name
+
+LONGEST_NAME = 200
+"""Bytes of a layer's name in a file's, which has 255: there follow a channel, "-photos", and an ending."""
 
 
 @dataclass(frozen=True)
@@ -96,5 +100,9 @@ def _kind(wanted: Wanted) -> tuple[str | None, str]:
 
 
 def _plain(name: str) -> str:
-    """A layer's name as part of a file's name, on any system."""
-    return re.sub(r"[^\w.-]", "_", name).strip(".") or "layer"
+    """A layer's name as part of a file's name, on any system: a long one is cut, and its hash tells it from others."""
+    plain = re.sub(r"[^\w.-]", "_", name).strip(".") or "layer"
+    if len(plain.encode("utf-8", "replace")) <= LONGEST_NAME:
+        return plain
+    whole = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return plain.encode("utf-8", "replace")[: LONGEST_NAME - 13].decode("utf-8", "ignore") + f"-{whole}"

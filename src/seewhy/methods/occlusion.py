@@ -63,6 +63,7 @@ class Occlusion(Method):
         check_choices(self)
         if not isinstance(self.reach, int | float) or not 0 < self.reach <= 1:
             raise InputError("reach is a share of a map", expected="above 0, at most 1", got=repr(self.reach))
+        _check_finite(self.baseline)
         _pair(self.window, "window", default=(1, 1))
         _pair(self.stride, "stride", default=(1, 1))
 
@@ -138,6 +139,16 @@ def baseline_like(x: Tensor, baseline: object, window: tuple[int, int]) -> Tenso
         expected=f"a number, {channels} numbers, a tensor that broadcasts to {tuple(x.shape)}, or 'blur'",
         got=got,
     )
+
+
+def _check_finite(baseline: object) -> None:
+    """What is no number of any kind is told by ``baseline_like``, which knows the inputs."""
+    try:
+        finite = isinstance(baseline, str) or bool(torch.as_tensor(baseline).isfinite().all())
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return
+    if not finite:
+        raise InputError("a baseline of NaN or infinity hides nothing", expected="finite numbers", got=repr(baseline))
 
 
 def _pair(value: object, name: str, default: tuple[int, int]) -> tuple[int, int]:

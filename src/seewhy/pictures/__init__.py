@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from seewhy.legible import in_one_line
 from seewhy.pictures.cells import percentage
 from seewhy.pictures.colormaps import Scale, colourise
 from seewhy.pictures.figure import figure
 from seewhy.pictures.overlay import overlay
 from seewhy.pictures.panels import ErrorPanel, MapPanel, Panel, PicturePanel, TopPanel
-from seewhy.pictures.photo import Photo, in_one_line, read_photo
+from seewhy.pictures.photo import Photo, read_photo
 
 __all__ = [
     "ErrorPanel",

@@ -144,7 +144,9 @@ class Cell:
 
 
 def percentage(probability: float) -> str:
-    """A probability for people: ``62 %``, ``3.1 %``, ``< 0.1 %``, never rounded up to certainty."""
+    """A probability for people: ``62 %``, ``3.1 %``, ``< 0.1 %``, never rounded up to certainty; ``?`` for NaN."""
+    if probability != probability:
+        return "?"
     if probability > 0.999:
         return "> 99.9 %" if probability < 1 else "100 %"
     if 0 < probability < 0.001:

@@ -26,6 +26,10 @@ PLAIN = {
 NO_GLYPH = "\U000f0000"  # private use: drawn as the font's empty box
 
 
+LONGEST = 2000
+"""Characters that are looked at: no place in a figure shows more, and measuring a megabyte takes minutes."""
+
+
 class Typesetter:
     """Measures, cuts and draws text.
 
@@ -94,7 +98,7 @@ class Typesetter:
 
 def clean(text: str) -> str:
     """One line of visible text: any white space is a space, control and direction characters are gone."""
-    spaced = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFC", text))
+    spaced = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFC", text[:LONGEST]))
     kept = (c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
     return " ".join("".join(kept).split(" ")).strip()
 

@@ -10,12 +10,13 @@ from importlib.resources import files
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 from PIL import Image
 
+from seewhy.legible import in_one_line
 from seewhy.pictures.cells import percentage
 from seewhy.pictures.colormaps import Kind, number, table
 from seewhy.pictures.panels import ErrorPanel, MapPanel, PicturePanel, enlarge
-from seewhy.pictures.photo import in_one_line
 from seewhy.report.entries import PhotoEntry, RunInfo
 
 LONGEST = 448  # pixels of a picture's longer side: two for each point of a card
@@ -25,7 +26,8 @@ STOPS = 24
 def render_report(entries: Sequence[PhotoEntry], *, run: RunInfo) -> str:
     """The page as text, to be written as UTF-8.
 
-    Every text is escaped; pictures are embedded as JPEG. Photos that failed are shown with their error.
+    Every text is escaped, and so are control characters in it; pictures are embedded as JPEG. Photos that failed are
+    shown with their error.
 
     Args:
         entries: the photos, in the order in which they are shown; may be empty.
@@ -40,10 +42,21 @@ KINDS: tuple[Kind, ...] = ("sequential", "diverging")
 
 @lru_cache(maxsize=1)
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     environment.globals.update(picture=_picture, is_error=_is_error, is_map=_is_map, alt=_alt)
     environment.filters.update(percentage=percentage, number=number, one_line=in_one_line)
     return environment.from_string(files("seewhy.report").joinpath("report.html.j2").read_text("utf-8"))
+
+
+LONGEST_TEXT = 10_000
+"""Characters of any one text in the page: a hostile label may be a megabyte long, and stands in it many times."""
+
+
+def _shown(value: object) -> object:
+    """Every text of the page: no character in it acts, not even after it was escaped for HTML."""
+    return in_one_line(value, LONGEST_TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _picture(shown: Image.Image | MapPanel | PicturePanel) -> dict[str, object]:
