@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_OF_A_PART = 600
+"""Characters of each part of an error. Names in files can have a million."""
+
 
 class SeewhyError(Exception):
     """Everything that seewhy raises on purpose.
@@ -24,7 +27,7 @@ class SeewhyError(Exception):
             parts.append(f"got {got}")
         if close := tuple(close):
             parts.append(f"did you mean {' or '.join(close)}?")
-        super().__init__("; ".join(parts))
+        super().__init__("; ".join(map(_in_one_line, parts)))
 
 
 class InputError(SeewhyError, ValueError):
@@ -71,3 +74,14 @@ def close_matches(name: str, names: Iterable[str], most: int = 3) -> tuple[str, 
 def plain(name: str) -> str:
     """A name as it is compared: lower case, without spaces, hyphens and underscores."""
     return name.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def _in_one_line(text: str) -> str:
+    """Without what moves or recolours a terminal; the middle of a long text is cut."""
+    text = "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in _cut(text))
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    half = MOST_OF_A_PART // 2
+    return text if len(text) <= MOST_OF_A_PART else f"{text[:half]} ... {text[-half:]}"

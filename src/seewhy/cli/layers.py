@@ -9,9 +9,11 @@ from typing import Any
 import click
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..layer_table import layers
+from ..pictures import in_one_line
 from .options import foreign, load_model, model_options
 
 
@@ -32,8 +34,10 @@ def command(as_json: bool, **given: Any) -> None:
         table.add_column(heading, style="" if heading == "layer" else "dim", overflow="fold")
     for layer in found:
         shape = " × ".join(map(str, layer.shape)) if layer.shape is not None else "no tensor"
-        name = f"[bold red]{layer.name}  ← default[/bold red]" if layer.default else layer.name
-        table.add_row(name, layer.kind, shape)
+        name = escape(in_one_line(layer.name))  # a network's names are its author's
+        table.add_row(
+            f"[bold red]{name}  ← default[/bold red]" if layer.default else name, escape(in_one_line(layer.kind)), shape
+        )
     console = Console(highlight=False)
     console.print(table)
     if not any(layer.default for layer in found):

@@ -40,7 +40,7 @@ def load_factory(request: Request) -> Loaded:
             )
         check_initialized(model, request.spec)
         if request.weights is not None:
-            load_into(model, read_state(request.weights, request.trust_pickle), request.weights)
+            load_into(model, read_state(request.weights, request.trust), request.weights)
             return Loaded(model, None, request.weights)
         return Loaded(model, None, f"{request.spec}()", notes=note_on(_uncached(factory), model, request.spec))
 

@@ -30,7 +30,7 @@ def load_timm(request: Request) -> Loaded:
     if request.weights == RANDOM:
         model = _built(timm, name, None)
     elif request.weights is not None and is_file_name(request.weights):
-        state = read_state(request.weights, request.trust_pickle)
+        state = read_state(request.weights, request.trust)
         model = fitted(lambda classes: _built(timm, name, classes), state, request.weights)
     else:
         model = _downloaded(timm, name, request)
