@@ -69,6 +69,7 @@ def preprocessing_of(loaded: Loaded, spec: str, told: Told) -> Preprocessing | B
     if loaded.transform is not None:
         return _adjusted(loaded.transform, size, means, stds)
     size = size or loaded.input_size or (224, 224)
+    check_size(size, told.channels or 1)
     channels = loaded.channels or _channels_read(loaded.model, size) or told.channels or 3
     if channels not in USUAL and (means is None or stds is None):
         what = f"{spec} reads {channels} channels, and how they are normalised is not known"

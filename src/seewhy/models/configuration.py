@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
 
 from seewhy.errors import ModelError
 
@@ -22,10 +25,12 @@ from .limits import (
     MOST_CONFIG_DEPTH,
     MOST_IN_A_CONFIG,
     MOST_LAYERS,
+    MOST_PARAMETERS,
     MOST_SIDE,
     shown,
 )
 from .regular import is_regular, read_bounded
+from .rng import own_randomness
 
 CONFIGURATIONS = ("config.json", "preprocessor_config.json", "processor_config.json")
 ENDINGS_OF_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
@@ -92,6 +97,23 @@ def check_values(config: Mapping[str, Any], where: str) -> None:
         if isinstance(config.get(key), dict | list) and len(config[key]) > MOST_CLASSES:
             what = f"{where} asks for too much: {key}"
             raise ModelError(what, expected=f"at most {MOST_CLASSES:,}", got=f"{len(config[key]):,}")
+
+
+def check_memory(build: Callable[[], nn.Module], spec: str) -> None:
+    """Counts the numbers in the network that ``build`` gives, which is built without memory for them.
+
+    Raises:
+        ModelError: they are too many.
+    """
+    try:
+        with own_randomness(), torch.device("meta"), torch.no_grad():
+            planned = build()
+            count = sum(weight.numel() for weight in (*planned.parameters(), *planned.buffers()))
+    except (NotImplementedError, RuntimeError):  # some read numbers out of a tensor while they are built
+        return
+    if count > MOST_PARAMETERS:
+        what = f"{spec} asks for too much: a network of {count:,} numbers"
+        raise ModelError(what, expected=f"at most {MOST_PARAMETERS:,}")
 
 
 def _leaves(config: Mapping[str, Any], where: str) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -16,12 +16,11 @@ from torch import nn
 
 from seewhy.errors import InputError, ModelError
 
-from .configuration import check_configuration, check_folder, check_values
+from .configuration import check_configuration, check_folder, check_memory, check_values
 from .imagenet import are_imagenet, imagenet_labels, imagenet_synonyms
 from .labels import read_labels
-from .limits import MOST_PARAMETERS, shown
-from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing, check_size
-from .rng import own_randomness
+from .limits import shown
+from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing
 from .source import RANDOM, Loaded, Request, cannot_fetch, need
 from .untrained import note_of, outermost
 from .weights import first_line, is_file_name, load_into, read_state
@@ -72,6 +71,8 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
     if outputs.ndim != 4:
         kind, got = type(processor).__name__, tuple(outputs.shape)
         raise ModelError(f"{kind} does not make pictures of a photo", expected="(1, 3, H, W)", got=got)
+    if not bool(torch.isfinite(outputs).all()) or bool((outputs == outputs.flatten()[:1]).all()):
+        raise ModelError(f"{type(processor).__name__} makes one and the same of every photo, or no numbers at all")
     try:
         ours = derived(config)
     except (KeyError, TypeError, ValueError, ArithmeticError, InputError):
@@ -86,7 +87,6 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
             return ours
     mean, std = _normalisation(config)
     height, width = outputs.shape[-2:]
-    check_size((height, width), outputs.shape[1])
     return BorrowedPreprocessing(theirs, (height, width), mean, std)
 
 
@@ -188,7 +188,8 @@ def _model(auto_model: Any, auto_config: Any, request: Request) -> tuple[Any, li
     config = _fetched(auto_config, request)
     check_values(config.to_dict(), request.spec)
     try:
-        _check_memory(auto_model, config, request)
+        planned = copy.deepcopy(config)
+        check_memory(lambda: auto_model.from_config(planned, trust_remote_code=False), request.spec)
         if request.weights is None:
             model, loading = _fetched(auto_model, request, output_loading_info=True, weights_only=True)
             return model, sorted(loading["missing_keys"])
@@ -214,19 +215,6 @@ def _check_published(request: Request) -> None:
     except ValueError as error:
         raise _not_a_classifier(request, error) from error
     check_configuration(Path(path), request.spec)
-
-
-def _check_memory(auto_model: Any, config: Any, request: Request) -> None:
-    """Counts the numbers in a network that is built without memory for them."""
-    try:
-        with own_randomness(), torch.device("meta"), torch.no_grad():
-            planned = auto_model.from_config(copy.deepcopy(config), trust_remote_code=False)
-            count = sum(weight.numel() for weight in (*planned.parameters(), *planned.buffers()))
-    except (NotImplementedError, RuntimeError):  # some read numbers out of a tensor while they are built
-        return
-    if count > MOST_PARAMETERS:
-        what = f"{request.spec} asks for too much: a network of {count:,} numbers"
-        raise ModelError(what, expected=f"at most {MOST_PARAMETERS:,}")
 
 
 def _fetched(auto: Any, request: Request, **options: Any) -> Any:

@@ -158,6 +158,10 @@ class BorrowedPreprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        check_normalisation(self.mean, self.std)
+        check_size(self.input_size, len(self.mean))
+
     def crop(self, image: Image.Image) -> Image.Image:
         """The pixels that the model sees, as an RGB picture of ``input_size``, read back from its input."""
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
