@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-MOST_OF_A_PART = 600
+MOST_OF_A_PART = 360
 """Characters of each part of an error. Names in files can have a million."""
 
 

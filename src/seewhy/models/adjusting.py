@@ -122,7 +122,7 @@ def _values(name: str, given: Any) -> tuple[float, ...] | None:
         raise InputError(what, got=shown(given)) from error
     if len(values) > MOST_CHANNELS:
         raise InputError(what, expected=f"at most {MOST_CHANNELS:,} of them", got="more")
-    if not values or any(isinstance(number, bool | str | bytes) for number in numbers):
+    if not values or any(isinstance(number, bool | bytes) for number in numbers):
         raise InputError(what, got=shown(given) if values else "none")
     return values
 

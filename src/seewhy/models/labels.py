@@ -77,7 +77,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _checked(names: Any, where: str) -> tuple[str, ...]:
     if isinstance(names, Mapping):
         names = _in_order(names, where)
-    if not isinstance(names, Sequence) or not names:
+    if not isinstance(names, Sequence) or isinstance(names, str | bytes) or not names:
         raise InputError(f"{where}: no class names", expected="a list, or index -> name", got=shown(names))
     if len(names) > MOST_CLASSES:
         raise InputError(f"{where}: too many names", expected=f"at most {MOST_CLASSES:,}", got=f"{len(names):,}")
