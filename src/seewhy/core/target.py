@@ -15,6 +15,9 @@ Target: TypeAlias = "int | Sequence[int] | Tensor | Callable[[Any], Tensor] | No
 """None: the predicted class. An int: one class for all. A list or (B,) tensor: one class per image.
 A callable: takes the model's raw output, for any number of images, and returns their scores, (B,)."""
 
+MOST_NESTED = 16
+"""Lists in lists, of which the first element is taken; one that contains itself has no end."""
+
 
 def logits_of(outputs: Any) -> Tensor:
     """The (B, classes) scores in a model's output, by this rule.
@@ -24,9 +27,12 @@ def logits_of(outputs: Any) -> Tensor:
     tensor, that tensor.
 
     Raises:
-        ModelError: nothing of that kind is there, or it is not shaped (B, classes) or, for one class, (B,).
+        ModelError: nothing of that kind is there, it is not shaped (B, classes) or, for one class, (B,), or its numbers
+            cannot be compared.
     """
     logits = _find_logits(outputs)
+    if (got := _not_comparable(logits)) is not None:
+        raise ModelError("the model's output holds no class scores", expected="a dense tensor of real numbers", got=got)
     if logits.dim() == 1 and logits.is_floating_point():
         return logits[:, None]  # one score per image, squeezed
     if logits.dim() != 2:
@@ -34,10 +40,21 @@ def logits_of(outputs: Any) -> Tensor:
             "the model's output is not one row of class scores per image", expected="(B, classes), or target= a "
             "function that takes the output and returns (B,) scores", got=_shape(logits),
         )  # fmt: skip
+    if logits.shape[1] == 0:
+        raise ModelError("the model's output scores no class", expected="(B, classes)", got=_shape(logits))
     return logits
 
 
-def _find_logits(outputs: Any) -> Tensor:
+def _not_comparable(scores: Tensor) -> str | None:
+    """What kind of tensor it is, where no order is defined on its values, or they are not there."""
+    if scores.is_complex() or scores.dtype == torch.bool:
+        return str(scores.dtype)
+    if scores.layout is not torch.strided:
+        return str(scores.layout)
+    return "a tensor on the meta device" if scores.is_meta else None
+
+
+def _find_logits(outputs: Any, depth: int = 0) -> Tensor:
     if isinstance(outputs, Tensor):
         return outputs
     if isinstance(outputs, Mapping):
@@ -53,8 +70,8 @@ def _find_logits(outputs: Any) -> Tensor:
         )
     if isinstance(logits := getattr(outputs, "logits", None), Tensor):
         return logits
-    if isinstance(outputs, tuple | list) and outputs:
-        return _find_logits(outputs[0])
+    if isinstance(outputs, tuple | list) and outputs and depth < MOST_NESTED:
+        return _find_logits(outputs[0], depth + 1)
     raise ModelError("the model's output holds no tensor", got=type(outputs).__name__)
 
 
@@ -99,6 +116,8 @@ class Score:
         score = self.function(outputs)
         if not isinstance(score, Tensor) or score.dim() != 1:
             raise TargetError("the target function must return one score per image", expected="(B,)", got=_shape(score))
+        if (got := _not_comparable(score)) is not None:
+            raise TargetError("the target function must return real numbers", expected="(B,) floats", got=got)
         return score
 
 

@@ -17,14 +17,17 @@ def kept_surroundings(name: str) -> Iterator[None]:
     A factory that reads the command line would read seewhy's; one that changes the directory would change where
     results are written. What it adds to ``sys.path`` stays: its network may import more when it runs.
     """
-    directory, arguments = os.getcwd(), sys.argv
+    arguments, directory = sys.argv, None
+    with suppress(OSError):  # it may be gone
+        directory = os.getcwd()
     sys.argv = [name]
     try:
         yield
     finally:
         sys.argv = arguments
-        with suppress(OSError):
-            os.chdir(directory)
+        if directory is not None:
+            with suppress(OSError):
+                os.chdir(directory)
 
 
 @contextmanager
