@@ -51,6 +51,8 @@ def check_members(path: str | os.PathLike[str]) -> None:
     wrong = None
     if packed := [member.filename for member in found if member.compress_type != zipfile.ZIP_STORED]:
         wrong = f"{packed[0]} is compressed"
+    elif any(member.orig_filename != member.filename for member in found):
+        wrong = "a name goes on after its end"
     elif len({member.filename.lower() for member in found}) < len(found):
         wrong = "two of its members have one name"
     elif sum(member.file_size for member in found) > os.path.getsize(path):

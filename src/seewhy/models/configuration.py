@@ -29,6 +29,7 @@ from .limits import (
     MOST_SIDE,
     shown,
 )
+from .pickles import check_pickles
 from .regular import is_regular, read_bounded
 from .rng import own_randomness
 
@@ -64,8 +65,10 @@ def check_folder(folder: Path, spec: str) -> None:
             raise ModelError(f"{spec} is {NEEDS_MORE[name]}", expected="a whole network, in plain numbers")
         if name in CONFIGURATIONS or name.endswith(".index.json"):
             check_configuration(path, spec)
-        elif name.lower().endswith(ENDINGS_OF_WEIGHTS) and is_zip(path):
-            check_members(path)
+        elif name.lower().endswith(ENDINGS_OF_WEIGHTS):
+            if is_zip(path):
+                check_members(path)
+            check_pickles(path, "weights in safetensors, or that hold tensors alone")
 
 
 def check_configuration(path: Path, spec: str) -> None:

@@ -18,7 +18,7 @@ from seewhy.errors import ModelError
 from .file_kind import ARCHIVE, EXPORTED, kind_of
 from .regular import check_regular
 from .source import Loaded, Request
-from .trust import refuse_untrusted
+from .trust import IF_TRUSTED, refuse_untrusted
 from .weights import first_line, read_file
 
 PICKLE_ENDINGS = (".pt", ".pth")
@@ -70,8 +70,8 @@ def load_pickled(request: Request) -> Loaded:
     if kind is not None:
         raise ModelError(f"{path} holds {kind.what}", expected=kind.as_model.replace("FILE", path))
     if not request.trust:
-        alone = f"; for weights alone give the network and --weights {path}"
-        refuse_untrusted(path, "may be a pickled network", alone)
+        alone = f"for weights alone give the network and --weights {path}"
+        refuse_untrusted(path, "may be a pickled network", f"{IF_TRUSTED}; {alone}")
     model = read_file(path, trust=True)
     if isinstance(model, dict):
         model = next((value for value in model.values() if isinstance(value, nn.Module)), model)

@@ -229,8 +229,8 @@ def _fetched(auto: Any, request: Request, **options: Any) -> Any:
         need("torchvision", "torchvision")
         raise ModelError(f"{request.spec} cannot be loaded", got=first_line(error)) from error
     except pickle.UnpicklingError as error:
-        what = f"{request.spec} holds pickles with more than weights in them, which can run any code"
-        raise ModelError(what, expected="weights as save_pretrained writes them (model.safetensors)") from error
+        what = f"{request.spec} has pickles with more than weights in them, and reading one can run any code"
+        raise ModelError(what, expected="weights in safetensors, or that hold tensors alone") from error
     except (ValueError, KeyError) as error:
         if "trust_remote_code" in str(error):
             what = f"{request.spec} comes with code of its own, which is never run"

@@ -16,11 +16,17 @@ MOST_VALUES = 1 << 28
 MOST_CLASSES = 100_000
 """Outputs of a network, and names in a file. The full ImageNet has 21,841."""
 
-MOST_TENSORS = 100_000
-"""Tensors in a file of weights. The deepest published classifiers have some thousand."""
+MOST_TENSORS = 20_000
+"""Tensors in a file of weights. The deepest published classifiers have some thousand, an optimizer twice as many."""
+
+MOST_OPERATIONS = 2_000_000
+"""Of the pickle in a checkpoint, which takes a hundred for a tensor; so many are looked at in some seconds."""
 
 MOST_WRAPPERS = 16
 """How deep a checkpoint may wrap its tensors in dictionaries; one that contains itself has no end."""
+
+MOST_IN_A_TUPLE = 100_000
+"""Objects in a tuple of a checkpoint, and in those in it: the shape of a tensor has a few."""
 
 MOST_LABEL_BYTES = 16 << 20
 """Of a file of class names: 160 bytes for each of the most classes."""

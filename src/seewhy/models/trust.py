@@ -13,15 +13,14 @@ IF_TRUSTED = "trust=True (--trust on the command line), if you trust where the f
 FORCED, UNFORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
-def refuse_untrusted(path: str, is_what: str, instead: str = "") -> NoReturn:
+def refuse_untrusted(path: str, is_what: str, expected: str = IF_TRUSTED) -> NoReturn:
     """Raises the ModelError for a file that can run code and is not trusted, before anything of torch opens it.
 
     Args:
         is_what: what the file is, or may be.
-        instead: what else may be given, with what separates it.
     """
     what = f"{path} {is_what}, and reading one can run any code that is in it"
-    raise ModelError(what, expected=f"{IF_TRUSTED}{instead}")
+    raise ModelError(what, expected=expected)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from .archive import check_members, is_zip
 from .file_kind import SAFETENSORS, TORCHSCRIPT, kind_of
 from .importing import current_directory_importable
 from .limits import MOST_CLASSES, MOST_TENSORS, MOST_WRAPPERS, shown
+from .pickles import check_pickles
 from .regular import check_regular, is_regular
 from .trust import refuse_untrusted
 
@@ -80,8 +81,10 @@ def read_file(path: str, trust: bool = False) -> Any:
     if kind is not None and kind is not SAFETENSORS and not (kind is TORCHSCRIPT and trust):
         what = f"{path} is not a readable checkpoint, it is {kind.what}"
         raise ModelError(what, expected=kind.as_weights.replace("FILE", path))
-    if kind is None and not trust and is_zip(path):
-        check_members(path)
+    if kind is None and not trust:
+        if is_zip(path):
+            check_members(path)
+        check_pickles(path)
     try:
         if kind is SAFETENSORS:
             from safetensors.torch import load_file
