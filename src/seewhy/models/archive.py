@@ -19,6 +19,7 @@ from .limits import MOST_DIRECTORY_BYTES
 BEGIN = b"PK\x03\x04"
 END = struct.Struct("<4s4H2IH")
 END64 = struct.Struct("<4sQ2H2I4Q")
+LOCAL = struct.Struct("<4s5H3I2H")
 LOCATOR = struct.Struct("<4sIQI")
 PER_MEMBER = 46  # bytes of an entry without its name
 
@@ -62,6 +63,16 @@ def check_members(path: str | os.PathLike[str]) -> None:
         raise ModelError(f"{path} is not a readable checkpoint", expected=expected, got=f"an archive of which {wrong}")
 
 
+def content(path: str | os.PathLike[str], member: zipfile.ZipInfo) -> bytes:
+    """A member as it is stored. Python's reader would check its sum, which torch may have been told not to write."""
+    with open(path, "rb") as file:
+        head = _at(file, member.header_offset, LOCAL.size)
+        signature, *_, name, extra = LOCAL.unpack(head)
+        if signature != BEGIN:
+            raise ValueError("a member is not where it should be")
+        return _at(file, member.header_offset + LOCAL.size + name + extra, member.file_size)
+
+
 def _check_ending(file: BinaryIO) -> None:
     """Raises ValueError where the table of contents is not right before the archive's last record, or too large."""
     size = file.seek(0, os.SEEK_END)
@@ -85,4 +96,6 @@ def _at(file: BinaryIO, place: int, count: int) -> bytes:
     if place < 0:
         raise ValueError("it is cut short")
     file.seek(place)
-    return file.read(count)
+    if len(found := file.read(count)) < count:
+        raise ValueError("it is cut short")
+    return found

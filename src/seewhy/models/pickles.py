@@ -6,8 +6,8 @@ memory, and as a key of a dictionary a tuple of twice the same tuple, forty leve
 
 from __future__ import annotations
 
+import io
 import pickletools
-import zipfile
 from os import PathLike
 from typing import IO, Any, cast
 
@@ -15,7 +15,7 @@ import torch
 
 from seewhy.errors import ModelError
 
-from .archive import is_zip
+from .archive import content, is_zip, members
 from .limits import MOST_IN_A_TUPLE, MOST_OPERATIONS, MOST_TENSORS
 from .trust import IF_TRUSTED, refuse_untrusted
 
@@ -58,11 +58,9 @@ def check_pickles(path: str | PathLike[str], otherwise: str = IF_TRUSTED) -> Non
                 for _ in range(LEGACY_PICKLES):
                     _check(file, str(path), otherwise)
             return
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.lower().endswith(".pkl"):
-                    with archive.open(name) as member:
-                        _check(member, str(path), otherwise)
+        for member in members(path):
+            if member.filename.lower().endswith(".pkl"):
+                _check(io.BytesIO(content(path, member)), str(path), otherwise)
     except ModelError:
         raise
     except Exception as error:  # what broken bytes raise depends on how they are broken
