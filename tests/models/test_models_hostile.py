@@ -193,6 +193,14 @@ def test_a_folder_with_a_pickle(folder, trace):
     assert "expected weights in safetensors" in refused(ModelError, "hf:folder")
 
 
+def test_a_folder_whose_index_names_a_pickle(folder, trace):
+    (folder / "model.safetensors").unlink()
+    (folder / "evil.dat").write_bytes(bomb(trace))
+    index = {"metadata": {}, "weight_map": {"classifier.1.weight": "evil.dat"}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert "evil.dat is a pickle with more than weights in it" in refused(ModelError, "hf:folder")
+
+
 def test_a_folder_of_timm_with_a_pickle(project, trace):
     path = project / "timmed"
     path.mkdir()

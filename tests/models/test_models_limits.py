@@ -76,6 +76,8 @@ def test_a_processor_that_asks_for_too_much(values, folder):
         {"hidden_sizes": [2**20]},
         {"depths": [HUGE]},
         {"depths": [10**5]},
+        {"depths": 1e300},
+        {"depth_coefficient": float("inf")},
         {"embedding_size": -HUGE},
         {"text_config": {"vision": {"num_labels": HUGE}}},
         {"id2label": {str(i): "x" for i in range(limits.MOST_CLASSES + 1)}},
@@ -103,16 +105,37 @@ def test_a_config_that_asks_for_too_much(values, weights, folder):
 
 
 def test_which_bound_it_is(folder):
-    for name, said in {"num_labels": "num_labels; expected at most 100,000; got 1000000000", "depths": "at most 1,000",
-                       "num_channels": "at most 1,024", "hidden_sizes": "at most 16,777,216"}.items():  # fmt: skip
-        changed(folder / "config.json", **{name: HUGE})
+    bounds = {"num_labels": "num_labels; expected at most 100,000; got 1000000000", "depths": "at most 1,000"}
+    bounds |= {"num_channels": "at most 1,024", "text_config": "at most 1,099,511,627,776"}
+    for name, said in bounds.items():
+        changed(folder / "config.json", **{name: {"x": HUGE**2} if name == "text_config" else HUGE})
         assert said in refused(ModelError, "hf:folder")
-        changed(folder / "config.json", **{name: [8] if name == "hidden_sizes" else [1] if name == "depths" else 3})
+        changed(folder / "config.json", **{name: {} if name == "text_config" else [1] if name == "depths" else 3})
     changed(folder / "config.json", hidden_sizes=[2**17])
     assert re.search(r"asks for too much: a network of [\d,]+ numbers", refused(ModelError, "hf:folder"))
     changed(folder / "config.json", hidden_sizes=[8])
     changed(folder / "preprocessor_config.json", size={"height": 10**6, "width": 32})
     assert "size.height; expected at most 4,096; got 1000000" in refused(ModelError, "hf:folder")
+
+
+def test_what_people_have_in_their_folders(folder):
+    """A trainer's arguments and steps, times, labels that sound like sizes, weights in several files."""
+    names = {str(i): f"layers of depth {i}" for i in range(3)}
+    steps = {"trained_at": 1_700_000_000, "steps": 40_000_000, "torch_dtype": "float32", "quantization_config": None}
+    changed(folder / "config.json", id2label=names, label2id=dict.fromkeys(names.values(), 10**4), **steps)
+    torch.save({"arguments": Path("x")}, folder / "training_args.bin")
+    torch.save({"arguments": {1: Path}}, folder / "optimizer.pt")
+    (folder / "missing").symlink_to("nowhere")
+    state = load("hf:folder").model.state_dict()
+    transformers.AutoModelForImageClassification.from_pretrained(folder).save_pretrained(folder, max_shard_size="1KB")
+    (folder / "model.safetensors").unlink()
+    assert (folder / "model.safetensors.index.json").exists()
+    changed(folder / "model.safetensors.index.json", metadata={"total_size": 10**13})
+    assert torch.equal(load("hf:folder").model.state_dict()["classifier.1.weight"], state["classifier.1.weight"])
+    for path in folder.glob("*.safetensors*"):
+        path.unlink()
+    torch.save(state, folder / "pytorch_model.bin")
+    assert torch.equal(load("hf:folder").model.state_dict()["classifier.1.weight"], state["classifier.1.weight"])
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])

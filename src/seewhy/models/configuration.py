@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import nn
 from seewhy.errors import ModelError
 
 from .archive import check_members, is_zip
+from .file_kind import SAFETENSORS, kind_of
 from .limits import (
     MOST_CHANNELS,
     MOST_CLASSES,
@@ -34,45 +36,65 @@ from .regular import is_regular, read_bounded
 from .rng import own_randomness
 
 CONFIGURATIONS = ("config.json", "preprocessor_config.json", "processor_config.json")
-ENDINGS_OF_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
+HF_WEIGHTS, TIMM_WEIGHTS = ("pytorch_model*.bin",), ("*.bin", "*.pt", "*.pth", "*.ckpt")
+"""What each library may read in a folder; what a trainer leaves beside it, as its arguments, neither does."""
+
 BOUNDS = (
     (("num_labels", "num_classes"), MOST_CLASSES),
-    (("channel", "in_chans"), MOST_CHANNELS),
-    (("layers", "depth"), MOST_LAYERS),
+    (("num_channels", "in_chans"), MOST_CHANNELS),
+    (("layers", "depth", "num_block", "repeat", "stages"), MOST_LAYERS),
     (("image_size", "crop_size", "input_size", "img_size", "pad_size", "shortest_edge"), MOST_SIDE),
 )
 """What the name of an entry, or of one around it, holds -> the largest number there."""
 
+LABELS = {"id2label", "label2id"}
 NEEDS_MORE = {
     "quantization_config": "a network of quantized weights, which has no gradient",
     "adapter_config.json": "an adapter, which names another network",
 }
 
 
-def check_folder(folder: Path, spec: str) -> None:
+def check_folder(folder: Path, spec: str, weights: Sequence[str]) -> None:
     """What lies in a folder can be given to a library: it is finite, and weights are what every reader reads alike.
 
+    Args:
+        weights: patterns of the names of checkpoints that the library may read.
+
     Raises:
-        ModelError: something in it is no file, or a configuration is too large, nested too deep, or asks for too much.
+        ModelError: something in it is no file, or a configuration is too large, nested too deep, or asks for too much;
+            or a checkpoint holds more than tensors.
     """
+    shards: list[str] = []
     for name in sorted(os.listdir(folder)):
         path = folder / name
-        if path.is_dir():
+        if path.is_dir() or not path.exists():
             continue
-        if path.exists() and not is_regular(path):
+        if not is_regular(path):
             raise ModelError(f"{path} is not a regular file", expected="files as save_pretrained writes them")
         if name in NEEDS_MORE:
             raise ModelError(f"{spec} is {NEEDS_MORE[name]}", expected="a whole network, in plain numbers")
-        if name in CONFIGURATIONS or name.endswith(".index.json"):
+        if name in CONFIGURATIONS:
             check_configuration(path, spec)
-        elif name.lower().endswith(ENDINGS_OF_WEIGHTS):
+        elif name.endswith(".index.json"):  # which tensor is in which file
+            found = _read(path).get("weight_map")
+            shards += map(str, found.values() if isinstance(found, dict) else ())
+        elif any(fnmatch(name, pattern) for pattern in weights):
+            shards.append(name)
+    for path in (folder / name for name in sorted(set(shards))):
+        if is_regular(path) and kind_of(path) is not SAFETENSORS:
             if is_zip(path):
                 check_members(path)
             check_pickles(path, "weights in safetensors, or that hold tensors alone")
+        elif path.exists() and not is_regular(path):
+            raise ModelError(f"{path} is not a regular file", expected="files as save_pretrained writes them")
 
 
 def check_configuration(path: Path, spec: str) -> None:
     """Raises ModelError where a file of JSON is too large, nested too deep, or asks for too much."""
+    check_values(_read(path), f"{spec}: {path.name}")
+
+
+def _read(path: Path) -> dict[str, Any]:
     content = read_bounded(path, MOST_CONFIG_BYTES, ModelError, str(path))
     try:
         config = json.loads(content)
@@ -81,7 +103,7 @@ def check_configuration(path: Path, spec: str) -> None:
         raise ModelError(f"{path} is no configuration", expected="JSON", got=got) from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} is no configuration", expected="names and values", got=shown(config))
-    check_values(config, f"{spec}: {path.name}")
+    return config
 
 
 def check_values(config: Mapping[str, Any], where: str) -> None:
@@ -93,10 +115,11 @@ def check_values(config: Mapping[str, Any], where: str) -> None:
         if isinstance(value, str) and "/" in value and "attn_implementation" in names[-1]:
             what = f"{where} asks for code from elsewhere, which is never run"
             raise ModelError(what, expected="a network of transformers itself", got=shown(value))
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) > (most := _most(names)):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and not LABELS & set(names) and not abs(value) <= (most := _most(names)):
             what = f"{where} asks for too much: {'.'.join(names)[:200]}"
             raise ModelError(what, expected=f"at most {most:,}", got=shown(value))
-    for key in ("id2label", "label2id"):
+    for key in LABELS:
         if isinstance(config.get(key), dict | list) and len(config[key]) > MOST_CLASSES:
             what = f"{where} asks for too much: {key}"
             raise ModelError(what, expected=f"at most {MOST_CLASSES:,}", got=f"{len(config[key]):,}")

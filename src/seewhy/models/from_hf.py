@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import nn
 
 from seewhy.errors import InputError, ModelError
 
-from .configuration import check_configuration, check_folder, check_memory, check_values
+from .configuration import HF_WEIGHTS, check_configuration, check_folder, check_memory, check_values
 from .imagenet import are_imagenet, imagenet_labels, imagenet_synonyms
 from .labels import read_labels
 from .limits import shown
@@ -35,7 +36,7 @@ def load_hf(request: Request) -> Loaded:
     """
     folder = Path(request.name)
     if folder.is_dir():
-        check_folder(folder, request.spec)
+        check_folder(folder, request.spec, HF_WEIGHTS)
     transformers = need("transformers", "hf")
     auto = need("transformers.models.auto", "hf")
     if request.weights not in (None, RANDOM) and not is_file_name(str(request.weights)):
@@ -172,11 +173,15 @@ def _without_torchvision(transformers: Any) -> dict[str, Any]:
 def _quiet(logging: Any) -> Iterator[None]:
     """Without transformers' bars and tables on stderr; what matters of them becomes a note or an error."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub = getLogger("huggingface_hub")
+    level = hub.level
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    hub.setLevel(ERROR)
     try:
         yield
     finally:
+        hub.setLevel(level)
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()

@@ -11,7 +11,7 @@ from torch import nn
 
 from seewhy.errors import ModelError, close_matches
 
-from .configuration import check_configuration, check_folder, check_memory
+from .configuration import TIMM_WEIGHTS, check_configuration, check_folder, check_memory
 from .imagenet import imagenet_labels, imagenet_synonyms
 from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing, check_size
 from .source import RANDOM, Loaded, Request, cannot_fetch, need
@@ -76,7 +76,7 @@ def _check_described(timm: Any, name: str, request: Request) -> None:
     if source == "local-dir":
         if not Path(where).is_dir():
             raise ModelError(f"no such folder: {where}", expected="timm:local-dir:FOLDER")
-        check_folder(Path(where), request.spec)
+        check_folder(Path(where), request.spec, TIMM_WEIGHTS)
     else:
         repository, _, revision = where.partition("@")
         try:

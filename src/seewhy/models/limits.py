@@ -40,8 +40,8 @@ MOST_CONFIG_BYTES = 16 << 20
 MOST_CONFIG_DEPTH = 32
 """Levels in such a file; the usual ones have four."""
 
-MOST_IN_A_CONFIG = 1 << 24
-"""The largest whole number in such a file, where nothing closer is known of it."""
+MOST_IN_A_CONFIG = 1 << 40
+"""The largest number in such a file where nothing closer is known of it: times and counts of steps stand there too."""
 
 MOST_LAYERS = 1000
 """What such a file may say of a number of layers."""

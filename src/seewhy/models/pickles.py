@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
+from collections.abc import Iterator
 from os import PathLike
 from typing import IO, Any, cast
 
@@ -53,19 +55,25 @@ def check_pickles(path: str | PathLike[str], otherwise: str = IF_TRUSTED) -> Non
         ModelError: they are damaged, need trust, or would take time without end.
     """
     try:
-        if not is_zip(path):
-            with open(path, "rb") as file:
-                for _ in range(LEGACY_PICKLES):
-                    _check(file, str(path), otherwise)
-            return
-        for member in members(path):
-            if member.filename.lower().endswith(".pkl"):
-                _check(io.BytesIO(content(path, member)), str(path), otherwise)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's, of how a text in it is written
+            for file in _pickles(path):
+                _check(file, str(path), otherwise)
     except ModelError:
         raise
     except Exception as error:  # what broken bytes raise depends on how they are broken
         got = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise ModelError(f"{path} is not a readable checkpoint", got=got) from error
+
+
+def _pickles(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file for each pickle, at its beginning."""
+    if is_zip(path):
+        yield from (io.BytesIO(content(path, each)) for each in members(path) if each.filename.lower().endswith(".pkl"))
+        return
+    with open(path, "rb") as file:
+        for _ in range(LEGACY_PICKLES):  # each begins where the one before ended
+            yield file
 
 
 def _check(file: IO[bytes], path: str, otherwise: str) -> None:
