@@ -8,14 +8,16 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
 import transformers
+from PIL import Image
 from test_models_bad_input import refused
 
-from seewhy.errors import InputError, ModelError, SeewhyError
-from seewhy.models import Preprocessing, limits, load
+from seewhy.errors import InputError, ModelError, SeewhyError, TargetError
+from seewhy.models import BorrowedPreprocessing, Preprocessing, limits, load
 
 ROOT = Path(__file__).parents[2]
 HUGE = 10**9
@@ -261,6 +263,43 @@ def test_sizes_of_a_preprocessing():
     with pytest.raises(InputError, match="a picture is too large"):
         Preprocessing((32, 32), mean=(0.5,) * 2000, std=(0.5,) * 2000, order=None)
     assert Preprocessing((4096, 4096), resize=(4681, 4681)).input_size == (4096, 4096)
+
+
+def test_a_narrow_photo_and_a_borrowed_transform(folder):
+    transformers.LevitImageProcessorPil(size={"shortest_edge": 32}).save_pretrained(folder)
+    clf = load("hf:folder")
+    assert isinstance(clf.transform, BorrowedPreprocessing)
+    assert clf.preprocess(Image.new("RGB", (3000, 10))).shape[:2] == (1, 3)
+    with pytest.raises(InputError, match=r"too narrow for this model's own transform.*got 9000000 x 1"):
+        clf.preprocess(Image.new("RGB", (9_000_000, 1)))
+
+
+def test_a_class_that_is_none(project):
+    numbers = ["9" * 5000, "-" + "9" * 5000, 10**5000, -1, 2.7, "\u00b2"]
+    for labels in (None, list("abcde")):
+        clf = load("mine:network", input_size=16, labels=labels)
+        for target in (*numbers, None, [], b"1", "x" * 10**6, "\x1b[2J"):
+            with pytest.raises(TargetError) as caught:
+                clf.index(target)
+            assert str(caught.value).isprintable()
+            assert len(str(caught.value)) < 500
+        assert clf.index(2) == clf.index("2") == clf.index(np.int64(2)) == 2
+
+
+LONG = {
+    "name": "x" * 10**6, "colons": "x:" * 10**5, "strokes": "/" * 10**6, "dots": "a." * 10**5 + "py",
+    "file": "a/" * 10**5 + "b.py:c", "factory": "x:" + "y" * 10**6, "hf": "hf:" + "x" * 10**5,
+    "timm": "timm:" + "x" * 10**5, "zero": "a\0b:c", "line": "a\nb:c", "half": "\udc80",
+    "vision": "torchvision:" + "x" * 10**5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_specs_without_an_end(kind, project):
+    with pytest.raises(ModelError) as caught:
+        load(LONG[kind])
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1200
 
 
 def test_the_bounds_in_the_documents_are_those_of_the_code():

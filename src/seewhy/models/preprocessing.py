@@ -23,6 +23,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MOST_PIXELS = 1 << 25  # of a whole resized photo: 100 MB
 
+MOST_BORROWED = 1 << 27  # of a photo resized by another library so that its shorter side is the model's: 400 MB
 MOST_RESIZED = 4 * MOST_SIDE  # of the box that a photo is resized to before the crop
 
 Fit = Literal["cover", "stretch", "contain"]
@@ -169,8 +170,17 @@ class BorrowedPreprocessing:
         return Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        """A picture as the model's input: (1, C, H, W) float32, normalised."""
-        inputs = self.transform(as_rgb(image)).to(torch.float32)
+        """A picture as the model's input: (1, C, H, W) float32, normalised.
+
+        Raises:
+            InputError: not a picture, one without pixels, or one so narrow that resizing it would take too much memory.
+        """
+        image = as_rgb(image)
+        longer, shorter = max(image.size), min(image.size)
+        if longer * (2 * max(self.input_size)) ** 2 > MOST_BORROWED * shorter:
+            what = "the photo is too narrow for this model's own transform, which resizes all of it"
+            raise InputError(what, got=f"{image.width} x {image.height}")
+        inputs = self.transform(image).to(torch.float32)
         return inputs if inputs.ndim == 4 else inputs[None]
 
     def __str__(self) -> str:
