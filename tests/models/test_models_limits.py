@@ -124,6 +124,7 @@ def test_what_people_have_in_their_folders(folder):
     """A trainer's arguments and steps, times, labels that sound like sizes, weights in several files."""
     names = {str(i): f"layers of depth {i}" for i in range(3)}
     steps = {"trained_at": 1_700_000_000, "steps": 40_000_000, "torch_dtype": "float32", "quantization_config": None}
+    steps |= {"time_step_limit": [0.0, float("inf")]}
     changed(folder / "config.json", id2label=names, label2id=dict.fromkeys(names.values(), 10**4), **steps)
     torch.save({"arguments": Path("x")}, folder / "training_args.bin")
     torch.save({"arguments": {1: Path}}, folder / "optimizer.pt")
