@@ -416,6 +416,31 @@ def test_an_archive_as_torch_and_python_write_it(project, small):
         assert torch.equal(load("mine:network", weights=name).model.fc.weight, small.fc.weight)
 
 
+def with_large_records(content: bytes) -> bytes:
+    """The archive with the records that one of more than 4 GB has, as torch writes them."""
+    *_, count, length, offset, _ = struct.unpack("<4s4H2IH", content[-22:])
+    end64 = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, offset)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(content) - 22, 1)
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return content[:-22] + end64 + locator + end
+
+
+def test_an_archive_of_more_than_four_gigabytes(project, small):
+    torch.save(small.state_dict(), "w.pth")
+    rewritten("w.pth", "plain.pth", lambda name, content: content)
+    content = with_large_records(Path("plain.pth").read_bytes())
+    Path("large.pth").write_bytes(content)
+    assert torch.equal(torch.load("large.pth", weights_only=True)["fc.weight"], small.fc.weight)
+    assert torch.equal(load("mine:network", weights="large.pth").model.fc.weight, small.fc.weight)
+    place = content.rindex(b"PK\x06\x07")
+    for change in (
+        content[: place + 8] + bytes(8) + content[place + 16 :],
+        content[: place - 56] + b"x" + content[place - 56 :],
+    ):
+        Path("moved.pth").write_bytes(change)
+        assert "not laid out as torch lays it out" in weights_refused("moved.pth")
+
+
 def test_a_record_shorter_than_its_tensor(project):
     """Before torch 2.10 its memory was read beyond the end."""
     torch.save({"w": torch.zeros(1000)}, "w.pth")

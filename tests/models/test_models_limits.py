@@ -68,6 +68,20 @@ def test_a_processor_that_asks_for_too_much(values, folder):
     assert len(str(caught.value)) < 500
 
 
+def test_one_line_in_the_command(folder, seewhy_command):
+    """Neither transformers' own warnings, bars and tables nor those of numpy stand beside it."""
+    broken = {"image_std": [0, 0, 0]}, {"size": {"shortest_edge": 10**6}}, {"rescale_factor": 0}
+    for values in broken:
+        before = (folder / "preprocessor_config.json").read_text()
+        changed(folder / "preprocessor_config.json", **values)
+        code, out, err = seewhy_command("layers", "--model", "hf:folder")
+        assert (code, out.strip(), len(err.splitlines())) == (2, "", 1), err
+        (folder / "preprocessor_config.json").write_text(before)
+    changed(folder / "config.json", hidden_sizes=[16])
+    code, out, err = seewhy_command("layers", "--model", "hf:folder")
+    assert (code, out.strip(), len(err.splitlines())) == (2, "", 1), err
+
+
 @pytest.mark.parametrize(
     "values",
     [

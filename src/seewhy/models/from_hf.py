@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from logging import ERROR, getLogger
@@ -43,16 +44,16 @@ def load_hf(request: Request) -> Loaded:
         raise ModelError(f"unknown weights for {request.spec}", expected="a file or random", got=request.weights)
     with _quiet(need("transformers.utils.logging", "hf")):
         model, missing = _model(auto.AutoModelForImageClassification, auto.AutoConfig, request)
-        processor = _fetched(auto.AutoImageProcessor, request, **_without_torchvision(transformers))
+        transform = transform_of(_fetched(auto.AutoImageProcessor, request, **_without_torchvision(transformers)))
     weights = request.weights or f"transformers {request.name}"
-    labels = _labels(model.config)
+    labels = _labels(model.config, request.spec)
     synonyms = None
     if labels is not None and are_imagenet(labels):
         labels, synonyms = imagenet_labels(), imagenet_synonyms()
     learned = [name for name, _ in model.named_parameters() if name not in missing]
     instead = "its checkpoint has none for them; --weights FILE (weights=) gives others"
     notes = note_of(outermost(missing, learned), request.spec, instead)
-    return Loaded(model, transform_of(processor), weights, labels, synonyms, ("transformers",), notes)
+    return Loaded(model, transform, weights, labels, synonyms, ("transformers",), notes)
 
 
 def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
@@ -171,7 +172,7 @@ def _without_torchvision(transformers: Any) -> dict[str, Any]:
 
 @contextmanager
 def _quiet(logging: Any) -> Iterator[None]:
-    """Without transformers' bars and tables on stderr; what matters of them becomes a note or an error."""
+    """Without transformers' bars, tables and warnings on stderr; what matters of them becomes a note or an error."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     hub = getLogger("huggingface_hub")
     level = hub.level
@@ -179,7 +180,9 @@ def _quiet(logging: Any) -> Iterator[None]:
     logging.disable_progress_bar()
     hub.setLevel(ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         hub.setLevel(level)
         logging.set_verbosity(verbosity)
@@ -255,8 +258,8 @@ def _not_a_classifier(request: Request, error: BaseException) -> ModelError:
     return ModelError(f"{request.spec} is not an image classifier of transformers", got=first_line(error))
 
 
-def _labels(config: Any) -> tuple[str, ...] | None:
+def _labels(config: Any, spec: str) -> tuple[str, ...] | None:
     names = {int(index): str(name) for index, name in config.id2label.items()}
     labels = tuple(names.get(index, f"LABEL_{index}") for index in range(config.num_labels))
     given = any(name != f"LABEL_{index}" for index, name in enumerate(labels))
-    return read_labels(labels) if given else None
+    return read_labels(labels, f"{spec}: id2label") if given else None

@@ -24,12 +24,13 @@ TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They turn the direction of all text that follows them."""
 
 
-def read_labels(source: Labels) -> tuple[str, ...]:
+def read_labels(source: Labels, where: str = "labels") -> tuple[str, ...]:
     """The names in the order of the model's outputs.
 
     Args:
         source: a text file with a name per line, a ``.json`` file, or what such a file holds: a list of
             names, index -> name, index -> [..., name], or name -> index.
+        where: how names that are in no file are called in an error.
 
     Raises:
         InputError: the file cannot be read or is too large, an index is missing or comes twice, a name is not text
@@ -38,7 +39,7 @@ def read_labels(source: Labels) -> tuple[str, ...]:
     if isinstance(source, str | PathLike):
         path = Path(fsdecode(source))
         return _checked(_parsed(path), str(path))
-    return _checked(source, "labels")
+    return _checked(source, where)
 
 
 def check_count(labels: Sequence[str], outputs: int | None, model: str) -> None:
