@@ -8,13 +8,17 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY ?= 8192
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint bench figures gallery clean
+.PHONY: demo test fuzz lint bench figures gallery clean
 
 demo: $(VENV)/.installed  ## explain an example photo
 	$(BIN)/seewhy explain examples/photos/chelsea.png examples/photos/coffee.png --output-dir demo --force
 
 test: $(VENV)/.tested  ## run the tests, among them those of the built wheel
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.tested  ## try damaged files and Ctrl-C for as long as SEEWHY_FUZZ_EXAMPLES and SEEWHY_SIGNALS say
+	SEEWHY_FUZZ_EXAMPLES=$${SEEWHY_FUZZ_EXAMPLES:-5000} SEEWHY_SIGNALS=$${SEEWHY_SIGNALS:-2000} \
+		$(BIN)/python -m pytest tests/fuzz tests/reliability/test_interrupts.py
 
 lint: $(VENV)/.tested  ## style and types
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import seewhy
 
 SOURCE = Path(seewhy.__file__).parent
 FLOORS = [
-    {"errors", "bibliography", "settings"},
+    {"errors", "bibliography", "interrupts", "settings"},
     {"files"},
     {"core"},
     {"incremental"},

@@ -118,10 +118,12 @@ def run(method: Method, record: Record) -> Attribution:
 
 
 def _key(method: Method, among: Sequence[Method]) -> str:
-    same = [str(other) for other in among if other.id == method.id]
-    if same.count(str(method)) > 1:
+    same = [other for other in among if other.id == method.id]
+    if len(same) == 1:
+        return method.id
+    if [*map(str, same)].count(str(method)) > 1:
         raise InputError(f"{method} was asked for twice")
-    return method.id if len(same) == 1 else str(method)
+    return str(method)
 
 
 def _bound(progress: Progress, method: str) -> Callable[[int, int], None]:

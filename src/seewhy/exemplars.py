@@ -125,7 +125,7 @@ def exemplars(
     layers = frozenset(layer_name(model, unit.layer) for unit in units if unit.layer is not None)
     best = {unit: (_Best(count), _Best(count)) for unit in units}
     looked, skipped = 0, list[str]()
-    with torch.no_grad(), guest(model):
+    with guest(model, grad=False):
         for paths, inputs in _batches(classifier, folder, batch_size, skipped):
             with listening(model, layers) as activations:
                 outputs = model(inputs)
@@ -229,7 +229,7 @@ def _exemplar(
     image = read_photo(path).image
     inputs = classifier.preprocess(image).requires_grad_()
     layers = frozenset() if unit.layer is None else frozenset({layer_name(model, unit.layer)})
-    with torch.inference_mode(False), torch.enable_grad(), guest(model), listening(model, layers) as activations:
+    with guest(model, grad=True), listening(model, layers) as activations:
         maps = _maps(unit, model(inputs), activations, model)
         (gradient,) = torch.autograd.grad(maps[0, place[0], place[1]], inputs, allow_unused=True)
     position = None if unit.layer is None else (place if unit.row is None else (unit.row, unit.column or 0))

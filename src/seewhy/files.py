@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from .errors import OutputError
+from .interrupts import shielded
+
+_NO_LINKS = frozenset({
+    errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EACCES, errno.EINVAL,
+})  # fmt: skip
+"""What file systems without hard links (FAT, exFAT, some mounts) answer to the wish for one."""
 
 
-@contextmanager
+@shielded
 def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     """A binary file that takes its place at ``path`` when the block ends well, and vanishes otherwise.
 
+    A file that is replaced gives its permissions to the new one; where ``path`` is a symbolic link, what it points to
+    is replaced. A new file has the permissions that any new file of this process has.
+
     Raises:
-        OutputError: ``path`` exists and ``overwrite`` is False, or it cannot be written.
+        OutputError: ``path`` exists and ``overwrite`` is False, is no regular file, or cannot be written.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists; it is not replaced unless you ask for it")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        if "\0" in str(path):
+            raise ValueError("a name cannot hold a null character")
+        place = Path(os.path.realpath(path)) if overwrite else path
+        mode = _mode(place, path, overwrite)
+        part = place.with_name(f".{secrets.token_hex(8)}.part")  # a name of its own would not fit beside a long one
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    except (OSError, ValueError) as error:
+        raise _cannot(path, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(name, 0o666 & ~_umask())
+        if mode is not None:
+            os.chmod(part, mode)
         if overwrite:
-            os.replace(name, path)
+            os.replace(part, place)
         else:
-            # A link fails where the name was taken meanwhile; a replacement would not.
-            os.link(name, path)
-            os.unlink(name)
-    except BaseException as error:
-        if os.path.exists(name):
-            os.unlink(name)
-        if isinstance(error, OSError) and not isinstance(error, OutputError):
-            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+            _take(part, path)
+    except OSError as error:
+        raise _cannot(path, error) from error
+    except ValueError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # zipfile complains that it was left half-way
+            raise error.__context__ from None
         raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def make_folder(path: str | Path) -> Path:
@@ -53,10 +67,12 @@ def make_folder(path: str | Path) -> Path:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path, prefix=".seewhy."):
-            pass
-    except OSError as error:
-        raise OutputError(f"{path} cannot be used as a folder: {error.strerror or error}") from error
+        probe = path / f".{secrets.token_hex(8)}.part"
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path} cannot be used as a folder: {reason}") from error
     return path
 
 
@@ -70,7 +86,38 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _mode(place: Path, path: Path, overwrite: bool) -> int | None:
+    """The permissions of the file that is to be replaced; None where there is none."""
+    if not overwrite:
+        if os.path.lexists(path):
+            raise OutputError(f"{path} exists; it is not replaced unless you ask for it")
+        return None
+    try:
+        found = os.stat(place)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise OutputError(f"{path} is no regular file, and is not replaced", expected="a file, or a name that is free")
+    return stat.S_IMODE(found.st_mode)
+
+
+def _take(part: Path, path: Path) -> None:
+    """Give the file its name, unless that was taken meanwhile."""
+    try:
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Without links the name is taken with an empty file, which the whole one then replaces at once.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            os.replace(part, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _cannot(path: Path, error: OSError | ValueError) -> OutputError:
+    if isinstance(error, OutputError):
+        return error
+    return OutputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}")

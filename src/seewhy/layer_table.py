@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .core.guest import original
+from .core.hooks import hooked
 from .core.needs import Needs
 from .core.record import recorded
 from .errors import ModelError
@@ -38,15 +39,9 @@ def layers(model: object, inputs: Tensor) -> list[Layer]:
     """
     module = original(model)
     ran: dict[str, tuple[str, tuple[int, ...] | None]] = {}
-    handles = []
-    try:
-        for name, child in module.named_modules():
-            if name:
-                handles.append(child.register_forward_hook(_shape_into(ran, name)))
+    hooks = {child: _shape_into(ran, name) for name, child in module.named_modules() if name}
+    with hooked(hooks):
         default = _default(module, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
     # The default may be what a function made of a layer's output, "conv2 + relu"; the table lists modules.
     place, plus, then = (default or "").partition(" + ")
     return [

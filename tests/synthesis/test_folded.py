@@ -31,7 +31,7 @@ def _lively(model):
 def test_norms_are_folded_and_answers_stay():
     model = _lively(resnet20())
     before = fingerprint(model)
-    with guest(model):
+    with guest(model, grad=True):
         twin = folded(model, X, frozenset({"layer2.0"}))
         x = torch.randn(3, 3, 24, 24)
         assert _norms(twin) == 0 < _norms(model)
@@ -78,7 +78,7 @@ class Uncopied(nn.Module):
 @pytest.mark.parametrize("kind", [Forked, Shared, Uncopied])
 def test_what_cannot_be_folded_goes_on_as_it_is(kind):
     model = _lively(kind())
-    with guest(model):
+    with guest(model, grad=True):
         assert folded(model, X) is model
 
 
@@ -101,7 +101,7 @@ class Viewed(nn.Module):
 )
 def test_a_network_that_asks_for_the_memory_of_its_maps_is_folded_as_well(flatten):
     model = _lively(Viewed(flatten))
-    with guest(model), torch.no_grad():
+    with guest(model, grad=False):
         twin = folded(model, X)
         assert _norms(twin) == 0 < _norms(model)
         x = torch.randn(3, 3, 24, 24)
@@ -130,7 +130,7 @@ def test_a_weight_that_is_made_anew_in_each_forward_is_left_alone(make_weight):
     with torch.no_grad():
         model(torch.randn(2, 3, 24, 24))
     model = _lively(model)
-    with guest(model), torch.no_grad():
+    with guest(model, grad=False):
         x = torch.randn(3, 3, 24, 24)
         real = model(x)
         twin = folded(model, X)
@@ -145,13 +145,13 @@ def test_a_parametrized_norm_is_left_alone():
 
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     nn.utils.parametrize.register_parametrization(model[1], "weight", Softplus())
-    with guest(model.eval()):
+    with guest(model.eval(), grad=True):
         assert folded(model, X) is model
 
 
 def test_a_layer_that_is_asked_for_keeps_its_answer():
     model = _lively(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
-    with guest(model):
+    with guest(model, grad=True):
         assert folded(model, X) is not model
         assert folded(model, X, frozenset({"1"})) is not model
         assert folded(model, X, frozenset({"0"})) is model

@@ -34,13 +34,13 @@ def channels_read(module: nn.Module, size: tuple[int, int], like: Tensor) -> int
     Raises:
         ModelError: the module cannot be run at all, as with lazy layers.
     """
-    with guest(module):
+    with guest(module, grad=False):
         return next((count for count in likely(module, size) if _raised(module, count, size, like) is None), None)
 
 
 def complaint(module: nn.Module, channels: int, size: tuple[int, int], like: Tensor) -> str | None:
     """The first line of what a network raises when it is shown a black image; None if it answers."""
-    with guest(module):
+    with guest(module, grad=False):
         return _raised(module, channels, size, like)
 
 

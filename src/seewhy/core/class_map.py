@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import MethodError
+from ..interrupts import shielded
+from .hooks import hooked
 from .layers import version
+from .torch_state import active
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,19 +86,12 @@ class Watch(TorchFunctionMode):
         self._linears: deque[_Linear] = deque(maxlen=8)
         self._last_layer = "inputs"
 
-    @contextmanager
+    @shielded
     def watching(self) -> Iterator[None]:
         """Watch functions, and the layers they run in, for the time of the block only."""
-        handles = []
-        try:
-            for name, module in self._model.named_modules():
-                if name:
-                    handles.append(module.register_forward_hook(self._namer(name)))
-            with self:
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        hooks = {module: self._namer(name) for name, module in self._model.named_modules() if name}
+        with hooked(hooks), active(self):
+            yield
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -176,18 +172,10 @@ class Known:
         self._maps: _Maps | None = None
         self._linear: _Linear | None = None
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """Hooks on the two layers, for the time of the block only."""
-        handles = []
-        try:
-            handles.append(self._features.register_forward_hook(self._keep_maps))
-            if self._head is not None:
-                handles.append(self._head.register_forward_hook(self._keep_linear))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        head = {} if self._head is None else {self._head: self._keep_linear}
+        return hooked({self._features: self._keep_maps, **head})
 
     def _keep_maps(self, module: nn.Module, args: Any, output: Tensor) -> None:
         self._maps = _Maps(output, "", layer=self.layers[0], version=version(output))

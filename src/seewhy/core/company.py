@@ -25,7 +25,7 @@ def rounding(scores: Tensor) -> float:
     eps = torch.finfo(scores.dtype).eps
     if coarse(scores):
         eps = TENSOR_FLOAT_EPS
-    return min(1e4 * eps, 0.05) * float(scores.abs().max())
+    return min(1e4 * eps, 0.05) * _largest(scores)
 
 
 def coarse(tensor: Tensor) -> bool:
@@ -71,9 +71,9 @@ def why_alone(run: Callable[[Tensor], Any], inputs: Tensor, logits: Tensor, most
         return f"it gives {len(found)} rows of scores for {len(together)} images"
     expected = torch.cat([logits, found[len(inputs) : len(inputs) + 2], logits[:1]])[: len(found)]
     difference = _difference(found, expected)
-    if repeated is not None and difference <= CHANGED_BY_NUMBER * float(logits.abs().max()):
+    if repeated is not None and difference <= CHANGED_BY_NUMBER * _largest(logits):
         difference = _difference(found[:1], repeated[:1])
-    allowed = min(1e4 * torch.finfo(logits.dtype).eps, 0.05) / 5 * float(logits.abs().max())
+    allowed = min(1e4 * torch.finfo(logits.dtype).eps, 0.05) / 5 * _largest(logits)
     return None if difference <= allowed else f"a score changes by {difference:.2g} in other company"
 
 
@@ -83,4 +83,13 @@ less."""
 
 
 def _difference(a: Tensor, b: Tensor) -> float:
-    return float((a.double() - b.double()).abs().max())
+    """The largest; NaN in both, which is a class's own affair, is none, and NaN in one of them is infinite."""
+    a, b = a.double(), b.double()
+    same = (a == b) | (a.isnan() & b.isnan())
+    return float(torch.where(same, 0.0, (a - b).abs()).nan_to_num(nan=float("inf")).max())
+
+
+def _largest(scores: Tensor) -> float:
+    """Of the numbers among them."""
+    numbers = scores[scores.isfinite()].abs()
+    return float(numbers.max()) if numbers.numel() else 0.0

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from operator import attrgetter
+from traceback import walk_tb
 
 import torch
 from torch import nn
 
 from ..errors import ModelError
+from ..interrupts import handling, shielded
+from .randomness import same_randomness
+from .recursion import more_recursion
 from .state import State
+from .torch_state import TorchState
+from .turns import turn
 
 _WRAPPERS = ("DataParallel", "DistributedDataParallel")
 
@@ -32,50 +39,74 @@ def original(model: object) -> nn.Module:
             return model
 
 
-@contextmanager
-def guest(model: nn.Module) -> Iterator[list[nn.Module]]:
+@shielded
+def guest(model: nn.Module, *, grad: bool) -> Iterator[list[nn.Module]]:
     """Evaluation mode, frozen parameters; everything as before at the end, whatever happens.
 
     Kept as they were: every module's ``training`` flag, every parameter's ``requires_grad``, what parameters, buffers
-    and tensors in plain attributes hold and which tensors they are, and the state of the random number generators of
-    the devices in use.
+    and tensors in plain attributes hold and which tensors they are, the state of the random number generators of the
+    devices in use, and what torch is set to in this thread. Ctrl-C cannot come between the steps of keeping and of
+    putting back; another thread that wants the model waits.
+
+    Args:
+        model: the original module.
+        grad: whether autograd records in the block, which is outside inference mode in any case.
 
     Gives the list of the model's modules.
 
     Raises:
-        ModelError: the model cannot be explained as it is, or wrote to a weight that it had not written to before.
+        ModelError: the model cannot be explained as it is, is kept busy by another thread, or wrote to a weight that
+            it had not written to before.
     """
     modules = _modules(model)
     parameters = [p for module in modules if module._parameters for p in module._parameters.values() if p is not None]
     check_usable(modules, parameters)
-    state = State(model, modules)
+    devices = {parameter.device for parameter in parameters if parameter.is_cuda}
     with ExitStack() as stack:
-        stack.enter_context(_same_random_state(parameters))
-        if any(type(module).__name__ == "OptimizedModule" or module._compiled_call_impl for module in modules):
+        stack.enter_context(turn(modules, parameters))
+        stack.enter_context(torch.inference_mode(False))
+        torch_state = TorchState(next((device.type for device in devices), "cpu"))
+        stack.callback(torch_state.restore)
+        stack.enter_context(same_randomness(devices))
+        stack.enter_context(more_recursion())
+        if any(map(attrgetter("_compiled_call_impl"), modules)) or "OptimizedModule" in {
+            kind.__name__ for kind in set(map(type, modules))
+        }:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        state = State(model, modules)
         finished = False
         try:
+            torch.set_grad_enabled(grad)
             state.prepare()
             yield modules
             finished = True
+        except SystemExit as error:
+            if not _comes_from_a_forward(error):
+                raise
+            what = f"the model's forward ends Python, by sys.exit({error.code!r})"
+            raise ModelError(what, expected="a forward that gives its output") from error
         finally:
             state.restore(finished)
 
 
+def _comes_from_a_forward(error: SystemExit) -> bool:
+    """Not from the block's own code, nor from a handler of signals that came during a forward."""
+    frames = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
+    return nn.Module._call_impl.__code__ in frames and handling.__code__ not in frames
+
+
 def check_usable(modules: list[nn.Module], parameters: list[nn.Parameter]) -> None:
     """Refuse, by name, models that cannot be explained as they are."""
-    for module in modules:
-        if isinstance(module, torch.jit.ScriptModule):
-            raise ModelError("TorchScript hides what happens inside a model", expected="the original Python module")
-    for parameter in parameters:
-        if nn.parameter.is_lazy(parameter):
-            raise ModelError(
-                "the model has lazy layers", expected="it to have seen an input once, so that they have a shape"
-            )
-        if parameter.is_meta:
-            raise ModelError("the model is on the meta device and has no weights")
-        if parameter.is_inference():
-            raise ModelError("the model was made under torch.inference_mode, so autograd cannot use it")
+    if any(issubclass(kind, torch.jit.ScriptModule) for kind in set(map(type, modules))):
+        raise ModelError("TorchScript hides what happens inside a model", expected="the original Python module")
+    if any(map(nn.parameter.is_lazy, parameters)):
+        raise ModelError(
+            "the model has lazy layers", expected="it to have seen an input once, so that they have a shape"
+        )
+    if any(map(attrgetter("is_meta"), parameters)):
+        raise ModelError("the model is on the meta device and has no weights")
+    if any(map(torch.Tensor.is_inference, parameters)):
+        raise ModelError("the model was made under torch.inference_mode, so autograd cannot use it")
 
 
 def _modules(model: nn.Module) -> list[nn.Module]:
@@ -87,11 +118,3 @@ def _modules(model: nn.Module) -> list[nn.Module]:
                 found[child] = None
                 stack.append(child)
     return list(found)
-
-
-@contextmanager
-def _same_random_state(parameters: list[nn.Parameter]) -> Iterator[None]:
-    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    cuda = list({parameter.device for parameter in parameters if parameter.is_cuda}) if started else []
-    with torch.random.fork_rng(devices=cuda):
-        yield

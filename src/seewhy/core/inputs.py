@@ -23,6 +23,9 @@ def fitted(inputs: Tensor, model: nn.Module) -> Tensor:
         shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
         hint = " (one image? give x[None])" if isinstance(inputs, Tensor) and inputs.dim() == 3 else ""
         raise InputError("inputs are a batch of images", expected=f"a tensor (B, C, H, W){hint}", got=shape)
+    if inputs.layout != torch.strided or inputs.is_meta:
+        got = "on the meta device" if inputs.is_meta else str(inputs.layout)
+        raise InputError("inputs are a batch of images", expected="a dense tensor that holds numbers", got=got)
     if not inputs.is_floating_point():
         raise InputError("inputs are preprocessed images", expected="a floating point dtype", got=inputs.dtype)
     weights = next((p for p in model.parameters() if p.is_floating_point()), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, LayerError, ModelError
+from ..interrupts import interruptible, shielded
 from .class_map import ClassMap, watcher
 from .company import CoupledError, coupling, why_alone
 from .functional import split
@@ -24,7 +25,9 @@ from .places import Finder, Place
 from .relu_rules import HIDING, UNSEEN, Rule, kind, nodes_of, rectified
 from .taps import Taps
 from .target import Score, Target, check_finite, logits_of
-from .visible_relu import VisibleReLU
+from .torch_state import active
+from .watched import watched
+from .without_nan import others_are_nan
 
 INPUT = "input"
 """What ``Record.gradient`` calls the model's input."""
@@ -56,7 +59,7 @@ class Record:
         self._model, self._needs, self._notes = model, needs, notes
         self.inputs, self.batch_size = inputs, batch_size or (256 if inputs.is_cuda else 32)
         self.forwards = self.backwards = 0
-        self._closed = False
+        self._closed = self._without_nan = False
         self.progress: Callable[[int, int], None] | None = None
         self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
         self._overridden: dict[tuple[Rule, bool], int] = {}
@@ -64,9 +67,12 @@ class Record:
         self._score_of: Score
         self._score: Tensor
         self.outputs: Any
-        finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
         named = frozenset(name for name in needs.layers if name is not None)
-        finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
+        for self._without_nan in (False, True):
+            finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
+            finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
+            if not others_are_nan(self.outputs, self._score_of, self._score):
+                break
         self.default_layer, self._places = finder.default, finder.places
         self.outputs = self.outputs.detach() if isinstance(self.outputs, Tensor) else self.outputs
         self.score = at_least_float32(self._score.detach())
@@ -245,7 +251,7 @@ class Record:
         requires = taps.graph and self._needs.input_gradient
         self._graph_inputs = self.inputs.clone().requires_grad_(True) if requires else self.inputs
         self.outputs = self._forward(taps)
-        with taps.descent or nullcontext():
+        with nullcontext() if taps.descent is None else active(taps.descent):
             if not hasattr(self, "_score_of"):
                 self._score_of = self._resolve(self.outputs)
             self._score = self._score_of(self.outputs)
@@ -255,13 +261,7 @@ class Record:
 
     def _forward(self, taps: Taps) -> Any:
         self._watch = watcher(self._model, self._notes.class_map) if self._needs.class_map else None
-        with ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(taps.graph))
-            stack.enter_context(taps.listening())
-            if self._watch is not None:
-                stack.enter_context(self._watch.watching())
-            if self._needs.input_gradient:
-                stack.enter_context(VisibleReLU())
+        with watched(taps, self._watch, self._needs.input_gradient, self._without_nan):
             self.forwards += 1
             # A copy, since a leaf may not be changed in place and a network's first layer may do so.
             inputs = self._graph_inputs.clone()
@@ -299,28 +299,28 @@ class Record:
         return nowhere | dict(zip(places, gradients, strict=True))
 
 
-@contextmanager
+@shielded
 def recorded(
     model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int | None = None
 ) -> Iterator[Record]:
     """A Record that keeps exactly what ``needs`` says; the model is a guest for the time of the block."""
     module = original(model)
-    if batch_size is not None and batch_size < 1:
+    if batch_size is not None and (not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1):
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
-    with torch.inference_mode(False), torch.enable_grad(), guest(module) as modules:
+    with guest(module, grad=True) as modules:
         inputs = fitted(inputs, module)
         if len(inputs) > 1 and (why := coupling(modules)):
             raise CoupledError(why)
         # A function may score another head, whose last maps are others: what it finds is not noted.
         notes = Notes() if callable(target) else notes_on(module, modules, inputs)
-        made = Record(module, inputs, target, needs, notes, batch_size)
+        made = interruptible(Record, module, inputs, target, needs, notes, batch_size)
         try:
             yield made
         finally:
             made.close()
 
 
-@contextmanager
+@shielded
 def record(
     model: object,
     inputs: Tensor,

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import cache
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError, MethodError
+from ..interrupts import shielded
 
 Rule: TypeAlias = Literal["plain", "deconvnet", "guided"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -89,10 +90,15 @@ def nodes_of(root: Node) -> list[Node]:
 
 def kind(node: Node) -> str:
     """``ReluBackward0`` -> ``Relu``."""
-    return re.sub(r"Backward\d*$", "", node.name().rsplit("::", 1)[-1])
+    return _kind(node.name())
 
 
-@contextmanager
+@cache
+def _kind(name: str) -> str:
+    return re.sub(r"Backward\d*$", "", name.rsplit("::", 1)[-1])
+
+
+@shielded
 def rectified(root: Node, rule: Rule, smooth: bool = False, visible: bool = False) -> Iterator[int]:
     """Apply ``rule`` to every rectifier below ``root`` for the time of the block; gives how many there are.
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+import zipfile
 from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import numpy as np
 import torch
+from numpy.lib import format as npy
 from torch import Tensor
 
 from ..errors import InputError
+
+LARGEST, EXPANSION = 64 << 20, 64
+"""Bytes that may be unpacked from a file, at least, and for each of its own: maps are packed to a half or a tenth,
+while a file that was made to fill the memory grows a thousandfold."""
+
+LONGEST_TEXT = 16 << 20
+"""Bytes of what a file says about itself."""
+
+MOST_ARRAYS = 1000
 
 
 def read_saved(path: str | Path, known: int) -> dict[str, Any]:
@@ -25,15 +38,53 @@ def read_saved(path: str | Path, known: int) -> dict[str, Any]:
         InputError: the file is missing, of another version, or holds anything else than it should.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
+        with _opened(path) as handle, zipfile.ZipFile(handle) as archive:
+            sizes = _sizes(archive, os.fstat(handle.fileno()).st_size)
+            if sizes.get("about", 0) > LONGEST_TEXT:
+                raise InputError("what it says about itself is too long", expected=f"up to {LONGEST_TEXT:,} bytes")
+            about = json.loads(str(_array(archive, "about")))
             _check_format(about, known)
-            arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
+            arrays = {name: torch.from_numpy(_array(archive, name)) for name in sizes if name != "about"}
         return _parts(about, arrays)
     except KeyError as error:
         raise InputError(f"{path} is not a saved attribution: it has no {error}") from error
     except Exception as error:  # what a damaged or forged archive raises depends on what is wrong with it
         raise InputError(f"{path} is not a saved attribution: {_first(error)}") from error
+
+
+def _opened(path: str | Path) -> IO[bytes]:
+    """A regular file; opening any other kind could wait for ever."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise InputError("it is no regular file")
+    return os.fdopen(handle, "rb")
+
+
+def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
+    """The arrays of an ``.npz`` of ``size`` bytes, and the bytes that each unpacks to; no more than is allowed."""
+    entries = archive.infolist()
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise InputError("it is not packed as numpy packs", expected="stored or deflated")
+    sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in entries}
+    if len(sizes) != len(entries) or len(entries) > MOST_ARRAYS:
+        raise InputError("its arrays are too many, or of the same name", got=f"{len(entries)} arrays")
+    if sum(sizes.values()) > (most := LARGEST + EXPANSION * size):
+        raise InputError("it unpacks to too much", expected=f"up to {most:,} bytes", got=f"{sum(sizes.values()):,}")
+    return sizes
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> Any:
+    """One array, whose header must not promise more than there is: numpy takes memory for what it promises."""
+    entry = archive.getinfo(f"{name}.npy")
+    with archive.open(entry) as file:
+        version = npy.read_magic(file)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = header(file)
+        if dtype.hasobject or prod(shape) * dtype.itemsize > entry.file_size:
+            raise InputError(f"its array {name!r} is not what its header says", got=f"{shape} {dtype}")
+    with archive.open(entry) as file:
+        return npy.read_array(file, allow_pickle=False)
 
 
 def _check_format(about: Any, known: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
 from ..errors import LayerError
+from ..interrupts import shielded
 from .descent import Descent
 from .functional import split
 from .layers import LastSpatial, find_layer, version
 from .relu_rules import nodes_of
+from .torch_state import active
 
 
 class Tap:
@@ -99,7 +101,7 @@ class Taps:
         self._entered: list[list[int]] = []
         self._candidates: list[tuple[str, Any]] = []
 
-    @contextmanager
+    @shielded
     def listening(self) -> Iterator[None]:
         """Hooks on the layers, for the time of the block only."""
         handles = []
@@ -112,7 +114,7 @@ class Taps:
                         handles.append(module.register_forward_hook(hook, with_kwargs=True))
             for name, module in self.explicit.items():
                 handles.append(module.register_forward_hook(partial(self._tap, name)))
-            with self.descent or nullcontext():
+            with nullcontext() if self.descent is None else active(self.descent):
                 yield
         finally:
             for handle in handles:
@@ -182,7 +184,8 @@ class Taps:
     def _on_graph(self, output: Tensor) -> Tensor:
         """The same tensor, with a graph that starts here if it had none."""
         if self.graph and not output.requires_grad and not output.is_inference():
-            with torch.enable_grad():
+            # Without function modes: compiled code that calls them does not look whether Ctrl-C came meanwhile.
+            with torch._C.DisableTorchFunction(), torch.enable_grad():
                 output = _Start.apply(output.detach(), torch.zeros((), requires_grad=True))  # type: ignore[no-untyped-call]
         if self.descent is not None:
             self.descent.add(output)

@@ -27,12 +27,15 @@ def logits_of(outputs: Any) -> Tensor:
     tensor, that tensor.
 
     Raises:
-        ModelError: nothing of that kind is there, it is not shaped (B, classes) or, for one class, (B,), or its numbers
-            cannot be compared.
+        ModelError: nothing of that kind is there, it is not shaped (B, classes) or, for one class, (B,), or it holds
+            other things than real numbers.
     """
     logits = _find_logits(outputs)
-    if (got := _not_comparable(logits)) is not None:
-        raise ModelError("the model's output holds no class scores", expected="a dense tensor of real numbers", got=got)
+    if logits.is_nested or logits.layout != torch.strided or logits.is_meta or logits.is_quantized:
+        kind = "nested" if logits.is_nested else "on the meta device" if logits.is_meta else _storage(logits)
+        raise ModelError("the model's output is no ordinary tensor", expected="a dense one, (B, classes)", got=kind)
+    if logits.is_complex() or logits.dtype == torch.bool:
+        raise ModelError("the model's output is no class scores", expected="real numbers", got=logits.dtype)
     if logits.dim() == 1 and logits.is_floating_point():
         return logits[:, None]  # one score per image, squeezed
     if logits.dim() != 2:
@@ -41,17 +44,8 @@ def logits_of(outputs: Any) -> Tensor:
             "function that takes the output and returns (B,) scores", got=_shape(logits),
         )  # fmt: skip
     if logits.shape[1] == 0:
-        raise ModelError("the model's output scores no class", expected="(B, classes)", got=_shape(logits))
+        raise ModelError("the model gives scores of no class at all", expected="(B, classes)", got=_shape(logits))
     return logits
-
-
-def _not_comparable(scores: Tensor) -> str | None:
-    """What kind of tensor it is, where no order is defined on its values, or they are not there."""
-    if scores.is_complex() or scores.dtype == torch.bool:
-        return str(scores.dtype)
-    if scores.layout is not torch.strided:
-        return str(scores.layout)
-    return "a tensor on the meta device" if scores.is_meta else None
 
 
 def _find_logits(outputs: Any, depth: int = 0) -> Tensor:
@@ -116,8 +110,6 @@ class Score:
         score = self.function(outputs)
         if not isinstance(score, Tensor) or score.dim() != 1:
             raise TargetError("the target function must return one score per image", expected="(B,)", got=_shape(score))
-        if (got := _not_comparable(score)) is not None:
-            raise TargetError("the target function must return real numbers", expected="(B,) floats", got=got)
         return score
 
 
@@ -140,7 +132,7 @@ def _as_classes(target: object, batch: int) -> Tensor:
         raise TargetError(
             "this is not a target",
             expected="None, an int, one int per image or a function (a Classifier's index(name) gives a name's int)",
-            got=repr(target),
+            got=repr(target)[:80],
         ) from error
     if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
         raise TargetError("class indices are integers", got=classes.dtype)
@@ -149,6 +141,10 @@ def _as_classes(target: object, batch: int) -> Tensor:
     if classes.shape != (batch,):
         raise TargetError("one target per image", expected=f"({batch},)", got=_shape(classes))
     return classes.long()
+
+
+def _storage(tensor: Tensor) -> str:
+    return str(tensor.dtype if tensor.is_quantized else tensor.layout).removeprefix("torch.")
 
 
 def _shape(value: object) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core.ranks import rank_correlation
 from ..core.record import Record
+from ..core.torch_state import inference
 from ..errors import InputError, MethodError, SeewhyError
 from .dense import Batches
 from .program import Untraceable
@@ -127,7 +128,7 @@ def _by_the_model(record: Record, boxes: Ints, fill: Tensor) -> Tensor:
 def _by_the_program(record: Record, scoring: Scoring, boxes: Ints, fill: Tensor, dense: bool) -> Tensor:
     photos = len(record.inputs)
     columns, batches = [], Batches(record.batch_size, record.inputs.is_cuda)
-    with torch.inference_mode():
+    with inference():
         for photo in range(photos):
             told = _told(record, photo * len(boxes), photos * len(boxes))
             if dense:
@@ -144,7 +145,7 @@ def _measured(record: Record, exact: Scoring, boxes: Ints, fill: Tensor, scores:
     count = min(SAMPLE, len(boxes))
     sample = np.sort(np.random.default_rng(0).choice(len(boxes), count, replace=False))
     drops, found = [], []
-    with torch.inference_mode():
+    with inference():
         for photo in range(len(record.inputs)):
             drops.append(record.sign[photo] * (exact.score(photo) - exact.scores(photo, boxes[sample], fill[photo])))
             found.append(record.score[photo] - scores[torch.from_numpy(sample), photo])

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ..core.layers import version
+from ..core.torch_state import active
 
 
 class Untraceable(Exception):
@@ -324,7 +325,7 @@ def trace(forward: Callable[[Tensor], Any], logits_of: Callable[[Any], Tensor], 
     with torch.no_grad():
         for inputs in (one.clone(), two.clone()):
             tape = Tape(inputs)
-            with tape:
+            with active(tape):
                 outputs = forward(inputs)
             found = logits_of(outputs)
             tapes.append(tape)

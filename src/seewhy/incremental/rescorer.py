@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..core.inputs import at_least_float32
 from ..core.needs import Needs
 from ..core.record import Record, recorded
 from ..core.target import Target, logits_of
+from ..core.torch_state import inference
 from ..errors import InputError, MethodError, SeewhyError
 from ..settings import warn_if_busy
 from .dense import Batches
@@ -61,6 +63,7 @@ class Rescorer:
         self.ended = tuple(followed.exact.engine.ended)
         self._scoring = followed.exact
         self._shape = tuple(record.inputs.shape)
+        self._lock = threading.Lock()  # what is computed on the way lies in memory that is used again
 
     def scores(self, patches: Tensor, corners: Tensor | Sequence[tuple[int, int]]) -> Tensor:
         """The scores under each of M patches.
@@ -84,7 +87,7 @@ class Rescorer:
         boxes = np.concatenate([at, at + patches.shape[2:]], 1)
         if (at < 0).any() or (boxes[:, 2] > height).any() or (boxes[:, 3] > width).any():
             raise InputError("patches lie inside the photo", expected=f"{height} x {width}", got=boxes.tolist()[:3])
-        with torch.inference_mode():
+        with self._lock, inference():
             scores = [self._scoring.scores(b, boxes, list(patches)) for b in range(self._shape[0])]
             return torch.stack(scores, 1) * self._sign
 
@@ -119,7 +122,7 @@ class Followed:
         expected = torch.cat([clean, hidden])[:, self.classes]
         # Of what is lost to rounding all scores have their share; what company changes is more.
         tolerance, company = rounding(expected), rounding(torch.cat([clean, hidden])) / 4
-        with torch.inference_mode():
+        with inference():
             self.exact = self.scoring(1.0, own=own)
             photo = self.exact.photo(0).logits
             together = torch.cat([photo, self.exact.logits(0, boxes, fill)])

@@ -117,7 +117,7 @@ def count_outputs(model: nn.Module, transform: Preprocessing | BorrowedPreproces
         batch, len(transform.mean), *transform.input_size, dtype=parameter.dtype, device=parameter.device
     )
     try:
-        with guest(model), torch.no_grad():
+        with guest(model, grad=False):
             return int(logits_of(model(black)).shape[1])
     except Exception:  # noqa: BLE001  # it is only counted here; who explains the model hears what is wrong
         return None

@@ -76,7 +76,7 @@ def ascend(
     objective: list[Tensor] = []
     frames: dict[int, Tensor] = {}
     interrupted = stopped = False
-    with torch.enable_grad(), guest(model):
+    with guest(model, grad=True):
         x = image.x().detach().to(dtype)
         if len(x) > 1 and mixed(model, x):
             raise ModelError(

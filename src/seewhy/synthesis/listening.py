@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
+from ..core.hooks import hooked
 from ..core.layers import find_layer
 from ..errors import LayerError, plain
+from ..interrupts import shielded
 
 
 def layer_name(model: nn.Module, name: str) -> str:
@@ -43,7 +45,7 @@ class Activations(dict[str, Tensor]):
         raise LayerError(f"layer {name!r} did not run")
 
 
-@contextmanager
+@shielded
 def listening(model: nn.Module, layers: frozenset[str]) -> Iterator[Activations]:
     """What ``layers`` gave, by the names they were asked for, on the graph, for the time of the block.
 
@@ -51,15 +53,11 @@ def listening(model: nn.Module, layers: frozenset[str]) -> Iterator[Activations]
     one that it does not, as where a siamese network also embeds a stored reference. Clear it before each forward.
     """
     outputs = Activations()
-    handles = []
-    try:
-        for name in layers:
+    with ExitStack() as stack:
+        for name in layers:  # two names may stand for one module
             module = find_layer(model, layer_name(model, name))
-            handles.append(module.register_forward_hook(partial(_keep, outputs, name)))
+            stack.enter_context(hooked({module: partial(_keep, outputs, name)}))
         yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Any) -> None:

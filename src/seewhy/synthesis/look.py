@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,9 @@ from ..core.descent import tensors_in
 from ..core.gaussian import blur
 from ..core.relu_rules import rectifiers
 from ..core.target import check_finite
+from ..core.torch_state import active
 from ..errors import InputError, ModelError
+from ..interrupts import shielded
 from .ghosts import Ghosts
 from .images import Image
 from .listening import Activations
@@ -105,7 +107,7 @@ class Looker:
 
     def _answer(self, shown: Tensor, strength: float) -> Any:
         self.activations.clear()
-        ghost = self._ghosts.look(self.streams, strength) if self._ghosts else nullcontext()
+        ghost = active(self._ghosts.look(self.streams, strength)) if self._ghosts else nullcontext()
         with self._precision(shown), ghost:
             return self.network(shown)
 
@@ -114,7 +116,7 @@ class Looker:
         found = torch.autograd.grad(raised.sum(), self.image.variables, allow_unused=True, retain_graph=True)
         return any(gradient is not None and bool(gradient.any()) for gradient in found)
 
-    @contextmanager
+    @shielded
     def _redirected(self, J: Tensor) -> Iterator[None]:
         """In the first steps, until nothing is dead: where a ReLU would let nothing at all of an image's gradient pass,
         let pass what would open it.

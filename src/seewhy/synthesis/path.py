@@ -9,7 +9,6 @@ they are to photos of other classes. The averaging over space is ours: it forgiv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.guest import guest, original
+from ..core.hooks import hooked
 from ..core.layers import is_spatial
 from ..core.ranks import centred_ranks
 from ..errors import InputError
@@ -55,7 +55,7 @@ def likeness(
         got = f"{len(same)} and {len(others)}"
         raise InputError("the path needs photos", expected="two of the class and one of another", got=got)
     module = original(model)
-    with torch.no_grad(), guest(module):
+    with guest(module, grad=False):
         layers = list(layers) if layers else along_the_depth(module, same[:1])
         seen = {name: [] for name in layers}  # type: dict[str, list[Tensor]]
         for batch in (*torch.split(x, 8), *torch.split(same, 8), *torch.split(others, 8)):
@@ -101,10 +101,7 @@ def along_the_depth(model: nn.Module, x: Tensor, count: int = LAYERS) -> list[st
 
         return hook
 
-    with ExitStack() as stack:
-        for name, module in model.named_modules():
-            if name and not module._modules:
-                stack.callback(module.register_forward_hook(remember(name)).remove)
+    with hooked({module: remember(name) for name, module in model.named_modules() if name and not module._modules}):
         model(x)
     names = list(ran)
     return list(dict.fromkeys(names[max(1, round(i * len(names) / count)) - 1] for i in range(1, count + 1) if names))

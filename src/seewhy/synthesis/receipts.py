@@ -155,7 +155,7 @@ def _saved(array: Any) -> Tensor:
 def _verdicts(module: Any, images: Tensor, target: Target, mean: Any, std: Any) -> list[Verdict]:
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     x = Scale(mean, std, like.float()).to_network(images.to(like.device)).to(like)
-    with torch.no_grad(), guest(module):
+    with guest(module, grad=False):
         outputs = torch.cat([logits_of(module(part)) for part in torch.split(x, 8)]).float()
     classes = Score.resolve(target, outputs, len(images)).classes
     assert classes is not None

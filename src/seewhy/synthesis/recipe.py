@@ -38,12 +38,20 @@ def planned(
     if preset is None:
         preset = "simonyan" if parameterization == "pixels" else "default"
     base = find_preset(preset) if isinstance(preset, str) else preset
+    if not isinstance(base, Preset):
+        raise InputError("this is no preset", expected="its name, or a Preset", got=type(preset).__name__)
     given = given | {"parameterization": parameterization}
     plan = replace(base, **{name: value for name, value in given.items() if value is not None})
-    numbers = (plan.steps, plan.learning_rate, plan.l2, alpha or 0.0)
-    if not all(isfinite(number) for number in numbers) or plan.steps < 1 or plan.l2 < 0 or plan.learning_rate <= 0:
+    numbers = (plan.steps, plan.learning_rate, plan.l2, plan.decay, alpha or 0.0)
+    if not all(map(isfinite, numbers)) or plan.steps < 1 or plan.l2 < 0 or plan.learning_rate <= 0:
         got = f"{plan.steps}, {plan.learning_rate:g}, {plan.l2:g}"
-        raise InputError("steps and the learning rate are above zero, l2 is not below", got=got)
+        raise InputError("steps and the learning rate are above zero, l2 is not below, and all are finite", got=got)
+    if not is_count(plan.steps):
+        raise InputError("steps and the seed are whole numbers", got=f"steps={plan.steps!r}")
+    if alpha is not None and alpha < 0:
+        raise InputError("alpha weighs the penalty on opacity", expected="a number not below zero", got=alpha)
+    if not isinstance(plan.transforms, Sequence) or not all(map(callable, plan.transforms)):
+        raise InputError("transforms are a list of functions of a batch of images", got=repr(plan.transforms)[:80])
     if given.get("decay") is not None and not uses_decay(plan, alpha):
         raise InputError(
             f"decay would change nothing with parameterization {plan.parameterization!r}",
@@ -66,15 +74,22 @@ def check_course(
     Raises:
         InputError: it cannot.
     """
-    if not isinstance(plan.steps, int) or not isinstance(seed, int):
-        raise InputError("steps and the seed are whole numbers", got=f"{plan.steps!r}, {seed!r}")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise InputError("steps and the seed are whole numbers", got=f"seed={seed!r}")
     if callback is not None and not callable(callback):
         raise InputError("a callback is called after each step", expected="a function of (step, score, images)",
                          got=repr(callback))  # fmt: skip
-    if outside := [step for step in checkpoints if not 1 <= step <= plan.steps]:
+    if not isinstance(checkpoints, Sequence) or isinstance(checkpoints, str):
+        raise InputError("checkpoints is a list of numbers of steps", got=repr(checkpoints)[:80])
+    if outside := [step for step in checkpoints if not (is_count(step) and step <= plan.steps)]:
         raise InputError("a checkpoint is the number of steps done", expected=f"1 to {plan.steps}", got=outside[0])
-    if (patience is not None and patience < 1) or attempts < 1:
-        raise InputError("patience and attempts are one or more", got=f"{patience}, {attempts}")
+    if not (patience is None or is_count(patience)) or not is_count(attempts):
+        raise InputError("patience and attempts are whole numbers, one or more", got=f"{patience!r}, {attempts!r}")
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number above zero; True, which Python counts among them, is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def uses_decay(plan: Preset, alpha: float | None) -> bool:
@@ -112,7 +127,7 @@ def counted(of: Sequence[Any], start: Any, batch: int | None) -> int:
     Raises:
         InputError: ``batch`` is no number of images, or they do not agree.
     """
-    if batch is not None and (not isinstance(batch, int) or batch < 1):
+    if batch is not None and not is_count(batch):
         raise InputError("a batch holds at least one image", expected="batch=1 or more", got=batch)
     told = [len(part) for part in of if isinstance(part, tuple)]
     if isinstance(start, Tensor) and start.dim() == 4 and len(start) > 1:

@@ -105,7 +105,7 @@ class Task:
         """With what the network says of the images as shown, without transforms."""
         like = next((p for p in self.module.parameters() if p.is_floating_point()), made.x)
         shown = self.scale.to_network(self.scale.to_pixels(made.x)).to(like)
-        with torch.no_grad(), guest(self.module):
+        with guest(self.module, grad=False):
             outputs = self.module(shown)
         score_of = Score.resolve(target, outputs, len(shown))
         score = score_of(outputs).float()

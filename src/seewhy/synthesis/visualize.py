@@ -11,21 +11,25 @@ from torch import nn
 from ..core.channels import channels_read, complaint, first_guess
 from ..core.guest import original
 from ..core.target import Target
+from ..core.torch_state import outside_inference
 from ..errors import InputError
 from .ascent import Callback
 from .attempts import ATTEMPTS, best_of
 from .objectives import Objective
 from .pixels import Scale
 from .presets import Preset
-from .recipe import check_course, classes_of, counted, is_random, planned, told
+from .recipe import check_course, classes_of, counted, is_count, is_random, planned, told
 from .task import Task, aim_of
 from .transforms import Transform
 from .visualization import Visualization
 
+LARGEST_SIDE = 4096
+"""Pixels: an image of more on a side, and what a network makes of it, fills the memory of most machines."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-@torch.inference_mode(False)
+@outside_inference
 def visualize(
     model: object,
     target: Target = None,
@@ -90,7 +94,7 @@ def visualize(
         ModelError: the network cannot be ascended, and why.
     """
     given = {"steps": steps, "l2": l2, "learning_rate": learning_rate, "decay": decay,
-             "transforms": None if transforms is None else tuple(transforms)}  # fmt: skip
+             "transforms": _listed(transforms)}  # fmt: skip
     plan, base = planned(preset, parameterization, alpha, given)
     check_course(plan, seed, callback, checkpoints, patience, attempts)
     if target is None and objective is None:
@@ -119,6 +123,14 @@ def visualize(
         made.classes, params, {step: scale.to_pixels(x) for step, x in made.course.frames.items()},
         made.course.interrupted, made.alpha,
     )  # fmt: skip
+
+
+def _listed(transforms: Any) -> tuple[Transform, ...] | None:
+    if transforms is None:
+        return None
+    if not isinstance(transforms, Sequence):
+        raise InputError("transforms is a list of functions of a batch of images", got=repr(transforms)[:80])
+    return tuple(transforms)
 
 
 def _scale(mean: Any, std: Any, model: object, module: nn.Module, size: tuple[int, int]) -> Scale:
@@ -157,10 +169,9 @@ def _numbers(values: Any, name: str) -> tuple[float, ...]:
 def _size(size: int | tuple[int, int] | None, model: object) -> tuple[int, int]:
     if size is None:
         size = getattr(model, "input_size", None) or 224
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
-        raise InputError("the size is height and width", got=size)
+    pair = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size, size)
+    if len(pair) != 2 or not all(map(is_count, pair)) or max(pair) > LARGEST_SIDE:
+        expected = f"height and width, or one number for both, from 1 to {LARGEST_SIDE}"
+        raise InputError("the size is in pixels", expected=expected, got=repr(size)[:80])
     height, width = pair
-    if height < 1 or width < 1:
-        raise InputError("the size is in pixels", expected="positive", got=size)
     return height, width

@@ -1,0 +1,84 @@
+"""One thread at a time works on a model: another one that wants it, or a part of it, waits for its turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from torch import nn
+
+from ..errors import ModelError
+from ..interrupts import interruptible, shielded
+
+PATIENCE = 600.0
+"""Seconds that a thread waits for its turn; a thread that waits for one that waits for it would wait for ever."""
+
+POLL = 0.002
+"""Seconds from one look to the next: no lock is held by who is interrupted while it waits."""
+
+_lock = threading.Lock()
+_turns: list[_Turn] = []
+_waiting: dict[threading.Thread, threading.Thread] = {}
+"""Who waits for whom."""
+
+
+class _Turn:
+    def __init__(self, modules: Sequence[nn.Module], parameters: Sequence[nn.Parameter]):
+        self.thread = threading.current_thread()
+        self._things = (*modules, *parameters)
+
+    @cached_property
+    def ids(self) -> frozenset[int]:
+        """What nobody else may touch meanwhile: two models can share layers, or tied weights."""
+        return frozenset(map(id, self._things))
+
+
+@shielded
+def turn(modules: Sequence[nn.Module], parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """No other thread explains a model with any of these parts for the time of the block.
+
+    Raises:
+        ModelError: another thread has held it for ten minutes, or waits for what this one holds.
+    """
+    mine = _Turn(modules, parameters)
+    started = time.monotonic()
+    try:
+        while (other := _begin(mine)) is not None:
+            if time.monotonic() - started > PATIENCE or _waits_for(other, mine.thread):
+                raise ModelError(
+                    f"the thread {other.name!r} is explaining this model, and does not come to an end",
+                    expected="one thread at a time for each model, and no block of seewhy.record left open",
+                )
+            interruptible(time.sleep, POLL)
+    finally:
+        _waiting.pop(mine.thread, None)
+    try:
+        yield
+    finally:
+        with _lock:
+            if mine in _turns:
+                _turns.remove(mine)
+
+
+def _begin(mine: _Turn) -> threading.Thread | None:
+    """Begin, or give the thread that is to be waited for."""
+    with _lock:
+        _turns[:] = [held for held in _turns if held.thread.is_alive()]
+        for held in _turns:
+            if held.thread is not mine.thread and not held.ids.isdisjoint(mine.ids):
+                _waiting[mine.thread] = held.thread
+                return held.thread
+        _turns.append(mine)
+    return None
+
+
+def _waits_for(thread: threading.Thread, me: threading.Thread) -> bool:
+    seen = set()
+    while thread in _waiting and thread not in seen:
+        seen.add(thread)
+        thread = _waiting[thread]
+        if thread is me:
+            return True
+    return False
