@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save as safetensors
 
+from fuzz.mutations import damaged, fuzzed
 from nets.tiny import make
 from seewhy.errors import SeewhyError
 from seewhy.models import load
@@ -20,14 +20,6 @@ from seewhy.models.configuration import check_configuration
 from seewhy.models.file_kind import kind_of
 from seewhy.models.labels import read_labels
 from seewhy.models.weights import read_state
-
-BOUNDED = settings(
-    max_examples=int(os.environ.get("SEEWHY_FUZZ_EXAMPLES", "60")),
-    derandomize="SEEWHY_FUZZ_EXAMPLES" not in os.environ,  # the same every time, unless more are asked for
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def _saved(state, **options) -> bytes:
@@ -64,31 +56,6 @@ CONFIG = json.dumps(
     {"model_type": "resnet", "num_labels": 3, "depths": [1, 2], "id2label": {"0": "a"}, "size": {"height": 9}}
 )
 
-BYTES = st.one_of(
-    st.binary(max_size=12),
-    st.sampled_from([b"\0", b"\xff" * 4, b"\xff" * 8, b"PK\x01\x02", b"PK\x05\x06", b"\x80\x02", b"[" * 2000]),
-    st.just(b"\x1b[2J"),
-    st.sampled_from([b"cos\nsystem\n", b"9" * 5000, b'"', b"\n", b"{", b"(", b"R", b"t", b".", b"\xe2\x80\xae"]),
-)  # fmt: skip
-WAYS = st.sampled_from(["flip", "insert", "cut", "drop", "repeat", "overwrite"])
-CHANGES = st.lists(st.tuples(WAYS, st.floats(0, 1), st.floats(0, 0.3), BYTES), min_size=1, max_size=4)
-
-
-def changed(content: bytes, changes) -> bytes:
-    """``content`` after each change: at a share of its length, over a share of it, with some bytes."""
-    for how, where, much, new in changes:
-        at = int(where * len(content))
-        end = min(at + 1 + int(much * len(content)), len(content))
-        content = {
-            "flip": lambda c, a=at, n=new: c[:a] + bytes([c[a] ^ (n[0] if n else 1)]) + c[a + 1 :] if a < len(c) else c,
-            "insert": lambda c, a=at, n=new: c[:a] + n + c[a:],
-            "cut": lambda c, a=at: c[:a],
-            "drop": lambda c, a=at, e=end: c[:a] + c[e:],
-            "repeat": lambda c, a=at, e=end: c[:e] + c[a:e] + c[e:],
-            "overwrite": lambda c, a=at, n=new: c[:a] + n + c[a + len(n) :],
-        }[how](content)
-    return content
-
 
 def told(function, *arguments, **options):
     """What a function gives, or None where it says in one line why not."""
@@ -103,11 +70,11 @@ def told(function, *arguments, **options):
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)
-@BOUNDED
-@given(changes=CHANGES)
-def test_weights(kind, changes, tmp_path_factory):
+@fuzzed
+@given(data=st.data())
+def test_weights(kind, data, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz", numbered=True) / "w.pth"
-    path.write_bytes(changed(WEIGHTS[kind], changes))
+    path.write_bytes(data.draw(damaged([WEIGHTS[kind]] * 5 + list(WEIGHTS.values()))))
     kind_of(path)
     found = told(read_state, str(path))
     for name, tensor in (found or {}).items():
@@ -117,34 +84,34 @@ def test_weights(kind, changes, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["zip", "safetensors"])
-@BOUNDED
-@given(changes=CHANGES)
-def test_a_network_with_weights(kind, changes, tmp_path_factory):
+@fuzzed
+@given(data=st.data())
+def test_a_network_with_weights(kind, data, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz", numbered=True) / "w.pth"
     content = _saved(STATE) if kind == "zip" else safetensors(STATE)
-    path.write_bytes(changed(content, changes))
+    path.write_bytes(data.draw(damaged([content])))
     clf = told(load, "nets.tiny:make", weights=path, input_size=16)
     if clf is not None:
         assert all(bool(torch.isfinite(weight).all()) for weight in clf.model.parameters())
 
 
 @pytest.mark.parametrize("name", LABELS)
-@BOUNDED
-@given(changes=CHANGES)
-def test_labels(name, changes, tmp_path_factory):
+@fuzzed
+@given(data=st.data())
+def test_labels(name, data, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz", numbered=True) / name
-    path.write_bytes(changed(LABELS[name], changes))
+    path.write_bytes(data.draw(damaged([LABELS[name]] * 5 + list(LABELS.values()))))
     for label in told(read_labels, path) or ():
         assert label == label.strip()
         assert "\x1b" not in label
         assert "\n" not in label
 
 
-@BOUNDED
-@given(changes=CHANGES)
-def test_configurations(changes, tmp_path_factory):
+@fuzzed
+@given(content=damaged([CONFIG.encode()]))
+def test_configurations(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz", numbered=True) / "config.json"
-    path.write_bytes(changed(CONFIG.encode(), changes))
+    path.write_bytes(content)
     told(check_configuration, path, "hf:folder")
 
 
@@ -155,7 +122,7 @@ JSON = st.recursive(
 )
 
 
-@BOUNDED
+@fuzzed
 @given(value=JSON)
 def test_any_json(value, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz", numbered=True) / "l.json"
@@ -174,7 +141,7 @@ CHECKPOINTS = st.recursive(
 )
 
 
-@BOUNDED
+@fuzzed
 @given(content=CHECKPOINTS)
 def test_any_checkpoint(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz", numbered=True) / "w.pth"
