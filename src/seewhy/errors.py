@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from .legible import message
+from .legible import in_one_line, message
+
+MOST_OF_A_PART = 360
+"""Characters of each part of an error. Names in files can have a million."""
 
 
 class SeewhyError(Exception):
@@ -26,7 +29,7 @@ class SeewhyError(Exception):
             parts.append(f"got {got}")
         if close := tuple(close):
             parts.append(f"did you mean {' or '.join(close)}?")
-        super().__init__(message("; ".join(parts)))
+        super().__init__(message("; ".join(in_one_line(" ".join(part.split()), MOST_OF_A_PART) for part in parts)))
 
 
 class InputError(SeewhyError, ValueError):

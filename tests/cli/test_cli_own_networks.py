@@ -1,6 +1,7 @@
 """The command with networks of one's own: what is told of them, and the way out where something does not fit."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -171,6 +172,39 @@ def test_the_refusals_of_models_are_one_line_in_the_command(seewhy, own, photo, 
         assert said in err, given
         assert len(err.splitlines()) == 1
         assert not out.strip()
+
+
+@pytest.mark.parametrize("option", ["--trust", "--trust-pickle"])
+def test_a_network_in_a_file_is_read_where_it_is_trusted(seewhy, own, tmp_path, option):
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(make().eval(), (torch.zeros(2, 3, 32, 32),), dynamic_shapes=shapes)
+    torch.export.save(program, "net.pt2")
+    torch.save(make(), "net.pt")
+    for name in ("net.pt2", "net.pt"):
+        code, out, err = seewhy("layers", "--model", name, "--input-size", 32, "--json")
+        assert (code, out) == (2, "")
+        (line,) = err.splitlines()
+        assert "can run any code" in line
+        assert "--trust " in line
+        code, out, _ = seewhy("layers", "--model", name, "--input-size", 32, "--json", option)
+        assert code == 0
+        assert json.loads(out)[0]["kind"] in ("Conv2d", "InterpreterModule")
+    assert "--trust-pickle" not in seewhy("layers", "--help")[1]
+    code, _, err = seewhy("visualize", "-t", 0, "--steps", 1, "--second", "net.pt", "-o", tmp_path / "out")
+    assert code == 2
+    assert "net.pt may be a pickled network" in err
+
+
+def test_names_of_layers_cannot_command_the_terminal(seewhy, own):
+    """Nor the library that draws the table."""
+    (module,) = (file for file in os.listdir() if file.endswith(".py"))
+    with open(module, "a") as file:
+        file.write("def named():\n    net = make()\n")
+        file.write("    net.add_module('a\\x1b[2J\\nb[red]x[/red]', nn.Identity())\n    return net\n")
+    code, out, _ = seewhy("layers", "--model", f"{own}:named", "--input-size", 32)
+    assert code == 0
+    assert "\x1b" not in out
+    assert "b[red]x[/red]" in out
 
 
 # -- layers --------------------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def test_options_that_make_no_sense(options, said, own):
 
 
 def test_a_path_is_a_spec_too(small, tmp_path):
-    assert load(Path(exported(small, tmp_path / "net.pt2", dynamic=True))).input_size == (16, 24)
+    assert load(Path(exported(small, tmp_path / "net.pt2", dynamic=True)), trust=True).input_size == (16, 24)
 
 
 # -- how many channels ---------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_how_many_channels_is_found_by_running(factory, order, mean, cat, tmp_pa
     assert clf.model(clf.preprocess(cat)).shape[0] == 1
     torch.save(factory(), "whole.pt") if factory in (Depthwise, Folded) else None
     if Path("whole.pt").exists():
-        assert load("whole.pt", trust_pickle=True, input_size=(16, 24)).transform.order == order
+        assert load("whole.pt", trust=True, input_size=(16, 24)).transform.order == order
 
 
 @pytest.mark.parametrize("channels", [2, 4, 6])
@@ -250,10 +250,10 @@ def test_a_network_that_never_runs_is_loaded_all_the_same():
 def test_exported_programs_say_how_many_they_read(tmp_path):
     for channels, order in ((1, "L"), (3, "RGB")):
         path = exported(Small(channels=channels).eval(), tmp_path / f"{channels}.pt2", channels=channels, batch=2)
-        assert load(path).transform.order == order
+        assert load(path, trust=True).transform.order == order
     four = exported(Small(channels=4).eval(), tmp_path / "4.pt2", channels=4)
-    assert "4.pt2 reads 4 channels" in refused(InputError, four)
-    assert load(four, mean=0.5, std=0.5).mean == (0.5,) * 4
+    assert "4.pt2 reads 4 channels" in refused(InputError, four, trust=True)
+    assert load(four, trust=True, mean=0.5, std=0.5).mean == (0.5,) * 4
 
 
 # -- pickled networks ----------------------------------------------------------------------------------------
@@ -266,14 +266,14 @@ def test_a_pickled_network_of_a_class_in_the_current_directory(own, monkeypatch,
     before = list(sys.path)
     for file in ("whole.pt", "in.pth"):
         sys.modules.pop("mynet", None)
-        assert type(load(file, trust_pickle=True, input_size=16).model).__name__ == "Block"
+        assert type(load(file, trust=True, input_size=16).model).__name__ == "Block"
         sys.modules.pop("mynet", None)
-        assert load("nets_of_mine:build", weights=file, trust_pickle=True, input_size=16).notes == ()
+        assert load("nets_of_mine:build", weights=file, trust=True, input_size=16).notes == ()
         assert sys.path == before
     sys.modules.pop("mynet", None)
     whole = own / "whole.pt"
     monkeypatch.chdir(tmp_path_factory.mktemp("other"))
-    said = refused(ModelError, str(whole), trust_pickle=True)
+    said = refused(ModelError, str(whole), trust=True)
     assert "holds a class of the module 'mynet', which is not to be found" in said
     assert "PYTHONPATH" in said
     assert sys.path == before
@@ -286,11 +286,11 @@ def test_a_pickled_network_of_a_class_in_the_script_that_saved_it(own, options):
         "torch.save(Mine(nn.Conv2d(3, 4, 3)), 'main.pt')\n"
     )
     subprocess.run([sys.executable, "save.py"], check=True, cwd=own)
-    said = refused(ModelError, "mynet:build" if options else "main.pt", trust_pickle=True, **options)
+    said = refused(ModelError, "mynet:build" if options else "main.pt", trust=True, **options)
     assert "main.pt was saved by a script or notebook that defines Mine itself" in said
     assert "--model module:Mine" in said
-    program = "from seewhy.cli import main\nmain(['layers', '--model', 'main.pt', '--trust-pickle'])"
-    for how in (["-c", program], ["-m", "seewhy", "layers", "--model", "main.pt", "--trust-pickle"]):
+    program = "from seewhy.cli import main\nmain(['layers', '--model', 'main.pt', '--trust'])"
+    for how in (["-c", program], ["-m", "seewhy", "layers", "--model", "main.pt", "--trust"]):
         done = subprocess.run([sys.executable, *how], cwd=own, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "defines Mine itself" in done.stderr
@@ -301,7 +301,7 @@ def test_a_pickled_network_whose_class_has_another_name_now(own):
     program = "import torch, mynet; torch.save(mynet.Block(), 'whole.pt')"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=own)
     (own / "mynet.py").write_text(PACKAGE.format(channels=3).replace("Block", "Blocks"))
-    said = refused(ModelError, "whole.pt", trust_pickle=True)
+    said = refused(ModelError, "whole.pt", trust=True)
     assert "whole.pt holds mynet.Block, but mynet has no 'Block' (any more); did you mean Blocks?" in said
 
 
@@ -363,9 +363,9 @@ def test_files_that_are_no_model(files, small):
     assert "the network they are for: --model package.module:factory --weights w.safetensors" in refused(
         ModelError, "w.safetensors"
     )
-    for trust in (False, True):  # weights alone need no trust to be seen as such
-        said = refused(ModelError, "w.pth", trust_pickle=trust)
-        assert "w.pth holds no network" in said
+    for trust, what in ((False, "w.pth may be a pickled network"), (True, "w.pth holds no network")):
+        said = refused(ModelError, "w.pth", trust=trust)
+        assert what in said
         assert "--weights w.pth" in said
 
 
@@ -376,7 +376,7 @@ def test_a_file_is_what_it_holds_not_what_it_is_called(project, small, tmp_path)
     assert torch.equal(load("mine:network", weights="other.pth").model.fc.weight, small.fc.weight)
     Path(exported(small, "net.pt2", dynamic=True)).rename("net.pt")
     assert kind_of("net.pt") is EXPORTED
-    assert load("net.pt").input_size == (16, 24)
+    assert load("net.pt", trust=True).input_size == (16, 24)
     torch.jit.script(small).save("net.pt2")
     assert kind_of("net.pt2") is TORCHSCRIPT
     assert "net.pt2 is not an exported program, it is TorchScript" in refused(ModelError, "net.pt2")
@@ -384,7 +384,7 @@ def test_a_file_is_what_it_holds_not_what_it_is_called(project, small, tmp_path)
     assert "a checkpoint of torch.save goes with --weights" in refused(ModelError, "checkpoint.pt2")
     scripted = torch.jit.script(small)
     scripted.save("script.pt")  # what is trusted may be unpacked
-    assert torch.equal(load("mine:network", weights="script.pt", trust_pickle=True).model.fc.weight, small.fc.weight)
+    assert torch.equal(load("mine:network", weights="script.pt", trust=True).model.fc.weight, small.fc.weight)
 
 
 def test_checkpoints_are_no_other_kind(project, small):
@@ -430,11 +430,11 @@ def test_labels_of_another_count_in_every_other_way(small, project, tmp_path):
     torch.save(timm.create_model("resnet10t", num_classes=5).state_dict(), "timm.pth")
     torch.save(small.state_dict(), "w.pth")
     ways = [
-        (exported(small, "one.pt2", batch=1), {}),
-        (exported(small, "two.pt2", batch=2), {}),  # which takes two pictures at once, and no other number
-        (exported(small, "any.pt2", dynamic=True), {}),
+        (exported(small, "one.pt2", batch=1), {"trust": True}),
+        (exported(small, "two.pt2", batch=2), {"trust": True}),  # which takes two pictures at once, and no other number
+        (exported(small, "any.pt2", dynamic=True), {"trust": True}),
         ("hf:folder", {}),
-        ("whole.pth", {"trust_pickle": True}),
+        ("whole.pth", {"trust": True}),
         ("timm:resnet10t", {"weights": "timm.pth"}),
         ("mine:network", {"weights": "w.pth"}),
     ]

@@ -237,7 +237,7 @@ def exported(model, path, batch=2, dynamic=False, channels=3, size=(16, 24)):
 
 
 def test_exported_program(small, tmp_path, cat):
-    clf = load(exported(small, tmp_path / "net.pt2", dynamic=True), labels=list("abcde"))
+    clf = load(exported(small, tmp_path / "net.pt2", dynamic=True), trust=True, labels=list("abcde"))
     assert clf.input_size == (16, 24)
     inputs = torch.cat([clf.preprocess(cat)] * 3)
     assert torch.equal(clf.model(inputs), small(inputs))
@@ -249,7 +249,7 @@ def test_exported_program(small, tmp_path, cat):
 
 
 def test_exported_for_one_size_of_batch(small, tmp_path):
-    clf = load(exported(small, tmp_path / "net.pt2", batch=2))
+    clf = load(exported(small, tmp_path / "net.pt2", batch=2), trust=True)
     assert clf.model(torch.zeros(2, 3, 16, 24)).shape == (2, 5)
     with pytest.raises(
         ModelError, match=r"exported for batches of 2 only.*expected a batch of 2 \(.*--batch-size 2\); got 3"
@@ -258,17 +258,18 @@ def test_exported_for_one_size_of_batch(small, tmp_path):
 
 
 def test_exported_grey(tmp_path, cat):
-    clf = load(exported(Small(channels=1).eval(), tmp_path / "grey.pt2", dynamic=True, channels=1))
+    clf = load(exported(Small(channels=1).eval(), tmp_path / "grey.pt2", dynamic=True, channels=1), trust=True)
     assert clf.preprocess(cat).shape == (1, 1, 16, 24)
 
 
 def test_pickled_network_when_trusted(small, tmp_path):
     torch.save(small, tmp_path / "whole.pth")
-    clf = load(str(tmp_path / "whole.pth"), trust_pickle=True)
+    clf = load(str(tmp_path / "whole.pth"), trust=True)
     assert torch.equal(clf.model.fc.weight, small.fc.weight)
     torch.save({"model": small, "epoch": 3}, tmp_path / "wrapped.pt")
-    assert isinstance(load(str(tmp_path / "wrapped.pt"), trust_pickle=True).model, Small)
-    weights = load("conftest_nets:Small", weights=tmp_path / "wrapped.pt", trust_pickle=True)
+    for name in ("trust", "trust_pickle"):  # the older name
+        assert isinstance(load(str(tmp_path / "wrapped.pt"), **{name: True}).model, Small)
+    weights = load("conftest_nets:Small", weights=tmp_path / "wrapped.pt", trust=True)
     assert torch.equal(weights.model.fc.weight, small.fc.weight)
 
 

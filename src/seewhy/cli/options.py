@@ -49,10 +49,12 @@ def model_options(function: F) -> F:
     for option in reversed([
         click.option("--model", "-m", "spec", default="efficientnet_lite0", show_default=True, metavar="SPEC",
                      help="efficientnet_lite0, torchvision:NAME, timm:NAME, hf:NAME-or-folder, package.module:factory, "
-                          "or a .pt2 file."),
+                          "or, with --trust, a file with a whole network: .pt2, .pt, .pth."),
         click.option("--weights", metavar="FILE", help="A .safetensors file or a checkpoint; or 'random'."),
         click.option("--labels", metavar="FILE", help="Class names: one per line, or JSON."),
-        click.option("--trust-pickle", is_flag=True, help="Load a pickled whole model. It can run any code."),
+        click.option("--trust", is_flag=True, help="Read a file that can run any code: a whole network, or a pickle "
+                     "with more than weights in it."),
+        click.option("--trust-pickle", is_flag=True, hidden=True),  # its name until 0.1
         click.option("--input-size", type=_NUMBERS, metavar="N|HxW", help="Of a network of one's own; default 224."),
         click.option("--mean", type=_NUMBERS, multiple=True, help="For pixels in [0, 1]; per channel, or one for all."),
         click.option("--std", type=_NUMBERS, multiple=True, help="Per channel, or one for all."),
@@ -62,7 +64,7 @@ def model_options(function: F) -> F:
     return function
 
 
-MODEL_KEYS = ("spec", "weights", "labels", "trust_pickle", "input_size", "mean", "std", "device")
+MODEL_KEYS = ("spec", "weights", "labels", "trust", "trust_pickle", "input_size", "mean", "std", "device")
 
 
 def load_model(given: Mapping[str, Any]) -> Classifier:

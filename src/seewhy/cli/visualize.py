@@ -65,7 +65,9 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
     tell_notes(classifier)
     wanted = _wanted(classifier, given)
     with foreign():
-        second = None if given["second"] is None else load(given["second"])
+        second = (
+            None if given["second"] is None else load(given["second"], trust=given["trust"] or given["trust_pickle"])
+        )
     names = ("preset", "steps", "l2", "learning_rate", "alpha", "size", "seed")
     options = {name: given[name] for name in names} | {"start": _start(classifier, given)}
     gallery = Gallery(

@@ -15,6 +15,9 @@ Target: TypeAlias = "int | Sequence[int] | Tensor | Callable[[Any], Tensor] | No
 """None: the predicted class. An int: one class for all. A list or (B,) tensor: one class per image.
 A callable: takes the model's raw output, for any number of images, and returns their scores, (B,)."""
 
+MOST_NESTED = 16
+"""Lists in lists, of which the first element is taken; one that contains itself has no end."""
+
 
 def logits_of(outputs: Any) -> Tensor:
     """The (B, classes) scores in a model's output, by this rule.
@@ -45,7 +48,7 @@ def logits_of(outputs: Any) -> Tensor:
     return logits
 
 
-def _find_logits(outputs: Any) -> Tensor:
+def _find_logits(outputs: Any, depth: int = 0) -> Tensor:
     if isinstance(outputs, Tensor):
         return outputs
     if isinstance(outputs, Mapping):
@@ -61,8 +64,8 @@ def _find_logits(outputs: Any) -> Tensor:
         )
     if isinstance(logits := getattr(outputs, "logits", None), Tensor):
         return logits
-    if isinstance(outputs, tuple | list) and outputs:
-        return _find_logits(outputs[0])
+    if isinstance(outputs, tuple | list) and outputs and depth < MOST_NESTED:
+        return _find_logits(outputs[0], depth + 1)
     raise ModelError("the model's output holds no tensor", got=type(outputs).__name__)
 
 

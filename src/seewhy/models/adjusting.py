@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -12,18 +13,51 @@ from torch import nn
 from seewhy.core.channels import channels_read
 from seewhy.errors import InputError
 
-from .preprocessing import IMAGENET_MEAN, IMAGENET_STD, BorrowedPreprocessing, Order, Preprocessing
+from .limits import MOST_CHANNELS, shown
+from .preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    BorrowedPreprocessing,
+    Order,
+    Preprocessing,
+    check_normalisation,
+    check_size,
+)
 from .source import Loaded
 
-Channels = float | Iterable[float] | None
 ORDERS: dict[int, Order] = {1: "L", 3: "RGB"}
 USUAL = {1: ((0.5,), (0.5,)), 3: (IMAGENET_MEAN, IMAGENET_STD)}
 """Mean and deviation for a network of one's own, of which nothing is known."""
 
 
-def preprocessing_of(
-    loaded: Loaded, spec: str, input_size: Any, mean: Channels, std: Channels
-) -> Preprocessing | BorrowedPreprocessing:
+class Told(NamedTuple):
+    """What the caller knows of a network's pictures; None where that is nothing.
+
+    Attributes:
+        size: (H, W).
+        mean, std: one value for all channels, or one each.
+        channels: how many, if mean or std was given once per channel.
+    """
+
+    size: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: int | None = None
+
+    @classmethod
+    def checked(cls, input_size: Any, mean: Any, std: Any) -> Told:
+        """The same, from whatever was given.
+
+        Raises:
+            InputError: it makes no sense.
+        """
+        means, stds = _values("mean", mean), _values("std", std)
+        counts = [len(values or ()) for given, values in ((mean, means), (std, stds)) if isinstance(given, Iterable)]
+        check_normalisation(means or (), stds or ())
+        return cls(_size(input_size), means, stds, max(counts, default=None))
+
+
+def preprocessing_of(loaded: Loaded, spec: str, told: Told) -> Preprocessing | BorrowedPreprocessing:
     """The source's preprocessing with what the caller knows better; the usual one where the source knows none.
 
     A network of one's own is run to see how many channels it reads: one is grey, three are red, green and blue.
@@ -31,13 +65,12 @@ def preprocessing_of(
     Raises:
         InputError: what is given makes no sense, or the network reads other channels and is given no mean and std.
     """
-    size, means, stds = _size(input_size), _values("mean", mean), _values("std", std)
+    size, means, stds = told.size, told.mean, told.std
     if loaded.transform is not None:
         return _adjusted(loaded.transform, size, means, stds)
     size = size or loaded.input_size or (224, 224)
-    told = ((mean, means), (std, stds))
-    counted = max((len(values or ()) for given, values in told if isinstance(given, Iterable)), default=3)
-    channels = loaded.channels or _channels_read(loaded.model, size) or counted
+    check_size(size, told.channels or 1)
+    channels = loaded.channels or _channels_read(loaded.model, size) or told.channels or 3
     if channels not in USUAL and (means is None or stds is None):
         what = f"{spec} reads {channels} channels, and how they are normalised is not known"
         raise InputError(what, expected=f"mean= and std= (--mean, --std), {channels} values each, or one for all")
@@ -80,22 +113,29 @@ def _spread(given: tuple[float, ...] | None, known: tuple[float, ...], channels:
 def _values(name: str, given: Any) -> tuple[float, ...] | None:
     if given is None:
         return None
+    what = f"{name} is a number, or one per channel"
     try:
-        several = isinstance(given, Iterable) and not isinstance(given, str)
-        values = tuple(map(float, given)) if several else (float(given),)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} is a number, or one per channel", got=repr(given)) from error
-    if not values:
-        raise InputError(f"{name} is a number, or one per channel", got="none")
+        several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+        numbers = list(islice(given, MOST_CHANNELS + 1)) if several else [given]
+        values = tuple(map(float, numbers))
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InputError(what, got=shown(given)) from error
+    if len(values) > MOST_CHANNELS:
+        raise InputError(what, expected=f"at most {MOST_CHANNELS:,} of them", got="more")
+    if not values or any(isinstance(number, bool | bytes) for number in numbers):
+        raise InputError(what, got=shown(given) if values else "none")
     return values
 
 
 def _size(given: Any) -> tuple[int, int] | None:
     if given is None:
         return None
-    sides = tuple(given) if isinstance(given, Iterable) else (given, given)
+    what = "the size of a picture is a number of pixels, or (height, width)"
+    try:
+        sides = tuple(islice(given, 3)) if isinstance(given, Iterable) else (given, given)
+    except (TypeError, RuntimeError) as error:
+        raise InputError(what, got=shown(given)) from error
     if len(sides) != 2 or any(isinstance(side, bool) or not isinstance(side, int) for side in sides):
-        raise InputError("the size of a picture is a number of pixels, or (height, width)", got=repr(given))
-    if min(sides) < 1:  # before a network is run on it
-        raise InputError("a size must be at least 1 x 1", got=repr(given))
+        raise InputError(what, got=shown(given))
+    check_size(sides)  # before a network is run on it
     return sides[0], sides[1]

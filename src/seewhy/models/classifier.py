@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,11 @@ from torch import nn
 from seewhy.errors import TargetError, close_matches, plain
 
 from .labels import check_count
+from .limits import shown
 from .preprocessing import BorrowedPreprocessing, Preprocessing
+
+MOST_INDEX = 1 << 62
+"""Torch counts no further."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,11 +112,14 @@ class Classifier:
                     raise TargetError(f"more than one class is called {name!r}", close=close)
             if not name.strip().removeprefix("-").isdecimal():
                 raise self._unknown(name)
-        index = int(name)
+        try:
+            index = operator.index(int(name) if isinstance(name, str) else name)
+        except (TypeError, ValueError) as error:  # no number, or one of more digits than Python reads
+            raise TargetError("a class is meant by its name or its index", got=shown(name)) from error
         count = None if self.labels is None else len(self.labels)
-        if index < 0 or (count is not None and index >= count):
+        if not 0 <= index < (MOST_INDEX if count is None else count):
             expected = "0 or more" if count is None else f"0 to {count - 1}"
-            raise TargetError("the class index is out of range", expected=expected, got=index)
+            raise TargetError("the class index is out of range", expected=expected, got=shown(index))
         return index
 
     def _unknown(self, name: str) -> TargetError:

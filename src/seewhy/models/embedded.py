@@ -43,10 +43,10 @@ def load_embedded(request: Request) -> Loaded:
         model, weights = EfficientNetLite0(), RANDOM
     elif request.weights is None:
         weights = f"{DISTRIBUTION}: {FILE}"
-        model = _fitted(str(published_weights()), request.trust_pickle)
+        model = _fitted(str(published_weights()), request.trust)
     elif is_file_name(request.weights):
         weights = request.weights
-        model = _fitted(weights, request.trust_pickle)
+        model = _fitted(weights, request.trust)
     else:
         raise ModelError("unknown weights for efficientnet_lite0", expected="a file or random", got=request.weights)
     is_imagenet = model.classifier.out_features == 1000
@@ -80,10 +80,10 @@ def published_weights() -> Path:
     return path
 
 
-def _fitted(path: str, trust_pickle: bool) -> EfficientNetLite0:
+def _fitted(path: str, trust: bool) -> EfficientNetLite0:
     def build(classes: int | None) -> EfficientNetLite0:
         return EfficientNetLite0() if classes is None else EfficientNetLite0(classes)
 
-    model = fitted(build, renamed(read_state(path, trust_pickle)), path)
+    model = fitted(build, renamed(read_state(path, trust)), path)
     assert isinstance(model, EfficientNetLite0)
     return model

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-PYTHON_MODULE = "the original Python module, or a program of torch.export (.pt2)"
+from seewhy.errors import ModelError
+
+from .archive import BEGIN, members
+
+PYTHON_MODULE = "the original Python module, or a program of torch.export (.pt2) that is trusted"
 CHECKPOINT = "a .safetensors file, or a checkpoint of torch.save"
 UNPACKED = "the file that is in it, unpacked"
 
@@ -55,7 +58,7 @@ def kind_of(path: str | Path) -> Kind | None:
             head = file.read(512)
     except OSError:  # who reads it next says so
         return None
-    if zipfile.is_zipfile(path):
+    if head.startswith(BEGIN):
         return _kind_of_zip(path)
     for begin, kind in HEADS.items():
         if head.startswith(begin):
@@ -74,9 +77,8 @@ def kind_of(path: str | Path) -> Kind | None:
 
 def _kind_of_zip(path: str | Path) -> Kind | None:
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+        names = [member.filename for member in members(path)]
+    except ModelError:  # who reads it next says so
         return None
     inside = {name.partition("/")[2] for name in names}
     if "archive_format" in inside or any(name.endswith("serialized_exported_program.json") for name in names):

@@ -12,6 +12,7 @@ from seewhy.errors import ModelError, close_matches
 
 from .importing import current_directory_importable, modules_here
 from .source import RANDOM, Loaded, Request
+from .surroundings import kept_surroundings
 from .untrained import note_on
 from .weights import check_initialized, first_line, load_into, read_state
 
@@ -28,19 +29,20 @@ def load_factory(request: Request) -> Loaded:
     if request.weights == RANDOM:
         raise ModelError("a factory's weights are its own", expected="weights= a file, or none", got=RANDOM)
     with current_directory_importable():
-        factory = _factory(*request.spec.split(":", 1))
-        try:
-            model = factory()
-        except (Exception, SystemExit) as error:
-            got = f"{type(error).__name__}: {first_line(error)}"
-            raise ModelError(f"{request.spec}() failed", expected="a call without arguments", got=got) from error
+        with kept_surroundings(request.spec):  # the weights' name is of the directory that was current before
+            factory = _factory(*request.spec.split(":", 1))
+            try:
+                model = factory()
+            except (Exception, SystemExit) as error:
+                got = f"{type(error).__name__}: {first_line(error)}"
+                raise ModelError(f"{request.spec}() failed", expected="a call without arguments", got=got) from error
         if not isinstance(model, nn.Module):
             raise ModelError(
                 f"{request.spec}() returned no network", expected="a torch.nn.Module", got=type(model).__name__
             )
         check_initialized(model, request.spec)
         if request.weights is not None:
-            load_into(model, read_state(request.weights, request.trust_pickle), request.weights)
+            load_into(model, read_state(request.weights, request.trust), request.weights)
             return Loaded(model, None, request.weights)
         return Loaded(model, None, f"{request.spec}()", notes=note_on(_uncached(factory), model, request.spec))
 

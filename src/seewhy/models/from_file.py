@@ -1,14 +1,13 @@
-"""A whole network in one file: an exported program (``.pt2``), or, if it is trusted, a pickle."""
+"""A whole network in one file that is trusted: a pickle, or a program of ``torch.export`` (``.pt2``).
+
+Both are read only if they are trusted. torch's reader of programs evaluates expressions, unpickles and loads native
+libraries where an archive says so, and it reads the archive otherwise than Python does: no list of harmless members
+can keep it from that.
+"""
 
 from __future__ import annotations
 
-import io
-import json
-import pickle
-import re
 import warnings
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,14 +16,12 @@ from torch import nn
 from seewhy.errors import ModelError
 
 from .file_kind import ARCHIVE, EXPORTED, kind_of
+from .regular import check_regular
 from .source import Loaded, Request
-from .weights import UNSAFE, first_line, read_file
+from .trust import IF_TRUSTED, refuse_untrusted
+from .weights import first_line, read_file
 
 PICKLE_ENDINGS = (".pt", ".pth")
-HARMLESS = re.compile(
-    r"[^/]*/?(data/weights/weight_\d+|data/constants/tensor_\d+|archive_format|archive_version|version|byteorder"
-    r"|\.data/[^/]+|extra/.*|.*\.json)"
-)
 
 
 def load_exported(request: Request) -> Loaded:
@@ -33,8 +30,7 @@ def load_exported(request: Request) -> Loaded:
     The pictures' size is the one it was exported with. Exported for a fixed batch, it refuses another.
 
     Raises:
-        ModelError: no such file, not an exported program, not one of pictures, or (unless trusted) one that
-            carries pickled objects or compiled code.
+        ModelError: no such file, not an exported program, not trusted, or not a program of pictures.
     """
     path = _given_alone(request)
     if (kind := kind_of(path)) is None:
@@ -43,8 +39,8 @@ def load_exported(request: Request) -> Loaded:
     if kind not in (EXPORTED, ARCHIVE):
         what = f"{path} is not an exported program, it is {kind.what}"
         raise ModelError(what, expected=kind.as_model.replace("FILE", path))
-    if not request.trust_pickle:
-        _refuse_code(path)
+    if not request.trust:
+        refuse_untrusted(path, f"{'is' if kind is EXPORTED else 'may be'} a program of torch.export")
     try:
         with open(path, "rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch's of its own parts
@@ -63,7 +59,7 @@ def load_exported(request: Request) -> Loaded:
 
 
 def load_pickled(request: Request) -> Loaded:
-    """A pickled ``nn.Module``, read only with ``trust_pickle``: reading a pickle can run any code.
+    """A pickled ``nn.Module``: reading a pickle can run any code.
 
     Raises:
         ModelError: no such file, not trusted, or no network in it.
@@ -73,22 +69,16 @@ def load_pickled(request: Request) -> Loaded:
         return load_exported(request)
     if kind is not None:
         raise ModelError(f"{path} holds {kind.what}", expected=kind.as_model.replace("FILE", path))
-    model = read_file(path, trust_pickle=True) if request.trust_pickle else _read_untrusted(path)
+    if not request.trust:
+        alone = f"for weights alone give the network and --weights {path}"
+        refuse_untrusted(path, "may be a pickled network", f"{IF_TRUSTED}; {alone}")
+    model = read_file(path, trust=True)
     if isinstance(model, dict):
         model = next((value for value in model.values() if isinstance(value, nn.Module)), model)
     if not isinstance(model, nn.Module):
         expected = f"a torch.nn.Module; for weights alone give the network and --weights {path}"
         raise ModelError(f"{path} holds no network", expected=expected, got=type(model).__name__)
     return Loaded(model, None, path)
-
-
-def _read_untrusted(path: str) -> Any:
-    """What holds tensors alone can be read, and is then known to be no network."""
-    try:
-        return read_file(path)
-    except ModelError as error:
-        what = f"{path} may be a pickled network, and reading one can run any code"
-        raise ModelError(what, expected=f"{UNSAFE}; for weights alone give the network and --weights {path}") from error
 
 
 class _BatchOf:
@@ -108,8 +98,7 @@ class _BatchOf:
 def _given_alone(request: Request) -> str:
     if request.weights is not None:
         raise ModelError(f"{request.spec} has its weights in it", expected="no weights=", got=request.weights)
-    if not Path(request.spec).is_file():
-        raise ModelError(f"no such model file: {request.spec}")
+    check_regular(request.spec, "model")
     return request.spec
 
 
@@ -117,33 +106,3 @@ def _input_shape(program: torch.export.ExportedProgram) -> tuple[Any, ...]:
     names = program.graph_signature.user_inputs
     inputs = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     return tuple(inputs[0].shape) if len(inputs) == 1 and isinstance(inputs[0], torch.Tensor) else ()
-
-
-def _refuse_code(path: str) -> None:
-    """``torch.export.load`` unpickles and even runs some of what an archive may carry: look first."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            suspect = next((e.filename for e in archive.infolist() if not _is_harmless(archive, e)), None)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} is not an exported program", got=first_line(error)) from error
-    if suspect is not None:
-        what = f"{path} carries more than tensors and a graph ({suspect}), which can run code when it is read"
-        raise ModelError(what, expected=UNSAFE)
-
-
-def _is_harmless(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
-    name = entry.filename
-    if name.endswith(".pt"):
-        try:
-            content = archive.read(entry)
-            return not content or torch.load(io.BytesIO(content), weights_only=True) is not None
-        except (pickle.UnpicklingError, RuntimeError, EOFError):
-            return False
-    if name.endswith("_config.json"):
-        entries = json.loads(archive.read(entry)).get("config", {}).values()
-        return not any(_needs_pickle(payload) for payload in entries)
-    return HARMLESS.fullmatch(name) is not None
-
-
-def _needs_pickle(payload: dict[str, Any]) -> bool:
-    return bool(payload.get("use_pickle")) or not re.match(r"weight_|tensor_", str(payload.get("path_name")))

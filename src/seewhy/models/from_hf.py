@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import pickle
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +18,11 @@ from torch import nn
 
 from seewhy.errors import InputError, ModelError
 
+from .configuration import HF_WEIGHTS, check_configuration, check_folder, check_memory, check_values
 from .imagenet import are_imagenet, imagenet_labels, imagenet_synonyms
-from .preprocessing import BorrowedPreprocessing, Preprocessing
+from .labels import read_labels
+from .limits import shown
+from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing
 from .source import RANDOM, Loaded, Request, cannot_fetch, need
 from .untrained import note_of, outermost
 from .weights import first_line, is_file_name, load_into, read_state
@@ -27,21 +35,25 @@ def load_hf(request: Request) -> Loaded:
         MissingExtraError: transformers is missing, or a torchvision beside it does not fit torch.
         ModelError: no such model, not an image classifier, or files that are missing or cannot be fetched.
     """
+    folder = Path(request.name)
+    if folder.is_dir():
+        check_folder(folder, request.spec, HF_WEIGHTS)
     transformers = need("transformers", "hf")
     auto = need("transformers.models.auto", "hf")
     if request.weights not in (None, RANDOM) and not is_file_name(str(request.weights)):
         raise ModelError(f"unknown weights for {request.spec}", expected="a file or random", got=request.weights)
-    model, missing = _model(auto.AutoModelForImageClassification, auto.AutoConfig, request)
-    processor = _fetched(auto.AutoImageProcessor, request, **_without_torchvision(transformers))
+    with _quiet(need("transformers.utils.logging", "hf")):
+        model, missing = _model(auto.AutoModelForImageClassification, auto.AutoConfig, request)
+        transform = transform_of(_fetched(auto.AutoImageProcessor, request, **_without_torchvision(transformers)))
     weights = request.weights or f"transformers {request.name}"
-    labels = _labels(model.config)
+    labels = _labels(model.config, request.spec)
     synonyms = None
     if labels is not None and are_imagenet(labels):
         labels, synonyms = imagenet_labels(), imagenet_synonyms()
     learned = [name for name, _ in model.named_parameters() if name not in missing]
     instead = "its checkpoint has none for them; --weights FILE (weights=) gives others"
     notes = note_of(outermost(missing, learned), request.spec, instead)
-    return Loaded(model, transform_of(processor), weights, labels, synonyms, ("transformers",), notes)
+    return Loaded(model, transform, weights, labels, synonyms, ("transformers",), notes)
 
 
 def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
@@ -54,14 +66,18 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
         return torch.as_tensor(processor(image, return_tensors="pt")["pixel_values"])
 
     config = processor.to_dict()
+    check_values(config, type(processor).__name__)
+    _check_scale(config)
     trial = _trial_picture()
     outputs = theirs(trial)
     if outputs.ndim != 4:
         kind, got = type(processor).__name__, tuple(outputs.shape)
         raise ModelError(f"{kind} does not make pictures of a photo", expected="(1, 3, H, W)", got=got)
+    if not bool(torch.isfinite(outputs).all()) or bool((outputs == outputs.flatten()[:1]).all()):
+        raise ModelError(f"{type(processor).__name__} makes one and the same of every photo, or no numbers at all")
     try:
         ours = derived(config)
-    except (KeyError, TypeError, ValueError, InputError):
+    except (KeyError, TypeError, ValueError, ArithmeticError, InputError):
         ours = None
     if ours is not None:
         mine = ours(trial)
@@ -116,6 +132,14 @@ def derived(config: Mapping[str, Any]) -> Preprocessing:
     )
 
 
+def _check_scale(config: Mapping[str, Any]) -> None:
+    """Some processors resize to the edge divided by a share of the picture, which may be next to nothing."""
+    edge, share = (config.get("size") or {}).get("shortest_edge"), config.get("crop_pct")
+    if edge is not None and share is not None and not 0 < edge <= MOST_RESIZED * share:
+        got = f"{shown(edge)} / {shown(share)}"
+        raise ModelError("the picture is resized to nothing, or too much", expected=f"0 to {MOST_RESIZED}", got=got)
+
+
 def _normalisation(config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     mean, std = _per_channel(0), _per_channel(1)
     if config.get("do_normalize"):
@@ -146,24 +170,64 @@ def _without_torchvision(transformers: Any) -> dict[str, Any]:
     return {"backend": "pil"} if int(transformers.__version__.split(".")[0]) >= 5 else {"use_fast": False}
 
 
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """Without transformers' bars, tables and warnings on stderr; what matters of them becomes a note or an error."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub = getLogger("huggingface_hub")
+    level = hub.level
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    hub.setLevel(ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        hub.setLevel(level)
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def _model(auto_model: Any, auto_config: Any, request: Request) -> tuple[Any, list[str]]:
     """The model, and which of its weights its own checkpoint lacks: transformers draws these at random."""
-    if request.weights is None:
-        model, loading = _fetched(auto_model, request, output_loading_info=True)
-        return model, sorted(loading["missing_keys"])
+    _check_published(request)
     config = _fetched(auto_config, request)
+    check_values(config.to_dict(), request.spec)
     try:
-        built: nn.Module = auto_model.from_config(config)
-    except ValueError as error:
+        planned = copy.deepcopy(config)
+        check_memory(lambda: auto_model.from_config(planned, trust_remote_code=False), request.spec)
+        if request.weights is None:
+            model, loading = _fetched(auto_model, request, output_loading_info=True, weights_only=True)
+            return model, sorted(loading["missing_keys"])
+        built: nn.Module = auto_model.from_config(config, trust_remote_code=False)
+    except (ValueError, KeyError) as error:
+        if isinstance(error, ModelError):
+            raise
         raise _not_a_classifier(request, error) from error
     if request.weights != RANDOM:
-        load_into(built, read_state(request.weights, request.trust_pickle), request.weights)
+        load_into(built, read_state(request.weights, request.trust), request.weights)
     return built, []
+
+
+def _check_published(request: Request) -> None:
+    """The configuration of a repository of the hub, before transformers makes something of it."""
+    if Path(request.name).is_dir():  # it was looked at with all that lies in it
+        return
+    hub = need("transformers.utils.hub", "hf")
+    try:
+        path = hub.cached_file(request.name, "config.json")
+    except OSError as error:
+        raise cannot_fetch(request.spec, error, instead="a local folder (hf:FOLDER)") from error
+    except ValueError as error:
+        raise _not_a_classifier(request, error) from error
+    check_configuration(Path(path), request.spec)
 
 
 def _fetched(auto: Any, request: Request, **options: Any) -> Any:
     try:
-        return auto.from_pretrained(request.name, **options)
+        return auto.from_pretrained(request.name, trust_remote_code=False, **options)
     except OSError as error:
         if Path(request.name).is_dir():
             what = f"the folder {request.name} is not a complete model"
@@ -172,7 +236,14 @@ def _fetched(auto: Any, request: Request, **options: Any) -> Any:
     except ImportError as error:
         need("torchvision", "torchvision")
         raise ModelError(f"{request.spec} cannot be loaded", got=first_line(error)) from error
+    except pickle.UnpicklingError as error:
+        what = f"{request.spec} has pickles with more than weights in them, and reading one can run any code"
+        raise ModelError(what, expected="weights in safetensors, or that hold tensors alone") from error
     except (ValueError, KeyError) as error:
+        if "trust_remote_code" in str(error):
+            what = f"{request.spec} comes with code of its own, which is never run"
+            expected = "a network of transformers itself, or a factory of your own that makes it (module:factory)"
+            raise ModelError(what, expected=expected) from error
         raise _not_a_classifier(request, error) from error
     except RuntimeError as error:
         if "torchvision" in str(error):
@@ -187,8 +258,8 @@ def _not_a_classifier(request: Request, error: BaseException) -> ModelError:
     return ModelError(f"{request.spec} is not an image classifier of transformers", got=first_line(error))
 
 
-def _labels(config: Any) -> tuple[str, ...] | None:
+def _labels(config: Any, spec: str) -> tuple[str, ...] | None:
     names = {int(index): str(name) for index, name in config.id2label.items()}
     labels = tuple(names.get(index, f"LABEL_{index}") for index in range(config.num_labels))
     given = any(name != f"LABEL_{index}" for index, name in enumerate(labels))
-    return labels if given else None
+    return read_labels(labels, f"{spec}: id2label") if given else None

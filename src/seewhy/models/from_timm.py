@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from seewhy.errors import ModelError, close_matches
 
+from .configuration import TIMM_WEIGHTS, check_configuration, check_folder, check_memory
 from .imagenet import imagenet_labels, imagenet_synonyms
-from .preprocessing import BorrowedPreprocessing, Preprocessing
+from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing, check_size
 from .source import RANDOM, Loaded, Request, cannot_fetch, need
 from .weights import first_line, fitted, is_file_name, read_state
 
@@ -27,10 +29,12 @@ def load_timm(request: Request) -> Loaded:
     """
     timm = need("timm", "timm")
     name, weights = _checked_name(timm, request), request.weights or "pretrained"
+    if ":" in name:
+        _check_described(timm, name, request)
     if request.weights == RANDOM:
         model = _built(timm, name, None)
     elif request.weights is not None and is_file_name(request.weights):
-        state = read_state(request.weights, request.trust_pickle)
+        state = read_state(request.weights, request.trust)
         model = fitted(lambda classes: _built(timm, name, classes), state, request.weights)
     else:
         model = _downloaded(timm, name, request)
@@ -42,6 +46,12 @@ def load_timm(request: Request) -> Loaded:
 def transform_of(config: Mapping[str, Any], timm: Any) -> Preprocessing | BorrowedPreprocessing:
     """Timm's data config as our preprocessing; its own transform where ours has no such filter."""
     channels, height, width = config["input_size"]
+    check_size((height, width), channels)
+    if not max(height, width) <= MOST_RESIZED * config["crop_pct"]:
+        expected = f"at most {MOST_RESIZED:,} pixels a side"
+        raise ModelError(
+            "the picture is resized to too much", expected=expected, got=f"a share of {config['crop_pct']}"
+        )
     mean, std = tuple(config["mean"]), tuple(config["std"])
     scaled = (math.floor(height / config["crop_pct"]), math.floor(width / config["crop_pct"]))
     fits = {"squash": "stretch", "border": "contain", "center": "cover"}
@@ -58,6 +68,24 @@ def transform_of(config: Mapping[str, Any], timm: Any) -> Preprocessing | Borrow
         order="L" if channels == 1 else "RGB",
         fill=_border(mean) if config["crop_mode"] == "border" else (0, 0, 0),
     )
+
+
+def _check_described(timm: Any, name: str, request: Request) -> None:
+    """``local-dir:FOLDER`` and ``hf-hub:OWNER/NAME`` are described by a file that comes with their weights."""
+    source, _, where = name.partition(":")
+    if source == "local-dir":
+        if not Path(where).is_dir():
+            raise ModelError(f"no such folder: {where}", expected="timm:local-dir:FOLDER")
+        check_folder(Path(where), request.spec, TIMM_WEIGHTS)
+    else:
+        repository, _, revision = where.partition("@")
+        try:
+            hub = need("huggingface_hub", "timm")
+            path = hub.hf_hub_download(repository, "config.json", revision=revision or None)
+        except (OSError, ValueError) as error:
+            raise cannot_fetch(f"the configuration of timm:{name}", error) from error
+        check_configuration(Path(path), request.spec)
+    check_memory(lambda: _built(timm, name, None), request.spec)
 
 
 def _border(mean: tuple[float, ...]) -> tuple[int, int, int]:

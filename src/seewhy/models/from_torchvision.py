@@ -31,7 +31,7 @@ def load_torchvision(request: Request) -> Loaded:
     if request.weights == RANDOM:
         model = models.get_model(request.name, weights=None)
     elif request.weights is not None and is_file_name(request.weights):
-        state = read_state(request.weights, request.trust_pickle)
+        state = read_state(request.weights, request.trust)
         model = fitted(lambda classes: _built(models, request.name, classes), state, request.weights)
     else:
         chosen = _chosen(published, request)

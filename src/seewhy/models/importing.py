@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import re
 import sys
@@ -11,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seewhy.errors import ModelError, close_matches
+
+from .limits import MOST_SOURCE_BYTES
+from .regular import is_regular, read_bounded
 
 AS_A_FILE = re.compile(r"(?P<path>.+\.py|[^:]*[/\\][^:]*|[A-Za-z]:[/\\][^:]*)(:+(?P<name>.*))?", re.DOTALL)
 CALLED = re.compile(r"(?P<module>[\w.]+(?<!\.py)):(?P<name>[\w.]+)\((?P<arguments>.*)\)", re.DOTALL)
@@ -47,7 +51,7 @@ def refuse_a_file_or_a_call(spec: str) -> None:
     file = Path(re.sub(r"^[A-Za-z]:", "", found["path"]).replace("\\", "/")).with_suffix(".py")
     module, where = module_name(file)
     close = [f"{module}:{name}" for name in _names(file, (found["name"] or "").removesuffix("()"))]
-    if not file.is_file():
+    if not is_regular(file):
         what = f"there is no file {file}, and a network's module is given by its dotted name: {spec!r}"
         raise ModelError(what, expected="package.module:factory", close=close)
     if not all(part.isidentifier() for part in module.split(".")):
@@ -71,6 +75,16 @@ def factories(dotted: str) -> list[str]:
     """``mynet:Net`` and the like for each function and class of ./mynet.py; empty if there is no such file."""
     file = Path(f"{dotted.replace('.', '/')}.py")
     return [f"{dotted}:{name}" for name in _defined(file)]
+
+
+def importable(name: str) -> bool:
+    """Whether there is a module or package of this name, here or wherever Python looks; it is not imported."""
+    with current_directory_importable():
+        importlib.invalidate_caches()  # a file may be younger than the last look at its directory
+        try:
+            return name in sys.modules or importlib.util.find_spec(name) is not None
+        except (ImportError, ValueError):
+            return False
 
 
 def modules_here() -> list[str]:
@@ -106,6 +120,6 @@ def _bound(file: Path) -> set[str]:
 
 def _statements(file: Path) -> list[ast.stmt]:
     try:
-        return ast.parse(file.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
+        return ast.parse(read_bounded(file, MOST_SOURCE_BYTES, ModelError, str(file))).body
+    except (ModelError, SyntaxError, ValueError, RecursionError, MemoryError):
         return []

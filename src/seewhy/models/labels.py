@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from os import PathLike, fspath
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from seewhy.errors import InputError
 
+from .limits import MOST_CLASSES, MOST_LABEL_BYTES, MOST_NAME, MOST_SHOWN, shown
+from .regular import read_bounded
+
 Labels = str | PathLike[str] | Sequence[str] | Mapping[Any, Any]
 
+UNSEEN = ("Cc", "Cs")
+"""Unicode's categories of control characters, among them those that move or recolour a terminal, and of halves."""
 
-def read_labels(source: Labels) -> tuple[str, ...]:
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn the direction of all text that follows them."""
+
+
+def read_labels(source: Labels, where: str = "labels") -> tuple[str, ...]:
     """The names in the order of the model's outputs.
 
     Args:
         source: a text file with a name per line, a ``.json`` file, or what such a file holds: a list of
             names, index -> name, index -> [..., name], or name -> index.
+        where: how names that are in no file are called in an error.
 
     Raises:
-        InputError: the file cannot be read, an index is missing, or a name is not text.
+        InputError: the file cannot be read or is too large, an index is missing or comes twice, a name is not text
+            or too long, or holds what a terminal or a page takes for a command.
     """
     if isinstance(source, str | PathLike):
-        path = Path(fspath(source))
+        path = Path(fsdecode(source))
         return _checked(_parsed(path), str(path))
-    return _checked(source, "labels")
+    return _checked(source, where)
 
 
 def check_count(labels: Sequence[str], outputs: int | None, model: str) -> None:
@@ -43,31 +56,56 @@ def _several(count: int, what: str) -> str:
 
 
 def _parsed(path: Path) -> Any:
+    content = read_bounded(path, MOST_LABEL_BYTES, InputError, f"the labels {path}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        return json.loads(text) if path.suffix.lower() == ".json" else text.strip("\r\n").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError(f"the labels {path} cannot be read", got=str(error).splitlines()[0]) from error
+        text = content.decode("utf-8-sig")
+        if path.suffix.lower() == ".json":
+            return json.loads(text, object_pairs_hook=_without_twins)
+        return text.strip("\r\n").splitlines()
+    except (ValueError, RecursionError) as error:  # such as brackets in brackets, without end
+        got = next(iter(str(error).splitlines()), "")
+        raise InputError(f"the labels {path} cannot be read", got=got) from error
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twin = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {shown(twin)} comes twice")
+    return found
 
 
 def _checked(names: Any, where: str) -> tuple[str, ...]:
     if isinstance(names, Mapping):
         names = _in_order(names, where)
-    if not isinstance(names, Sequence) or not names:
-        raise InputError(f"{where}: no class names", expected="a list, or index -> name", got=repr(names)[:60])
-    for index, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(f"{where}: the name of class {index} is not text", got=repr(name)[:60])
-    return tuple(name.strip() for name in names)
+    if not isinstance(names, Sequence) or isinstance(names, str | bytes) or not names:
+        raise InputError(f"{where}: no class names", expected="a list, or index -> name", got=shown(names))
+    if len(names) > MOST_CLASSES:
+        raise InputError(f"{where}: too many names", expected=f"at most {MOST_CLASSES:,}", got=f"{len(names):,}")
+    return tuple(_name(name, f"{where}: the name of class {index}") for index, name in enumerate(names))
+
+
+def _name(name: Any, which: str) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"{which} is not text", got=shown(name))
+    if len(name) > MOST_NAME:
+        raise InputError(f"{which} is too long", expected=f"at most {MOST_NAME} characters", got=f"{len(name):,}")
+    words = " ".join(name.split())
+    if any(category(character) in UNSEEN or character in TURNS for character in words):
+        raise InputError(f"{which} holds a character that is not shown but obeyed", got=ascii(words)[:MOST_SHOWN])
+    return words
 
 
 def _in_order(names: Mapping[Any, Any], where: str) -> list[Any]:
-    if all(isinstance(value, int) for value in names.values()):
+    count = len(names)
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in names.values()):
         names = {index: name for name, index in names.items()}
     try:
         by_index = {int(index): name for index, name in names.items()}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: a key is not an index", expected='{"0": "name", ...}', got=error) from error
+    if len(by_index) < count:
+        raise InputError(f"{where}: an index comes twice", expected=f"{count} different ones", got=len(by_index))
     missing = next((index for index in range(len(by_index)) if index not in by_index), None)
     if missing is not None:
         raise InputError(f"{where}: class {missing} has no name", expected=f"0 to {len(by_index) - 1}")

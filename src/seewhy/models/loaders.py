@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from seewhy.core.guest import guest
 from seewhy.core.target import logits_of
 from seewhy.errors import InputError, ModelError, close_matches
 
-from .adjusting import preprocessing_of
+from .adjusting import Told, preprocessing_of
 from .classifier import Classifier
 from .embedded import load_embedded
 from .file_kind import kind_of
@@ -23,11 +23,14 @@ from .from_file import PICKLE_ENDINGS, load_exported, load_pickled
 from .from_hf import load_hf
 from .from_timm import load_timm
 from .from_torchvision import load_torchvision
-from .importing import factories, modules_here, refuse_a_file_or_a_call
+from .importing import factories, importable, refuse_a_file_or_a_call
 from .labels import Labels, check_count, read_labels
 from .preprocessing import BorrowedPreprocessing, Preprocessing
+from .regular import is_regular
 from .rng import own_randomness
 from .source import RANDOM, Loaded, Request, installed
+from .surroundings import failures_told, kept_surroundings
+from .trust import tensors_alone
 from .untrained import AS_ASKED
 from .weights import check_finite, check_initialized, first_line, is_file_name, state_hash
 
@@ -37,7 +40,7 @@ SOURCES: dict[str, Callable[[Request], Loaded]] = {
     "timm": load_timm,
     "hf": load_hf,
 }
-SPECS = f"{EMBEDDED}, torchvision:NAME, timm:NAME, hf:NAME-or-folder, package.module:factory, or a .pt2 file"
+SPECS = f"{EMBEDDED}, torchvision:NAME, timm:NAME, hf:NAME-or-folder, package.module:factory, or a trusted .pt2 file"
 
 
 def load(
@@ -45,6 +48,7 @@ def load(
     *,
     weights: str | PathLike[str] | None = None,
     labels: Labels | None = None,
+    trust: bool = False,
     trust_pickle: bool = False,
     device: str | torch.device | None = None,
     input_size: int | tuple[int, int] | None = None,
@@ -55,13 +59,14 @@ def load(
 
     Args:
         spec: ``efficientnet_lite0`` (embedded), ``torchvision:resnet50``, ``timm:convnext_tiny``,
-            ``hf:microsoft/resnet-50`` or a folder, ``package.module:factory``, a ``.pt2`` file, or (only with
-            ``trust_pickle``) a pickled network.
+            ``hf:microsoft/resnet-50`` or a folder, ``package.module:factory``, or (only with ``trust``) a file with a
+            whole network: a program of ``torch.export`` (``.pt2``), or a pickled one (``.pt``, ``.pth``).
         weights: the name of published weights, a file (safetensors, or a checkpoint of torch), or "random":
             drawn with seed 0, the same each time. None: the source's default.
         labels: the class names: a file (a name per line, or JSON), a sequence, or index -> name.
             None: those that the source knows.
-        trust_pickle: read pickles, which can run any code when they are read.
+        trust: read such a file, or weights in a pickle that holds more than tensors: both can run any code.
+        trust_pickle: the older name of ``trust``.
         device: where the model goes; None: it stays where its source put it, usually the CPU.
         input_size: (H, W), or one number for both; instead of what the source says.
         mean, std: per channel, or one for all, for pixels in [0, 1]; instead of what the source says.
@@ -73,21 +78,26 @@ def load(
 
     Raises:
         ModelError: unknown model or weights, weights that do not fit, are not finite or cannot be fetched,
-            or a pickle that is not trusted.
+            a file that can run code and is not trusted, or a network that raises something, or ends Python.
         MissingExtraError: an optional package is missing, or does not fit the installed torch.
         InputError: labels that cannot be read or are too many or few, or a size, mean, std or device that
             makes no sense.
     """
     spec, chosen_weights = _spec(spec), _weights(weights)
     names = None if labels is None else read_labels(labels)
-    with own_randomness():
+    told = Told.checked(input_size, mean, std)
+    with failures_told(spec), kept_surroundings(spec), own_randomness():
         source, name = _source(spec)
-        loaded = source(Request(spec, name, chosen_weights, trust_pickle))
+        trust = trust or trust_pickle
+        with nullcontext() if trust or source is load_factory else tensors_alone():
+            loaded = source(Request(spec, name, chosen_weights, trust))
         model = loaded.model.eval()
         check_initialized(model, spec)
         check_finite(model, spec)
-        transform = preprocessing_of(loaded, spec, input_size, mean, std)
+        transform = preprocessing_of(loaded, spec, told)
         outputs = count_outputs(model, transform, loaded.batch)
+        weights_hash = state_hash(model)
+        model = _moved(model, device)
     known, synonyms = _named(loaded, names, outputs, spec)
     notes = (AS_ASKED,) if loaded.weights == RANDOM else loaded.notes
     provenance = {
@@ -97,7 +107,7 @@ def load(
         "libraries": {package: installed(package) for package in ("torch", "pillow", *loaded.packages)},
         "preprocessing": _jsonable(transform.describe()),
     }
-    return Classifier(_moved(model, device), known, transform, spec, state_hash(model), provenance, synonyms, notes)
+    return Classifier(model, known, transform, spec, weights_hash, provenance, synonyms, notes)
 
 
 def count_outputs(model: nn.Module, transform: Preprocessing | BorrowedPreprocessing, batch: int = 1) -> int | None:
@@ -145,12 +155,12 @@ def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
         return load_pickled, spec
     refuse_a_file_or_a_call(spec)
     if is_file_name(spec) and not colon:
-        kind = kind_of(spec) if Path(spec).is_file() else None
+        kind = kind_of(spec) if is_regular(spec) else None
         what, expected = f"{spec!r} is not a model", f"{SPECS}; weights go with --weights"
         if kind is not None:
             what, expected = f"{what}, it is {kind.what}", kind.as_model.replace("FILE", spec)
         raise ModelError(what, expected=expected)
-    is_module = "." in prefix or prefix in modules_here()  # torchvision.models:resnet18 is a factory
+    is_module = "." in prefix or importable(prefix)  # torchvision.models:resnet18 is a factory
     if colon and name and not is_module and (close := close_matches(prefix, SOURCES)):
         raise ModelError(f"unknown model {spec!r}", expected=SPECS, close=[f"{known}:{name}" for known in close])
     if colon and name and all(part.isidentifier() for part in (*prefix.split("."), *name.split("."))):

@@ -6,6 +6,7 @@ those pixels and never on the uncropped photo.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -16,9 +17,14 @@ from PIL import Image
 
 from seewhy.errors import InputError
 
+from .limits import MOST_CHANNELS, MOST_SIDE, MOST_VALUES, shown
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MOST_PIXELS = 1 << 25  # of a whole resized photo: 100 MB
+
+MOST_BORROWED = 1 << 27  # of a photo resized by another library so that its shorter side is the model's: 400 MB
+MOST_RESIZED = 4 * MOST_SIDE  # of the box that a photo is resized to before the crop
 
 Fit = Literal["cover", "stretch", "contain"]
 Order = Literal["RGB", "BGR", "L"]
@@ -59,10 +65,9 @@ class Preprocessing:
                 expected=f"{channels} values each",
                 got=f"{len(self.mean)} and {len(self.std)}",
             )
-        if not all(value > 0 for value in self.std):
-            raise InputError("std must be positive", got=self.std)
-        if not all(side >= 1 for side in (*self.input_size, *(self.resize or (1, 1)))):
-            raise InputError("a size must be at least 1 x 1", got=f"{self.input_size}, {self.resize}")
+        check_normalisation(self.mean, self.std)
+        check_size(self.input_size, channels)
+        check_size(self.resize or self.input_size, most=MOST_RESIZED)
         if self.interpolation.upper() not in Image.Resampling.__members__:
             names = ", ".join(name.lower() for name in Image.Resampling.__members__)
             raise InputError("unknown interpolation", expected=f"one of {names}", got=self.interpolation)
@@ -154,6 +159,10 @@ class BorrowedPreprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        check_normalisation(self.mean, self.std)
+        check_size(self.input_size, len(self.mean))
+
     def crop(self, image: Image.Image) -> Image.Image:
         """The pixels that the model sees, as an RGB picture of ``input_size``, read back from its input."""
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
@@ -161,8 +170,17 @@ class BorrowedPreprocessing:
         return Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        """A picture as the model's input: (1, C, H, W) float32, normalised."""
-        inputs = self.transform(as_rgb(image)).to(torch.float32)
+        """A picture as the model's input: (1, C, H, W) float32, normalised.
+
+        Raises:
+            InputError: not a picture, one without pixels, or one so narrow that resizing it would take too much memory.
+        """
+        image = as_rgb(image)
+        longer, shorter = max(image.size), min(image.size)
+        if longer * (2 * max(self.input_size)) ** 2 > MOST_BORROWED * shorter:
+            what = "the photo is too narrow for this model's own transform, which resizes all of it"
+            raise InputError(what, got=f"{image.width} x {image.height}")
+        inputs = self.transform(image).to(torch.float32)
         return inputs if inputs.ndim == 4 else inputs[None]
 
     def __str__(self) -> str:
@@ -173,6 +191,25 @@ class BorrowedPreprocessing:
         """What is known of the transform, ready for JSON."""
         known = {"input_size": self.input_size, "mean": self.mean, "std": self.std}
         return {**known, "transform": " ".join(repr(self.transform).split())}
+
+
+def check_size(size: tuple[int, ...], channels: int = 1, most: int = MOST_SIDE) -> None:
+    """Raises InputError where pictures of ``size`` (H, W) are none, or larger than is believed."""
+    if not all(side >= 1 for side in size):
+        raise InputError("a size must be at least 1 x 1", got=shown(size))
+    if max(size) > most:
+        raise InputError("a size is too large", expected=f"at most {most:,} pixels a side", got=shown(size))
+    if channels > MOST_CHANNELS or channels * math.prod(size) > MOST_VALUES:
+        expected = f"at most {MOST_CHANNELS:,} channels, and {MOST_VALUES:,} numbers in all"
+        raise InputError("a picture is too large", expected=expected, got=f"{channels:,} channels of {shown(size)}")
+
+
+def check_normalisation(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """Raises InputError where a mean is no number, or a deviation none that can be divided by."""
+    if not all(map(math.isfinite, mean)):
+        raise InputError("mean must be finite", got=shown(mean))
+    if not all(value > 0 and math.isfinite(value) for value in std):
+        raise InputError("std must be positive, and finite", got=shown(std))
 
 
 def _numbers(values: tuple[float, ...]) -> str:

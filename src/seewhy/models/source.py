@@ -24,7 +24,7 @@ class Request(NamedTuple):
     spec: str
     name: str
     weights: str | None = None
-    trust_pickle: bool = False
+    trust: bool = False
 
 
 @dataclass(frozen=True)

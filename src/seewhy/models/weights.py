@@ -6,10 +6,9 @@ import hashlib
 import pickle
 import re
 import sys
-import zipfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,55 +17,74 @@ from torch.nn.parameter import is_lazy
 
 from seewhy.errors import ModelError, close_matches
 
+from .archive import check_members, is_zip
 from .file_kind import SAFETENSORS, TORCHSCRIPT, kind_of
 from .importing import current_directory_importable
+from .limits import MOST_CLASSES, MOST_TENSORS, MOST_WRAPPERS, shown
+from .pickles import check_pickles
+from .regular import check_regular, is_regular
+from .trust import refuse_untrusted
 
 FILE_ENDINGS = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar", ".pkl")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel and torch.compile put these before every key
-UNSAFE = "trust_pickle=True (--trust-pickle on the command line), if you trust where the file came from"
+
+MOST_COMPARED = 1000
+"""Names that one name is compared with: each takes a tenth of a millisecond."""
 
 State = dict[str, torch.Tensor]
 
 
 def is_file_name(weights: str) -> bool:
     """Whether ``weights`` means a file, rather than the name of published weights."""
-    return weights.lower().endswith(FILE_ENDINGS) or "/" in weights or "\\" in weights or Path(weights).is_file()
+    return weights.lower().endswith(FILE_ENDINGS) or "/" in weights or "\\" in weights or is_regular(weights)
 
 
-def read_state(path: str, trust_pickle: bool = False) -> State:
+def read_state(path: str, trust: bool = False) -> State:
     """Tensors by name, from a ``.safetensors`` file or a checkpoint of torch.
 
     A checkpoint may wrap them, or the network, in ``state_dict``, ``model_state_dict`` or ``model``, or under any other
     name if nothing else in it is of that kind, and prefix every key with ``module.``. A pickle that holds more than
-    tensors can run any code while it is read, so it is only read with ``trust_pickle``.
+    tensors can run any code while it is read, so it is only read with ``trust``.
 
     Raises:
-        ModelError: no such file, not a checkpoint, no tensors in it, or a pickle that is not trusted.
+        ModelError: no such file, not a checkpoint, no tensors in it, other tensors than weights are, or a pickle that
+            is not trusted.
     """
-    found = _unwrapped(read_file(path, trust_pickle))
+    found = _unwrapped(read_file(path, trust))
     if not isinstance(found, Mapping) or not found:
         got = type(found).__name__ if found is not None else "nothing"
         raise ModelError(f"{path} holds no weights", expected="tensors by name", got=got)
+    if len(found) > MOST_TENSORS:
+        raise ModelError(f"{path} holds too many tensors", expected=f"at most {MOST_TENSORS:,}", got=f"{len(found):,}")
     for key, value in found.items():
+        if not isinstance(key, str):
+            what = f"{path} holds weights under names that are no text"
+            raise ModelError(what, expected="tensors by name", got=f"{type(key).__name__}")
         if not isinstance(value, torch.Tensor):
-            got = f"{key!r}: {type(value).__name__}"
+            got = f"{shown(key)}: {type(value).__name__}"
             raise ModelError(f"{path} holds something else than weights", expected="tensors by name", got=got)
-    return _without_prefixes({str(key): value for key, value in found.items()})
+        if (strange := _strange(value)) is not None:
+            what = f"{path} holds tensors that are no weights"
+            raise ModelError(what, expected="dense ones with their numbers", got=f"a {strange} one, {shown(key)}")
+    return _without_prefixes(dict(found))
 
 
-def read_file(path: str, trust_pickle: bool = False) -> Any:
+def read_file(path: str, trust: bool = False) -> Any:
     """What a weights file holds, unchecked. A trusted pickle finds the modules of the current directory.
 
     Raises:
         ModelError: no such file, not a checkpoint (says what it is instead), or a pickle that is not trusted.
     """
-    if not Path(path).is_file():
-        raise ModelError(f"no such weights file: {path}")
+    check_regular(path, "weights")
     kind = kind_of(path)
-    if kind is not None and kind is not SAFETENSORS and not (kind is TORCHSCRIPT and trust_pickle):
+    if kind is not None and kind is not SAFETENSORS and not (kind is TORCHSCRIPT and trust):
         what = f"{path} is not a readable checkpoint, it is {kind.what}"
         raise ModelError(what, expected=kind.as_weights.replace("FILE", path))
+    if kind is None and not trust:
+        if is_zip(path):
+            check_members(path)
+        check_pickles(path)
     try:
         if kind is SAFETENSORS:
             from safetensors.torch import load_file
@@ -74,15 +92,27 @@ def read_file(path: str, trust_pickle: bool = False) -> Any:
             return load_file(path)
         if kind is TORCHSCRIPT:
             return torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        if not trust:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's, of how the file was written
+                return torch.load(path, map_location="cpu", weights_only=True)
         with current_directory_importable():
-            return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+            return torch.load(path, map_location="cpu", weights_only=False)
     except pickle.UnpicklingError as error:
-        if trust_pickle or not _is_pickle(path):
+        if trust or not _is_pickle(path):
             raise ModelError(f"{path} is not a readable checkpoint") from error
-        what = f"{path} is a pickle with more than weights in it, which can run any code when it is read"
-        raise ModelError(what, expected=UNSAFE) from error
+        refuse_untrusted(path, "is a pickle with more than weights in it")
     except (Exception, SystemExit) as error:  # what a broken file raises depends on how it is broken
         raise _missing_class(path, error) from error
+
+
+def _strange(value: torch.Tensor) -> str | None:
+    """What is the matter with a tensor that no weights are like."""
+    if value.is_meta:
+        return "meta"
+    if value.layout is not torch.strided or value.is_nested:
+        return "sparse"
+    return "quantized" if value.is_quantized else None
 
 
 def check_initialized(model: nn.Module, source: str) -> None:
@@ -110,12 +140,27 @@ def load_into(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) 
         if key in state and state[key].shape != wanted[key].shape
     ]
     kinds = {"missing": missing, "unexpected": left_over, "of another shape": misshapen}
+    kinds["of another kind of number"] = [
+        f"{key} {state[key].dtype} instead of {wanted[key].dtype}"
+        for key in wanted
+        if key in state and not misshapen and _other_numbers(wanted[key], state[key])
+    ]
     if problems := [_few(keys, kind) for kind, keys in kinds.items() if keys]:
         # Where hardly anything fits, it is another network, and a name that looks alike would mislead.
-        close = close_matches(missing[0], left_over) if 0 < len(missing) < len(wanted) / 2 else ()
+        close = close_matches(missing[0], left_over[:MOST_COMPARED]) if 0 < len(missing) < len(wanted) / 2 else ()
         what = f"the weights in {source} do not fit {type(model).__name__}: {', '.join(problems)}"
         raise ModelError(what, close=[f"{name} for {missing[0]}" for name in close])
-    model.load_state_dict(state, strict=False)
+    try:
+        model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise ModelError(f"the weights in {source} do not fit {type(model).__name__}", got=first_line(error)) from error
+
+
+def _other_numbers(wanted: torch.Tensor, given: torch.Tensor) -> bool:
+    """Whether a copy would lose what the numbers mean, and torch would make it without a word."""
+    if wanted.is_floating_point():
+        return not given.is_floating_point()
+    return given.is_complex() and not wanted.is_complex()
 
 
 def fitted(build: Callable[[int | None], nn.Module], state: Mapping[str, torch.Tensor], source: str) -> nn.Module:
@@ -190,11 +235,13 @@ def _missing_class(path: str, error: BaseException) -> ModelError:
 
 def _is_pickle(path: str) -> bool:
     with open(path, "rb") as file:
-        return zipfile.is_zipfile(path) or file.read(1) == pickle.PROTO
+        return file.read(1) in (b"P", pickle.PROTO)
 
 
 def _unwrapped(found: Any) -> Any:
-    while isinstance(found, Mapping):
+    for _ in range(MOST_WRAPPERS):
+        if not isinstance(found, Mapping):
+            break
         key = next((key for key in WRAPPERS if isinstance(found.get(key), Mapping | nn.Module)), None)
         states = [key for key, value in found.items() if _is_state(value)]
         if key is None and len(states) == 1:
@@ -241,7 +288,7 @@ def _other_class_count(model: nn.Module, state: Mapping[str, torch.Tensor]) -> i
     if any(state[key].shape[1:] != wanted[key].shape[1:] for key in differing):
         return None
     counts = {state[key].shape[0] for key in differing if state[key].ndim}
-    return counts.pop() if len(counts) == 1 else None
+    return counts.pop() if len(counts) == 1 and max(counts) <= MOST_CLASSES else None
 
 
 def _few(keys: list[str], kind: str) -> str:
