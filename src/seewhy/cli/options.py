@@ -97,9 +97,10 @@ def foreign(classifier: Classifier | None = None) -> Iterator[None]:
     try:
         with redirect_stdout(sys.stderr):
             yield
-    except SeewhyError:
-        raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as raised:
+        error = raised.__cause__ if isinstance(raised.__cause__, SystemExit) else raised
+        if isinstance(error, SeewhyError):
+            raise
         if os.environ.get("SEEWHY_TRACEBACK"):
             raise
         said = f"{type(error).__name__}: {error}"

@@ -83,8 +83,8 @@ def guest(model: nn.Module, *, grad: bool) -> Iterator[list[nn.Module]]:
         except SystemExit as error:
             if not _comes_from_a_forward(error):
                 raise
-            what = f"the model's forward ends Python, by sys.exit({error.code!r})"
-            raise ModelError(what, expected="a forward that gives its output") from error
+            got = f"SystemExit: {error.code}"
+            raise ModelError("the model's forward ends Python", expected="its output", got=got) from error
         finally:
             state.restore(finished)
 

@@ -8,10 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from seewhy.errors import ModelError, close_matches
+from seewhy.interrupts import shielded
 
 from .limits import MOST_SOURCE_BYTES
 from .regular import is_regular, read_bounded
@@ -20,7 +20,7 @@ AS_A_FILE = re.compile(r"(?P<path>.+\.py|[^:]*[/\\][^:]*|[A-Za-z]:[/\\][^:]*)(:+
 CALLED = re.compile(r"(?P<module>[\w.]+(?<!\.py)):(?P<name>[\w.]+)\((?P<arguments>.*)\)", re.DOTALL)
 
 
-@contextmanager
+@shielded
 def current_directory_importable() -> Iterator[None]:
     """What lies in the current directory can be imported meanwhile, as it can by a script that runs there."""
     here = os.getcwd()

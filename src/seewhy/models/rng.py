@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
+
+from seewhy.interrupts import shielded
 
 SEED = 0
 
 
-@contextmanager
+@shielded
 def own_randomness(seed: int = SEED) -> Iterator[None]:
     """Within it torch's CPU generator starts at ``seed``; afterwards it is as if nothing was drawn.
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from seewhy.errors import ModelError, SeewhyError
+from seewhy.interrupts import shielded
 
 
-@contextmanager
+@shielded
 def kept_surroundings(name: str) -> Iterator[None]:
     """``sys.argv`` holds ``name`` alone meanwhile; afterwards it and the current directory are as they were.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NoReturn
 
 from seewhy.errors import ModelError
+from seewhy.interrupts import shielded
 
 IF_TRUSTED = "trust=True (--trust on the command line), if you trust where the file came from"
 FORCED, UNFORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -23,7 +23,7 @@ def refuse_untrusted(path: str, is_what: str, expected: str = IF_TRUSTED) -> NoR
     raise ModelError(what, expected=expected)
 
 
-@contextmanager
+@shielded
 def tensors_alone() -> Iterator[None]:
     """Whatever a library reads by ``torch.load`` meanwhile, it is given tensors or an error."""
     before = {name: os.environ.pop(name, None) for name in (FORCED, UNFORCED)}

@@ -9,13 +9,15 @@ import io
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from seewhy.interrupts import shielded
 
 from .rng import own_randomness
 
@@ -85,7 +87,7 @@ def _built_again(build: Callable[[], Any]) -> Any:
         return None
 
 
-@contextmanager
+@shielded
 def _nobody_sees() -> Iterator[None]:
     """What is printed, warned of and drawn meanwhile leaves no trace."""
     state, numpy_state = random.getstate(), np.random.get_state()
