@@ -6,12 +6,16 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from .errors import OutputError
-from .interrupts import shielded
+from .interrupts import shielded, uninterrupted
 
 _NO_LINKS = frozenset({
     errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EACCES, errno.EINVAL,
@@ -50,12 +54,36 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[I
             _take(part, path)
     except OSError as error:
         raise _cannot(path, error) from error
-    except ValueError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # zipfile complains that it was left half-way
-            raise error.__context__ from None
-        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_arrays(file: IO[bytes], arrays: Mapping[str, Any]) -> None:
+    """A compressed ``.npz``, as ``numpy.savez_compressed`` writes it; Ctrl-C waits for the array that is being packed.
+
+    Args:
+        file: open for writing.
+        arrays: by name.
+    """
+    with _archive(file) as archive:
+        for name, array in arrays.items():
+            uninterrupted(_write_array, archive, name, np.asanyarray(array))
+
+
+@shielded
+def _archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED)
+    try:
+        yield archive
+    except BaseException:
+        archive.fp = None  # else it complains, when it is collected, that its file was closed before it
+        raise
+    archive.close()
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def make_folder(path: str | Path) -> Path:

@@ -61,7 +61,7 @@ def test_a_failed_write_leaves_nothing(attribution, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", fail)
+    monkeypatch.setattr(np.lib.format, "write_array", fail)
     with pytest.raises(OutputError, match="No space left"):
         attribution.save(tmp_path / "a.npz")
     assert list(tmp_path.iterdir()) == []

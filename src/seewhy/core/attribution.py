@@ -10,13 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from ..files import write_atomically
+from ..files import write_arrays, write_atomically
 from .saved import read_saved
 from .target import check_finite
 
@@ -109,7 +108,7 @@ class Attribution:
         }
         numpy: dict[str, Any] = {name: part.cpu().numpy() for name, part in arrays.items()}
         with write_atomically(path, overwrite=overwrite) as file:
-            np.savez_compressed(file, about=np.array(json.dumps(about)), **numpy)
+            write_arrays(file, {"about": json.dumps(about), **numpy})
 
     @classmethod
     def load(cls, path: str | Path) -> Attribution:

@@ -17,7 +17,7 @@ from PIL import Image
 from .. import __version__
 from ..core.attribution import Attribution, jsonable
 from ..errors import OutputError, SeewhyError
-from ..files import make_folder, write_atomically, write_text
+from ..files import make_folder, write_arrays, write_atomically, write_text
 from ..legible import in_one_line
 from .drawing import draw, to_image
 from .explainer import CLASS_VISUALIZATION, Explained, Explainer, Explanation, Ranked
@@ -70,7 +70,7 @@ class Folder:
                 for name in maps[0].details:
                     arrays[f"{method}.{name}"] = np.stack([view.details[name].cpu().numpy() for view in maps])
         with write_atomically(self.path / "maps.npz", overwrite=self.force) as file:
-            np.savez_compressed(file, **arrays)
+            write_arrays(file, arrays)
 
 
 def figures(explanation: Explanation) -> dict[str, Explained]:

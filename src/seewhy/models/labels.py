@@ -8,20 +8,13 @@ from collections.abc import Mapping, Sequence
 from os import PathLike, fsdecode
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 from seewhy.errors import InputError
 
-from .limits import MOST_CLASSES, MOST_LABEL_BYTES, MOST_NAME, MOST_SHOWN, shown
+from .limits import MOST_CLASSES, MOST_LABEL_BYTES, MOST_NAME, shown
 from .regular import read_bounded
 
 Labels = str | PathLike[str] | Sequence[str] | Mapping[Any, Any]
-
-UNSEEN = ("Cc", "Cs")
-"""Unicode's categories of control characters, among them those that move or recolour a terminal, and of halves."""
-
-TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They turn the direction of all text that follows them."""
 
 
 def read_labels(source: Labels, where: str = "labels") -> tuple[str, ...]:
@@ -34,7 +27,7 @@ def read_labels(source: Labels, where: str = "labels") -> tuple[str, ...]:
 
     Raises:
         InputError: the file cannot be read or is too large, an index is missing or comes twice, a name is not text
-            or too long, or holds what a terminal or a page takes for a command.
+            or too long.
     """
     if isinstance(source, str | PathLike):
         path = Path(fsdecode(source))
@@ -90,10 +83,9 @@ def _name(name: Any, which: str) -> str:
         raise InputError(f"{which} is not text", got=shown(name))
     if len(name) > MOST_NAME:
         raise InputError(f"{which} is too long", expected=f"at most {MOST_NAME} characters", got=f"{len(name):,}")
-    words = " ".join(name.split())
-    if any(category(character) in UNSEEN or character in TURNS for character in words):
-        raise InputError(f"{which} holds a character that is not shown but obeyed", got=ascii(words)[:MOST_SHOWN])
-    return words
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in name):
+        raise InputError(f"{which} holds what is no character of a text", got=shown(name))
+    return " ".join(name.split())  # what else acts on a terminal is escaped where it is shown
 
 
 def _in_order(names: Mapping[Any, Any], where: str) -> list[Any]:
