@@ -87,11 +87,10 @@ def _code(arguments: list[str] | None) -> int:
         if os.environ.get("SEEWHY_TRACEBACK"):
             raise
         return fail(str(error))
-    except click.UsageError as error:
-        click.UsageError(message(error.format_message()), error.ctx).show()
-        return 2
     except click.ClickException as error:
-        return fail(error.format_message())
+        context = getattr(error, "ctx", None)
+        help_ = f"; {context.command_path} --help lists what there is" if context is not None else ""
+        return fail(f"{error.format_message().rstrip('.')}{help_}")
     except (click.Abort, KeyboardInterrupt):
         click.echo("seewhy: interrupted", err=True)
         return 1

@@ -67,6 +67,8 @@ class _Run:
     def __init__(self, photos: tuple[str, ...], given: dict[str, Any]):
         self.given = given
         self.console, self.errors = console(error=given["as_json"]), console(error=True)
+        if not given["output_dir"]:
+            raise OutputError("--output-dir names no folder", expected="a name; . is the current one")
         self.folder = Path(given["output_dir"])
         self.report = self.folder / "report.html"
         if os.path.lexists(self.report) and not given["force"]:

@@ -60,10 +60,11 @@ def guest(model: nn.Module, *, grad: bool) -> Iterator[list[nn.Module]]:
     """
     modules = _modules(model)
     parameters = [p for module in modules if module._parameters for p in module._parameters.values() if p is not None]
+    buffers = [b for module in modules if module._buffers for b in module._buffers.values() if b is not None]
     check_usable(modules, parameters)
     devices = {parameter.device for parameter in parameters if parameter.is_cuda}
     with ExitStack() as stack:
-        stack.enter_context(turn(modules, parameters))
+        stack.enter_context(turn([*modules, *parameters, *buffers]))
         stack.enter_context(torch.inference_mode(False))
         torch_state = TorchState(next((device.type for device in devices), "cpu"))
         stack.callback(torch_state.restore)

@@ -26,6 +26,9 @@ LONGEST_TEXT = 16 << 20
 
 MOST_ARRAYS = 1000
 
+LONGEST_SIDE = 1 << 15
+"""Pixels of the inputs: a map is upsampled to their size."""
+
 
 def read_saved(path: str | Path, known: int) -> dict[str, Any]:
     """What ``Attribution`` is made of, from a file of ``Attribution.save``; never unpickles.
@@ -107,7 +110,12 @@ def _parts(about: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> dict[str, 
     if target is not None:
         _check("target", target, lambda it: it.dtype == torch.int64 and it.shape == score.shape, "(B,) int64")
     size, layer, notes = about["input_size"], about["layer"], about.get("notes", {})
-    _check("input_size", size, lambda it: isinstance(it, list) and len(it) == 2 and all(map(_counts, it)), "[H, W]")
+    _check(
+        "input_size",
+        size,
+        lambda it: isinstance(it, list) and len(it) == 2 and all(map(_is_side, it)),
+        "[H, W] in pixels",
+    )
     _check("overridden", about["overridden"], lambda it: _counts(it, 0), "a number of nodes")
     _check("method", about["method"], lambda it: isinstance(it, str), "text")
     _check("layer", layer, lambda it: it is None or isinstance(it, str), "text or null")
@@ -136,6 +144,10 @@ def _check(name: str, value: Any, holds: Callable[[Any], bool], expected: str) -
 
 def _counts(value: Any, least: int = 1) -> bool:
     return type(value) is int and value >= least
+
+
+def _is_side(value: Any) -> bool:
+    return _counts(value) and value <= LONGEST_SIDE
 
 
 def _short(value: Any) -> str:

@@ -19,9 +19,7 @@ from torch import Tensor, nn
 from torch._utils import _unflatten_dense_tensors
 
 from ..errors import ModelError
-
-_MACHINERY = frozenset(vars(nn.Module()))
-"""Attributes that every module has."""
+from .attributes import Held, Registries, put_back
 
 
 @dataclass
@@ -31,13 +29,15 @@ class _Habits:
     Attributes:
         structure: the ids of its modules then; others make another model.
         weights: (module, name) of the parameters that it wrote or replaced.
-        holders: the modules that hold tensors, or lists or dicts of tensors, as plain attributes.
+        holders: the modules that hold tensors as plain attributes, also in lists, dicts or tuples.
+        registries: the modules whose hooks or parts it changed.
         written: the ids of the tensors that it wrote, which may have been given other memory.
     """
 
     structure: tuple[int, ...]
     weights: list[tuple[nn.Module, str]]
     holders: list[nn.Module]
+    registries: list[nn.Module]
     written: set[int]
 
 
@@ -65,9 +65,14 @@ class State:
         self._places: list[dict[str, Any]] = [place for place, _ in self._parameters]
         self._places += [place for place, _ in self._buffers]
         self._entries = _entries(self._places)
-        self._held = {holder: _Held(holder) for holder in (self._known.holders if self._known else modules)}
+        self._held = {holder: Held(holder) for holder in (self._known.holders if self._known else modules)}
         parameters = [parameter for _, before in self._parameters for parameter in before.values()]
         self._trainable = [p for p in parameters if p is not None and p.requires_grad and p.is_leaf]
+        self._frozen = [p for p in parameters if p is not None and not p.requires_grad and p.is_leaf]
+        self._gradients = [(p, p.grad) for p in parameters if p is not None and p.is_leaf]
+        self._registries = {
+            module: Registries(module) for module in (self._known.registries if self._known else modules)
+        }
         self._versions = [(p, p._version) for p in parameters if p is not None]
         buffers = [buffer for _, before in self._buffers for buffer in before.values()]
         if self._known is None:
@@ -95,17 +100,30 @@ class State:
         """Everything as it was; ``finished``: no error came between, so that what the forward did was all it does.
 
         Raises:
-            ModelError: a weight was written that was not written the first time, and is not kept; only if ``finished``.
+            ModelError: something could not be put back; or a weight was written that was not written the first time,
+                and is not kept (only if ``finished``).
         """
+        # What cannot fail comes first.
+        self._restore_flags()
+        registries = [module for module, registry in self._registries.items() if registry.restore()]
         if not _same_entries(_entries(self._places), self._entries):
             places: list[tuple[Any, Any]] = [*self._parameters, *self._buffers]
             for place, before in places:
-                _put_back(place, before)
+                put_back(place, before)
         for added in self._empty:
             if added:
                 added.clear()
-        written = self._contents.restore()
         changed = [holder for holder, held in self._held.items() if held.restore()]
+        written = self._contents.restore()
+        if self._known is None and finished:
+            holders = [holder for holder, held in self._held.items() if held.tensors or holder in changed]
+            weights = [(module, name) for module in self._modules for name, p in module._parameters.items()
+                       if p is not None and id(p) in written]  # fmt: skip
+            _habits[self._model] = _Habits(self._structure, weights, holders, registries, written)
+        elif finished:
+            self._check_versions(written)
+
+    def _restore_flags(self) -> None:
         for module in self._training:
             module.training = True
         for module in self._evaluating:
@@ -113,13 +131,12 @@ class State:
                 module.training = False
         for parameter in self._trainable:
             parameter.requires_grad_(True)
-        if self._known is None and finished:
-            holders = [holder for holder, held in self._held.items() if held.tensors or holder in changed]
-            weights = [(module, name) for module in self._modules for name, p in module._parameters.items()
-                       if p is not None and id(p) in written]  # fmt: skip
-            _habits[self._model] = _Habits(self._structure, weights, holders, written)
-        elif finished:
-            self._check_versions(written)
+        for parameter in self._frozen:
+            if parameter.requires_grad:
+                parameter.requires_grad_(False)
+        for parameter, gradient in self._gradients:
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
 
     def _check_versions(self, kept: set[int]) -> None:
         for parameter, version in self._versions:
@@ -154,8 +171,19 @@ class _Contents:
 
     def restore(self) -> set[int]:
         """Put back what differs; gives the ids of the tensors that did."""
+        written, failed = set[int](), list[Exception]()
         with torch.no_grad():
-            return {id(tensor) for group in self._groups for tensor in group.restore()}
+            for group in self._groups:
+                try:
+                    written |= {id(tensor) for tensor in group.restore()}
+                except Exception as error:  # noqa: BLE001 - the other groups are put back all the same
+                    failed.append(error)
+        if failed:
+            what = "the model's forward changed a tensor so that it could not be put back"
+            raise ModelError(what, expected="a forward that leaves its tensors as they are", got=failed[0]) from failed[
+                0
+            ]
+        return written
 
 
 class _Group:
@@ -183,8 +211,11 @@ class _Group:
             if tensor.data_ptr() == self._at[number] and tensor.shape == part.shape and _equal(tensor, part):
                 continue
             if tensor.data_ptr() != self._at[number] or tensor.shape != part.shape:
-                tensor.data = self._memory.get(number, torch.empty_like(part))
-            tensor.data.copy_(part)  # .data: what was written unseen is put back unseen
+                tensor.data = _with_room(self._memory.get(number, torch.empty_like(part)))
+            if torch._debug_has_internal_overlap(tensor) == 1:  # expanded: several places are one
+                tensor.data = part.clone()
+            else:
+                tensor.data.copy_(part)  # .data: what was written unseen is put back unseen
             yield tensor
 
     def _parts(self) -> list[Tensor]:
@@ -201,66 +232,21 @@ def _together(tensors: list[Tensor]) -> Tensor:
     return torch.cat([tensor if tensor.dim() == 1 else tensor.reshape(-1) for tensor in tensors]).detach()
 
 
+def _with_room(tensor: Tensor) -> Tensor:
+    """The tensor, whose memory somebody may have freed, with memory."""
+    storage, item = tensor.untyped_storage(), tensor.element_size()
+    steps = ((side - 1) * stride for side, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    needed = (int(tensor.storage_offset()) + sum(steps) + 1) * item
+    if tensor.numel() and storage.nbytes() < needed:
+        storage.resize_(needed)
+    return tensor
+
+
 def _equal(a: Tensor, b: Tensor) -> bool:
     """Bit for bit, so that NaN equals itself; as bytes, since waking threads would cost more than comparing."""
-    a, b = (part.detach().reshape(-1).view(torch.uint8).cpu() for part in (a, b))
+    a, b = (part.detach().resolve_conj().resolve_neg().reshape(-1).contiguous() for part in (a, b))
+    a, b = (part.view(torch.uint8).cpu() for part in (a, b))
     return a.numpy().tobytes() == b.numpy().tobytes()
-
-
-class _Held:
-    """The tensors that a module holds as plain attributes, directly or in a list or dict of nothing else.
-
-    Attributes:
-        tensors: all of them.
-    """
-
-    def __init__(self, module: nn.Module):
-        self._place = vars(module)
-        self._before = self._place.copy()
-        self._nests = [
-            (nest, nest.copy()) for name, nest in self._before.items()
-            if type(nest) in (list, dict) and name not in _MACHINERY and all(map(_is_tensor, _values(nest)))
-        ]  # fmt: skip
-        self.tensors = [*filter(_is_tensor, self._before.values())]
-        self.tensors += [tensor for _, before in self._nests for tensor in _values(before)]
-
-    def without_inference(self) -> None:
-        """Copies in the place of tensors that were made in inference mode."""
-        nests: list[Any] = [self._place, *(nest for nest, _ in self._nests)]
-        for nest in nests:
-            for key, value in list(nest.items() if isinstance(nest, dict) else enumerate(nest)):
-                if _is_tensor(value) and value.is_inference():
-                    nest[key] = value.clone()
-
-    def restore(self) -> bool:
-        """The same tensors in the same places, and no others; gives whether that was not so."""
-        changed = False
-        for name in {**self._before, **self._place}:
-            before, now = self._before.get(name), self._place.get(name)
-            if before is not now and (_is_tensor(before) or _is_tensor(now)):
-                changed = True
-                if name in self._before:
-                    self._place[name] = before
-                else:
-                    del self._place[name]
-        for nest, before in self._nests:
-            if [*map(id, _values(nest))] != [*map(id, _values(before))] and any(
-                map(_is_tensor, (*_values(nest), *_values(before)))
-            ):
-                changed = True
-                if isinstance(nest, dict):
-                    _put_back(nest, before)
-                else:
-                    nest[:] = before
-        return changed
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor)
-
-
-def _values(nest: Any) -> list[Any]:
-    return list(nest.values()) if isinstance(nest, dict) else list(nest)
 
 
 def _is_inference(value: Tensor | None) -> bool:
@@ -274,12 +260,3 @@ def _entries(places: Sequence[dict[str, Any]]) -> tuple[list[str], list[Any]]:
 
 def _same_entries(now: tuple[list[str], list[Any]], before: tuple[list[str], list[Any]]) -> bool:
     return now[0] == before[0] and all(map(is_, now[1], before[1]))
-
-
-def _put_back(place: dict[Any, Any], before: dict[Any, Any]) -> None:
-    """The entries of ``before`` in ``place``, and no others; never without one that was there all along."""
-    if place.keys() == before.keys() and all(map(is_, place.values(), before.values())):
-        return
-    for name in [name for name in place if name not in before]:
-        del place[name]
-    place.update(before)

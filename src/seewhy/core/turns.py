@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from torch import nn
-
 from ..errors import ModelError
 from ..interrupts import interruptible, shielded
 
@@ -25,24 +23,24 @@ _waiting: dict[threading.Thread, threading.Thread] = {}
 
 
 class _Turn:
-    def __init__(self, modules: Sequence[nn.Module], parameters: Sequence[nn.Parameter]):
+    def __init__(self, parts: Sequence[object]):
         self.thread = threading.current_thread()
-        self._things = (*modules, *parameters)
+        self._parts = parts
 
     @cached_property
     def ids(self) -> frozenset[int]:
         """What nobody else may touch meanwhile: two models can share layers, or tied weights."""
-        return frozenset(map(id, self._things))
+        return frozenset(map(id, self._parts))
 
 
 @shielded
-def turn(modules: Sequence[nn.Module], parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """No other thread explains a model with any of these parts for the time of the block.
+def turn(parts: Sequence[object]) -> Iterator[None]:
+    """No other thread explains a model with any of these modules, parameters and buffers for the time of the block.
 
     Raises:
         ModelError: another thread has held it for ten minutes, or waits for what this one holds.
     """
-    mine = _Turn(modules, parameters)
+    mine = _Turn(parts)
     started = time.monotonic()
     try:
         while (other := _begin(mine)) is not None:

@@ -47,6 +47,14 @@ BOUNDS = (
 )
 """What the name of an entry, or of one around it, holds -> the largest number there."""
 
+FILES_OF_OTHERS = {
+    "checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict", "file", "url",
+}  # fmt: skip
+"""What a network of timm may be told to read beside its folder."""
+
+LONGEST_INDEX = 12
+"""Digits of a class's number."""
+
 LABELS = {"id2label", "label2id"}
 NEEDS_MORE = {
     "quantization_config": "a network of quantized weights, which has no gradient",
@@ -115,6 +123,9 @@ def check_values(config: Mapping[str, Any], where: str) -> None:
         if isinstance(value, str) and "/" in value and "attn_implementation" in names[-1]:
             what = f"{where} asks for code from elsewhere, which is never run"
             raise ModelError(what, expected="a network of transformers itself", got=shown(value))
+        if FILES_OF_OTHERS & set(names) and "model_args" in names and value:
+            what = f"{where} names a file or weights of its own: {'.'.join(names)[:200]}"
+            raise ModelError(what, expected="a folder whose weights are its own", got=shown(value))
         if isinstance(value, bool) or not isinstance(value, int | float) or LABELS & set(names):
             continue
         most = _most(names)
@@ -125,6 +136,11 @@ def check_values(config: Mapping[str, Any], where: str) -> None:
         if isinstance(config.get(key), dict | list) and len(config[key]) > MOST_CLASSES:
             what = f"{where} asks for too much: {key}"
             raise ModelError(what, expected=f"at most {MOST_CLASSES:,}", got=f"{len(config[key]):,}")
+        found = config.get(key)
+        indices = found.values() if key == "label2id" and isinstance(found, dict) else found or ()
+        # They become keys, and of numbers without bound many can have one hash.
+        if isinstance(found, dict) and any(len(str(index)) > LONGEST_INDEX for index in indices):
+            raise ModelError(f"{where} has a class of no such number: {key}", expected=f"below {MOST_CLASSES:,}")
 
 
 def check_memory(build: Callable[[], nn.Module], spec: str) -> None:

@@ -57,7 +57,7 @@ def _parsed(path: Path) -> Any:
         return text.strip("\r\n").splitlines()
     except (ValueError, RecursionError) as error:  # such as brackets in brackets, without end
         got = next(iter(str(error).splitlines()), "")
-        raise InputError(f"the labels {path} cannot be read", got=got) from error
+        raise InputError(f"the labels {path} cannot be read", expected="text in UTF-8, or JSON", got=got) from error
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -69,9 +69,9 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _checked(names: Any, where: str) -> tuple[str, ...]:
-    if isinstance(names, Mapping):
+    if isinstance(names, Mapping) and len(names) <= MOST_CLASSES:
         names = _in_order(names, where)
-    if not isinstance(names, Sequence) or isinstance(names, str | bytes) or not names:
+    if not isinstance(names, Sequence | Mapping) or isinstance(names, str | bytes) or not names:
         raise InputError(f"{where}: no class names", expected="a list, or index -> name", got=shown(names))
     if len(names) > MOST_CLASSES:
         raise InputError(f"{where}: too many names", expected=f"at most {MOST_CLASSES:,}", got=f"{len(names):,}")
@@ -90,17 +90,21 @@ def _name(name: Any, which: str) -> str:
 
 def _in_order(names: Mapping[Any, Any], where: str) -> list[Any]:
     count = len(names)
+    pairs = list(names.items())
     if all(isinstance(value, int) and not isinstance(value, bool) for value in names.values()):
-        names = {index: name for name, index in names.items()}
+        pairs = [(index, name) for name, index in names.items()]
     try:
-        by_index = {int(index): name for index, name in names.items()}
+        numbered = [(int(index), name) for index, name in pairs]
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: a key is not an index", expected='{"0": "name", ...}', got=error) from error
-    if len(by_index) < count:
+    # Before they are keys: of numbers without bound, so many can have one hash that a dict of them takes for ever.
+    within = [(index, name) for index, name in numbered if 0 <= index < count]
+    by_index = dict(within)
+    if len(by_index) < len(within):
         raise InputError(f"{where}: an index comes twice", expected=f"{count} different ones", got=len(by_index))
-    missing = next((index for index in range(len(by_index)) if index not in by_index), None)
+    missing = next((index for index in range(count) if index not in by_index), None)
     if missing is not None:
-        raise InputError(f"{where}: class {missing} has no name", expected=f"0 to {len(by_index) - 1}")
+        raise InputError(f"{where}: class {missing} has no name", expected=f"0 to {count - 1}")
     ordered = [by_index[index] for index in range(len(by_index))]
     # Keras' well-known table has [wnid, name] for each index.
     return [name[-1] if isinstance(name, list) and name else name for name in ordered]

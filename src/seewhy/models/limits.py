@@ -28,6 +28,9 @@ MOST_WRAPPERS = 16
 MOST_IN_A_TUPLE = 100_000
 """Objects in a tuple of a checkpoint, and in those in it: the shape of a tensor has a few."""
 
+MOST_TUPLES_AS_KEYS = 1000
+"""Of dictionaries in a checkpoint, and numbers of more than 8 bytes in it: many of them can have one hash."""
+
 MOST_LABEL_BYTES = 16 << 20
 """Of a file of class names: 160 bytes for each of the most classes."""
 

@@ -29,7 +29,7 @@ from .preprocessing import BorrowedPreprocessing, Preprocessing
 from .regular import is_regular
 from .rng import own_randomness
 from .source import RANDOM, Loaded, Request, installed
-from .surroundings import failures_told, kept_surroundings
+from .surroundings import failures_told, kept_surroundings, one_at_a_time
 from .trust import tensors_alone
 from .untrained import AS_ASKED
 from .weights import check_finite, check_initialized, first_line, is_file_name, state_hash
@@ -86,7 +86,7 @@ def load(
     spec, chosen_weights = _spec(spec), _weights(weights)
     names = None if labels is None else read_labels(labels)
     told = Told.checked(input_size, mean, std)
-    with failures_told(spec), kept_surroundings(spec), own_randomness():
+    with one_at_a_time(), failures_told(spec), kept_surroundings(spec), own_randomness():
         source, name = _source(spec)
         trust = trust or trust_pickle
         with nullcontext() if trust or source is load_factory else tensors_alone():

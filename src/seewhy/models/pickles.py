@@ -18,7 +18,7 @@ import torch
 from seewhy.errors import ModelError
 
 from .archive import content, is_zip, members
-from .limits import MOST_IN_A_TUPLE, MOST_OPERATIONS, MOST_TENSORS
+from .limits import MOST_IN_A_TUPLE, MOST_OPERATIONS, MOST_TENSORS, MOST_TUPLES_AS_KEYS
 from .trust import IF_TRUSTED, refuse_untrusted
 
 FUNCTIONS = (
@@ -35,8 +35,6 @@ FUNCTIONS = (
     "_codecs.encode",  # for bytes
     "builtins.set",
     "__builtin__.set",
-    "builtins.complex",
-    "__builtin__.complex",
     "torch.storage.UntypedStorage",
     "torch.storage.TypedStorage",
 )
@@ -81,12 +79,19 @@ def _check(file: IO[bytes], path: str, otherwise: str) -> None:
     stack: list[int] = []
     marks: list[int] = []
     memo: dict[int, int] = {}
-    tensors = 0
+    tensors = keys = 0
     for count, (operation, given, _) in enumerate(pickletools.genops(file)):
         tensors += operation.name == "BINPERSID"
-        if tensors > MOST_TENSORS or count > MOST_OPERATIONS:
-            raise ModelError(f"{path} holds too many tensors, or other things", expected=f"at most {MOST_TENSORS:,}")
+        if tensors > MOST_TENSORS:
+            raise ModelError(f"{path} holds too many tensors", expected=f"at most {MOST_TENSORS:,}")
+        if keys > MOST_TUPLES_AS_KEYS:
+            what = f"{path} holds too many tuples as keys, or numbers of more than 8 bytes"
+            raise ModelError(what, expected=f"the state_dict saved alone; or {otherwise}")
+        if count > MOST_OPERATIONS:
+            what = f"{path} holds too much beside its tensors, more than is looked through"
+            raise ModelError(what, expected=f"the state_dict saved alone; or {otherwise}")
         name, argument = operation.name, cast(Any, given)
+        keys += isinstance(argument, int) and abs(argument) >= 1 << 63
         if name == "MARK":
             marks.append(len(stack))
         elif name in ("BINPUT", "LONG_BINPUT"):
@@ -99,11 +104,14 @@ def _check(file: IO[bytes], path: str, otherwise: str) -> None:
             if stack[-1] > MOST_IN_A_TUPLE:
                 raise ModelError(f"{path} holds a tuple of too much", expected=f"at most {MOST_IN_A_TUPLE:,} in it")
         elif name in TAKEN:
+            keys += name == "SETITEM" and stack[-2] > 1
             del stack[len(stack) - TAKEN[name] :]
             if name in ("REDUCE", "NEWOBJ"):
                 stack[-1] = 1
         elif name in ("APPENDS", "SETITEMS"):
-            del stack[marks.pop() :]
+            begin = marks.pop()
+            keys += sum(size > 1 for size in stack[begin::2]) if name == "SETITEMS" else 0
+            del stack[begin:]
         elif name == "BINPERSID":
             stack[-1] = 1
         elif name == "GLOBAL":

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from seewhy.errors import ModelError, SeewhyError
-from seewhy.interrupts import shielded
+from seewhy.interrupts import interruptible, shielded
+
+_loading = threading.RLock()
+POLL = 0.005
+"""Seconds from one look to the next of a thread that waits."""
+
+
+@shielded
+def one_at_a_time() -> Iterator[None]:
+    """No other thread loads a network for the time of the block: what a load changes meanwhile, and puts back, belongs
+    to the process (the environment, the arguments, the current directory, the random numbers).
+    """
+    while not _loading.acquire(blocking=False):
+        interruptible(time.sleep, POLL)
+    try:
+        yield
+    finally:
+        _loading.release()
 
 
 @shielded

@@ -128,7 +128,7 @@ def _read(path: Path, name: str) -> bytes:
 
 def _check_kind(status: os.stat_result, name: str) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise PhotoError(f"{name} is a directory", expected="a photo")
+        raise PhotoError(f"{name} is a directory", expected="a photo, or several, as the shell makes of FOLDER/*")
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device could wait for ever
         raise PhotoError(f"{name} is not a regular file", expected="a photo")
 
