@@ -199,3 +199,32 @@ def test_the_size_of_saved_inputs_is_bounded(tmp_path):
     seewhy.Attribution(torch.ones(1, 1, 2, 2), "cam", {}, None, torch.ones(1), (10**18, 1)).save(tmp_path / "a.npz")
     with pytest.raises(InputError, match="input_size"):
         seewhy.Attribution.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_blocks_that_are_not_closed_inside_out(same):
+    first = Written()
+    second = first if same else Written()
+    before = [everything(model) for model in (first, second)]
+    with torch.no_grad():
+        one, two, three = (seewhy.record(model, X, 1) for model in (first, second, first))
+        one.__enter__()
+        two.__enter__()
+        one.__exit__(None, None, None)
+        three.__enter__()
+        two.__exit__(None, None, None)
+        three.__exit__(None, None, None)
+        assert not torch.is_grad_enabled()
+    assert [everything(model) for model in (first, second)] == before
+
+
+def test_an_error_in_a_block_that_is_not_closed_inside_out_is_told():
+    model = Written()
+    before = everything(model)
+    one, two = seewhy.record(model, X, 1), seewhy.record(model, X, 1)
+    one.__enter__()
+    two.__enter__()
+    error = ValueError("mine")
+    assert not one.__exit__(ValueError, error, None)
+    two.__exit__(None, None, None)
+    assert everything(model) == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from operator import attrgetter
 from traceback import walk_tb
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from ..errors import ModelError
 from ..interrupts import handling, shielded
+from .blocks import opened
 from .randomness import same_randomness
 from .recursion import more_recursion
 from .state import State
@@ -63,31 +63,28 @@ def guest(model: nn.Module, *, grad: bool) -> Iterator[list[nn.Module]]:
     buffers = [b for module in modules if module._buffers for b in module._buffers.values() if b is not None]
     check_usable(modules, parameters)
     devices = {parameter.device for parameter in parameters if parameter.is_cuda}
-    with ExitStack() as stack:
-        stack.enter_context(turn([*modules, *parameters, *buffers]))
-        stack.enter_context(torch.inference_mode(False))
-        torch_state = TorchState(next((device.type for device in devices), "cpu"))
-        stack.callback(torch_state.restore)
-        stack.enter_context(same_randomness(devices))
-        stack.enter_context(more_recursion())
+    with opened(modules) as block:
+        block.own.enter_context(turn([*modules, *parameters, *buffers]))
+        block.torchs.enter_context(torch.inference_mode(False))
+        block.torchs.callback(TorchState(next((device.type for device in devices), "cpu")).restore)
+        block.torchs.enter_context(same_randomness(devices))
+        block.torchs.enter_context(more_recursion())
         if any(map(attrgetter("_compiled_call_impl"), modules)) or "OptimizedModule" in {
             kind.__name__ for kind in set(map(type, modules))
         }:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            block.torchs.enter_context(torch.compiler.set_stance("force_eager"))
         state = State(model, modules)
-        finished = False
+        block.own.callback(lambda: state.restore(block.finished))
         try:
             torch.set_grad_enabled(grad)
             state.prepare()
             yield modules
-            finished = True
+            block.finished = True
         except SystemExit as error:
             if not _comes_from_a_forward(error):
                 raise
             got = f"SystemExit: {error.code}"
             raise ModelError("the model's forward ends Python", expected="its output", got=got) from error
-        finally:
-            state.restore(finished)
 
 
 def _comes_from_a_forward(error: SystemExit) -> bool:
