@@ -1,4 +1,4 @@
-"""What a forward may do to its tensors, attributes, parts and hooks, and how a guest is handed back all the same."""
+"""What a forward may do to its tensors, attributes and hooks, and how a guest is handed back all the same."""
 
 import threading
 
@@ -89,10 +89,6 @@ def hook(m):
     m.net[0].register_forward_hook(lambda *_: None)
 
 
-def part(m):
-    m.extra = nn.Linear(2, 2)
-
-
 def freed(m):
     m.w.untyped_storage().resize_(0)
 
@@ -113,7 +109,6 @@ CASES = {
     "a pair where there was none": (none, hide),
     "a dict of tensors and more": (mixed, within),
     "a hook": (None, hook),
-    "a part": (None, part),
     "memory that is given back": (every_other, freed),
 }
 

@@ -1,4 +1,4 @@
-"""What a module holds beside its parameters and buffers: tensors as plain attributes, its parts, and its hooks."""
+"""What a module holds beside its parameters and buffers: tensors as plain attributes, and hooks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from torch import Tensor, nn
 _MACHINERY = frozenset(vars(nn.Module()))
 """Attributes that every module has."""
 
-_REGISTRIES = (
-    "_modules",
-    *sorted(name for name, value in vars(nn.Module()).items() if "hooks" in name and value == {}),
-)
-"""Those of them that list its parts and its hooks."""
+_REGISTRIES = sorted(name for name, value in vars(nn.Module()).items() if "hooks" in name and value == {})
+"""Those of them that list its hooks."""
 
 DEEPEST = 4
 """Levels of lists, dicts and tuples in which tensors are looked for."""
@@ -76,7 +73,7 @@ class Held:
 
 
 class Registries:
-    """The parts and the hooks of a module."""
+    """The hooks of a module."""
 
     def __init__(self, module: nn.Module):
         registries = [vars(module)[name] for name in _REGISTRIES]

@@ -30,7 +30,7 @@ class _Habits:
         structure: the ids of its modules then; others make another model.
         weights: (module, name) of the parameters that it wrote or replaced.
         holders: the modules that hold tensors as plain attributes, also in lists, dicts or tuples.
-        registries: the modules whose hooks or parts it changed.
+        registries: the modules whose hooks it changed.
         written: the ids of the tensors that it wrote, which may have been given other memory.
     """
 
