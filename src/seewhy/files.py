@@ -39,8 +39,8 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[I
             raise ValueError("a name cannot hold a null character")
         place = Path(os.path.realpath(path)) if overwrite else path
         mode = _mode(place, path, overwrite)
-        part = place.with_name(f".{secrets.token_hex(8)}.part")  # a name of its own would not fit beside a long one
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        part = _part_in(place.parent)
+        handle = _new(part)
     except (OSError, ValueError) as error:
         raise _cannot(path, error) from error
     try:
@@ -95,8 +95,8 @@ def make_folder(path: str | Path) -> Path:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".{secrets.token_hex(8)}.part"
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        probe = _part_in(path)
+        os.close(_new(probe))
         probe.unlink()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -112,6 +112,16 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
     """
     with write_atomically(path, overwrite=overwrite) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def _part_in(folder: Path) -> Path:
+    """A name for a file that is not whole yet; one made of the file's own would not fit where that is long."""
+    return folder / f".{secrets.token_hex(8)}.part"
+
+
+def _new(path: Path) -> int:
+    """A descriptor of a file that was not there, with the permissions that the process gives any new one."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
 
 
 def _mode(place: Path, path: Path, overwrite: bool) -> int | None:
@@ -137,7 +147,7 @@ def _take(part: Path, path: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         # Without links the name is taken with an empty file, which the whole one then replaces at once.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.close(_new(path))
         try:
             os.replace(part, path)
         except BaseException:

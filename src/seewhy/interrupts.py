@@ -44,8 +44,7 @@ class Shield(AbstractContextManager[T], Generic[T]):
         self._counted = False
 
     def __enter__(self) -> T:
-        if threading.current_thread() is threading.main_thread():
-            self._counted = _enter()
+        self._counted = _enter()
         try:
             value = self._manager.__enter__()
         except BaseException:
@@ -104,7 +103,7 @@ _FINALIZERS = {"__del__": (".py",), "remove": ("weakref.py", "weak.py"), "_remov
 
 def uninterrupted(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The result of a call that is not to be left half done; signals that come meanwhile are handled after it."""
-    counted = threading.current_thread() is threading.main_thread() and _enter()
+    counted = _enter()
     try:
         return function(*args, **kwargs)
     finally:
@@ -166,8 +165,10 @@ def _handle_waiting() -> None:
 
 
 def _enter() -> bool:
-    """Take the handlers, the first time; gives whether that was possible."""
+    """Take the handlers, the first time; False in another thread than the main one, where Python has no signals."""
     global _depth
+    if threading.current_thread() is not threading.main_thread():
+        return False
     if _depth == 0:
         try:
             for number in _SIGNALS:

@@ -179,10 +179,8 @@ class _Contents:
                 except Exception as error:  # noqa: BLE001 - the other groups are put back all the same
                     failed.append(error)
         if failed:
-            what = "the model's forward changed a tensor so that it could not be put back"
-            raise ModelError(what, expected="a forward that leaves its tensors as they are", got=failed[0]) from failed[
-                0
-            ]
+            first, what = failed[0], "the model's forward changed a tensor so that it could not be put back"
+            raise ModelError(what, expected="a forward that leaves its tensors as they are", got=first) from first
         return written
 
 

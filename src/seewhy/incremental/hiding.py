@@ -127,7 +127,7 @@ def _by_the_model(record: Record, boxes: Ints, fill: Tensor) -> Tensor:
 
 def _by_the_program(record: Record, scoring: Scoring, boxes: Ints, fill: Tensor, dense: bool) -> Tensor:
     photos = len(record.inputs)
-    columns, batches = [], Batches(record.batch_size, record.inputs.is_cuda)
+    columns, batches = [], Batches(record.batch_size)
     with inference():
         for photo in range(photos):
             told = _told(record, photo * len(boxes), photos * len(boxes))

@@ -29,6 +29,7 @@ from .limits import (
     MOST_LAYERS,
     MOST_PARAMETERS,
     MOST_SIDE,
+    first_line,
     shown,
 )
 from .pickles import check_pickles
@@ -107,8 +108,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(content)
     except (ValueError, RecursionError) as error:
-        got = next(iter(str(error).splitlines()), "")
-        raise ModelError(f"{path} is no configuration", expected="JSON", got=got) from error
+        raise ModelError(f"{path} is no configuration", expected="JSON", got=first_line(error)) from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} is no configuration", expected="names and values", got=shown(config))
     return config

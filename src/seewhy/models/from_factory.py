@@ -11,10 +11,11 @@ from torch import nn
 from seewhy.errors import ModelError, close_matches
 
 from .importing import current_directory_importable, modules_here
+from .limits import first_line
 from .source import RANDOM, Loaded, Request
 from .surroundings import kept_surroundings
 from .untrained import note_on
-from .weights import check_initialized, first_line, load_into, read_state
+from .weights import check_initialized, load_into, read_state
 
 
 def load_factory(request: Request) -> Loaded:

@@ -16,10 +16,11 @@ from torch import nn
 from seewhy.errors import ModelError
 
 from .file_kind import ARCHIVE, EXPORTED, kind_of
+from .limits import first_line
 from .regular import check_regular
 from .source import Loaded, Request
 from .trust import IF_TRUSTED, refuse_untrusted
-from .weights import first_line, read_file
+from .weights import read_file
 
 PICKLE_ENDINGS = (".pt", ".pth")
 

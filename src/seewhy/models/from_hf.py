@@ -21,11 +21,11 @@ from seewhy.errors import InputError, ModelError
 from .configuration import HF_WEIGHTS, check_configuration, check_folder, check_memory, check_values
 from .imagenet import are_imagenet, imagenet_labels, imagenet_synonyms
 from .labels import read_labels
-from .limits import shown
+from .limits import first_line, shown
 from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing
 from .source import RANDOM, Loaded, Request, cannot_fetch, need
 from .untrained import note_of, outermost
-from .weights import first_line, is_file_name, load_into, read_state
+from .weights import is_file_name, load_into, read_state
 
 
 def load_hf(request: Request) -> Loaded:

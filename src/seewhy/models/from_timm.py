@@ -13,9 +13,10 @@ from seewhy.errors import ModelError, close_matches
 
 from .configuration import TIMM_WEIGHTS, check_configuration, check_folder, check_memory
 from .imagenet import imagenet_labels, imagenet_synonyms
+from .limits import first_line
 from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing, check_size
 from .source import RANDOM, Loaded, Request, cannot_fetch, need
-from .weights import first_line, fitted, is_file_name, read_state
+from .weights import fitted, is_file_name, read_state
 
 
 def load_timm(request: Request) -> Loaded:

@@ -11,7 +11,7 @@ from typing import Any
 
 from seewhy.errors import InputError
 
-from .limits import MOST_CLASSES, MOST_LABEL_BYTES, MOST_NAME, shown
+from .limits import MOST_CLASSES, MOST_LABEL_BYTES, MOST_NAME, first_line, shown
 from .regular import read_bounded
 
 Labels = str | PathLike[str] | Sequence[str] | Mapping[Any, Any]
@@ -56,8 +56,8 @@ def _parsed(path: Path) -> Any:
             return json.loads(text, object_pairs_hook=_without_twins)
         return text.strip("\r\n").splitlines()
     except (ValueError, RecursionError) as error:  # such as brackets in brackets, without end
-        got = next(iter(str(error).splitlines()), "")
-        raise InputError(f"the labels {path} cannot be read", expected="text in UTF-8, or JSON", got=got) from error
+        expected = "text in UTF-8, or JSON"
+        raise InputError(f"the labels {path} cannot be read", expected=expected, got=first_line(error)) from error
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

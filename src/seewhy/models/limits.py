@@ -69,3 +69,8 @@ def shown(value: Any) -> str:
     except Exception:  # noqa: BLE001  # a number of 5,000 digits has none, and a foreign object may raise anything
         return f"{type(value).__name__} that cannot be shown"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """What a foreign error says, short enough for one line."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

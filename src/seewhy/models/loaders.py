@@ -25,6 +25,7 @@ from .from_timm import load_timm
 from .from_torchvision import load_torchvision
 from .importing import factories, importable, refuse_a_file_or_a_call
 from .labels import Labels, check_count, read_labels
+from .limits import first_line
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 from .regular import is_regular
 from .rng import own_randomness
@@ -32,7 +33,7 @@ from .source import RANDOM, Loaded, Request, installed
 from .surroundings import failures_told, kept_surroundings, one_at_a_time
 from .trust import tensors_alone
 from .untrained import AS_ASKED
-from .weights import check_finite, check_initialized, first_line, is_file_name, state_hash
+from .weights import check_finite, check_initialized, is_file_name, state_hash
 
 EMBEDDED = "efficientnet_lite0"
 SOURCES: dict[str, Callable[[Request], Loaded]] = {

@@ -18,7 +18,7 @@ import torch
 from seewhy.errors import ModelError
 
 from .archive import content, is_zip, members
-from .limits import MOST_IN_A_TUPLE, MOST_OPERATIONS, MOST_TENSORS, MOST_TUPLES_AS_KEYS
+from .limits import MOST_IN_A_TUPLE, MOST_OPERATIONS, MOST_TENSORS, MOST_TUPLES_AS_KEYS, first_line
 from .trust import IF_TRUSTED, refuse_untrusted
 
 FUNCTIONS = (
@@ -60,8 +60,7 @@ def check_pickles(path: str | PathLike[str], otherwise: str = IF_TRUSTED) -> Non
     except ModelError:
         raise
     except Exception as error:  # what broken bytes raise depends on how they are broken
-        got = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ModelError(f"{path} is not a readable checkpoint", got=got) from error
+        raise ModelError(f"{path} is not a readable checkpoint", got=first_line(error)) from error
 
 
 def _pickles(path: str | PathLike[str]) -> Iterator[IO[bytes]]:

@@ -12,8 +12,8 @@ from torch import nn
 
 from seewhy.errors import MissingExtraError, ModelError
 
+from .limits import first_line
 from .preprocessing import BorrowedPreprocessing, Preprocessing
-from .weights import first_line
 
 RANDOM = "random"
 

@@ -20,7 +20,7 @@ from seewhy.errors import ModelError, close_matches
 from .archive import check_members, is_zip
 from .file_kind import SAFETENSORS, TORCHSCRIPT, kind_of
 from .importing import current_directory_importable
-from .limits import MOST_CLASSES, MOST_TENSORS, MOST_WRAPPERS, shown
+from .limits import MOST_CLASSES, MOST_TENSORS, MOST_WRAPPERS, first_line, shown
 from .pickles import check_pickles
 from .regular import check_regular, is_regular
 from .trust import refuse_untrusted
@@ -201,11 +201,6 @@ def check_finite(model: nn.Module, source: str) -> None:
     for name, buffer in model.named_buffers():
         if bool(torch.isnan(buffer).any()):  # an infinite buffer may be meant: a mask
             raise ModelError(what, expected="numbers", got=f"NaN in {name}")
-
-
-def first_line(error: BaseException) -> str:
-    """What a foreign error says, short enough for one line."""
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
 MISSING_CLASS = re.compile(r"attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+)'")
