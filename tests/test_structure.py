@@ -12,11 +12,11 @@ import seewhy
 SOURCE = Path(seewhy.__file__).parent
 FLOORS = [
     {"legible", "interrupts"},
-    {"errors", "bibliography", "settings"},
+    {"errors", "bibliography", "settings", "events"},
     {"files"},
+    {"pictures"},
     {"core"},
     {"incremental"},
-    {"pictures"},
     {"methods", "synthesis", "metrics", "models"},
     {"api", "layer_table", "exemplars", "report"},
     {"checks", "explain"},
