@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
 
 
@@ -38,3 +39,8 @@ class Visualization:
     frames: dict[int, Tensor]
     interrupted: bool = False
     alpha: Tensor | None = None
+
+    def to_image(self, index: int = 0) -> Image.Image:
+        """One of the images as a picture, RGB; of one channel grey."""
+        pixels = (self.images[index].detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
