@@ -10,16 +10,15 @@ from typing import Any
 
 from torch import nn
 
-from ..core.guest import guest
-from ..core.target import Score, logits_of
 from .ascending import Step, ascend
 from .ascent import Ascent
 from .asked import Run
 from .attempts import Made
 from .images import Image
-from .objectives import Objective, log_probabilities, logit
+from .objectives import Objective, logit
 from .pixels import Scale, starting_image
 from .streams import Key, Streams, keys_of, starting_streams
+from .verdicts import verdicts
 
 
 def aim_of(target: Any, objective: Objective | None) -> Objective:
@@ -63,26 +62,14 @@ class Task:
         streams = Streams(seed, keys, self.scale.mean.device)
         course = ascend(self.module, image, aim, penalty, self.ascent, streams, self.run, shown)
         x, alpha = image.x().detach(), image.opacity()
-        made = Made(x, None if alpha is None else alpha.detach().float(), course)
-        return made if target is None else self._judged(made, target)
+        alpha = None if alpha is None else alpha.detach().float()
+        if target is None:
+            return Made(x, alpha, course)
+        said = verdicts(self.module, self.scale, self.scale.to_pixels(x), target)
+        return Made(x, alpha, course, said.score, said.probability, said.rank, said.classes)
 
     def _image(self, rows: Sequence[int], keys: Sequence[Key], seed: int) -> Image:
         start = self.ascent.start_of(rows)
         x = starting_image(start, self.scale, len(rows), self.size, starting_streams(seed, keys))
         noise = starting_streams(seed, keys) if isinstance(start, str) and start == "noise" else None
         return self.ascent.image.image(x, self.scale, noise)
-
-    def _judged(self, made: Made, target: Any) -> Made:
-        """With what the network says of the images as shown, without transforms."""
-        like = next((p for p in self.module.parameters() if p.is_floating_point()), made.x)
-        shown = self.scale.to_network(self.scale.to_pixels(made.x)).to(like)
-        with guest(self.module, grad=False):
-            outputs = self.module(shown)
-        score_of = Score.resolve(target, outputs, len(shown))
-        score = score_of(outputs).float()
-        if score_of.classes is None:
-            return Made(made.x, made.alpha, made.course, score)
-        logits, classes = logits_of(outputs).float(), score_of.classes
-        probability = log_probabilities(logits).exp().gather(1, classes[:, None])[:, 0]
-        rank = 1 + (logits > logits.gather(1, classes[:, None])).sum(1)
-        return Made(made.x, made.alpha, made.course, score, probability, rank, classes)
