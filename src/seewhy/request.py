@@ -12,8 +12,9 @@ from .api import AnyMethod
 from .core.method import Method
 from .core.target import Versus
 from .errors import InputError, MethodError, TargetError, plain
-from .methods import METHODS, find_method
+from .methods import METHODS
 from .models import Classifier
+from .own_methods import find_any
 from .results import CLASS_VISUALIZATION
 
 AnyTarget: TypeAlias = "int | str | Versus"
@@ -73,7 +74,7 @@ class Request:
         if any(asked.count(target) > 1 for target in asked):
             raise InputError("a target was asked for twice", got=", ".join(map(str, _listed(targets))))
         shared = any(isinstance(target, Versus) for target in asked) if shared_scale is None else shared_scale
-        return cls(_keyed([find_method(method) for method in own]), tuple(asked), len(own) < len(given), batch_size, shared)
+        return cls(_keyed([find_any(method) for method in own]), tuple(asked), len(own) < len(given), batch_size, shared)
 
 
 def _keyed(methods: Sequence[Method]) -> tuple[tuple[str, Method], ...]:

@@ -10,8 +10,9 @@ import torch
 from ..core.layers import find_layer
 from ..errors import InputError, MethodError, close_matches, plain
 from ..layer_table import layers
-from ..methods import METHODS, Method, find_method, find_method_class, installed_methods
+from ..methods import METHODS, Method
 from ..models import Classifier
+from ..own_methods import find_kind, installed_methods
 from ..request import Request
 from ..results import CLASS_VISUALIZATION
 from ..synthesis.presets import find_preset
@@ -120,7 +121,7 @@ def _kinds(names: tuple[str, ...]) -> list[type[Method]]:
             close = close_matches(name, ids)
             expected = None if close else f"{', '.join(ids)}, or MODULE:CLASS"
             raise MethodError(f"there is no method {name!r}", expected=expected, close=close)
-        found.append(find_method_class(name))
+        found.append(find_kind(name))
     ids = [kind.id for kind in found]
     if twice := next((id for id in ids if ids.count(id) > 1), None):
         raise MethodError(f"two methods are called {twice!r}", expected="ids that differ")
@@ -138,5 +139,3 @@ def _colour(text: str) -> tuple[int, int, int]:
         raise InputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
     return red, green, blue
 
-
-__all__ = ["Asked", "find_method"]

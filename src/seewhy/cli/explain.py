@@ -27,7 +27,7 @@ from ..results.saved import check_folder, describe
 from ..session import Session
 from .asked import Asked
 from .class_pictures import ClassPictures
-from .console import console, shown
+from .console import console
 from .ending import check
 from .names import folder_names, name_bytes
 from .options import foreign, load_model, method_options, model_options, tell_notes
@@ -183,5 +183,3 @@ def _facts(classifier: Classifier, seconds: float) -> dict[str, str]:
     device = next((str(p.device) for p in classifier.model.parameters()), "cpu")
     return {"torch": torch.__version__, "device": device, "time": f"{seconds:.1f} s"}
 
-
-__all__ = ["command", "shown"]
