@@ -94,6 +94,7 @@ class Occlusion(Method):
                 "coverage": coverage.to(x.dtype),
             },
             notes=notes,
+            shared=frozenset({"windows", "coverage"}),
         )
 
 
