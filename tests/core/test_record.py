@@ -285,7 +285,8 @@ def test_targets():
     assert by_function.target is None
     for bad, match in [
         (4, "0 to 3"), (-1, "0 to 3"), ([1, 2], "one target per image"), (1.5, "integers"), (True, "class index"),
-        ("cat", r"no names of classes.*seewhy\.classifier\(module, labels="), (lambda outputs: outputs, "one score per image"),
+        ("cat", r"no names of classes.*seewhy\.classifier\(module, labels="),
+        (lambda outputs: outputs, "one score per image"),
     ]:  # fmt: skip
         with pytest.raises(TargetError, match=match):
             seewhy.attribute(model, x, "saliency", bad)
