@@ -136,14 +136,14 @@ def window_products(model: nn.Module, x: Tensor, stride: int) -> float:
 
     from seewhy.core.needs import Needs
     from seewhy.core.record import recorded
+    from seewhy.incremental.followed import Followed
     from seewhy.incremental.kernels import Filter
     from seewhy.incremental.operators import Mean, RowRule
     from seewhy.incremental.program import Ref
-    from seewhy.incremental.rescorer import Followed
     from seewhy.incremental.windows import windows_of
 
     with recorded(model, x, TARGET, Needs()) as record:
-        engine = Followed(record).exact.engine
+        engine = Followed(record).scoring(record).engine
     corners = [(top, left) for top in range(0, 224 - WINDOW + 1, stride) for left in range(0, 224 - WINDOW + 1, stride)]
     boxes = np.array([(t, le, t + WINDOW, le + WINDOW) for t, le in corners], np.int64)
     windows = {Ref(0): windows_of(boxes, (224, 224))}

@@ -69,7 +69,7 @@ class _Flat(_Foreign):
 
 class _Swallows(_Foreign):
     def __call__(self, record):
-        model = record._model
+        model = record.model
         model.fc_extra = torch.nn.Linear(1, 1)
         return super().__call__(record)
 
@@ -93,7 +93,7 @@ class _Wasteful(_Foreign):
 
 class _RunsOutside(_Foreign):
     def map(self, gradient, record):
-        record._model(record.inputs)
+        record.model(record.inputs)
         return gradient
 
 

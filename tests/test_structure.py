@@ -55,8 +55,8 @@ def test_imports_point_downward(path):
 
 def test_the_public_names():
     assert set(seewhy.__all__) == {
-        "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Visualization", "attribute", "checks",
-        "incremental", "load", "methods", "record", "visualize",
+        "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Versus", "Visualization", "attribute",
+        "checks", "incremental", "load", "methods", "record", "visualize",
     }  # fmt: skip
     for name in seewhy.__all__:
         assert getattr(seewhy, name) is not None

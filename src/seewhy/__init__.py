@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .core.attribution import Attribution
     from .core.method import Method
     from .core.record import Record, record
+    from .core.target import Versus
     from .errors import SeewhyError
     from .models import Classifier, load
     from .synthesis import Visualization
@@ -33,6 +34,7 @@ _HOMES = {
     "Method": "core.method",
     "Record": "core.record",
     "SeewhyError": "errors",
+    "Versus": "core.target",
     "Visualization": "synthesis",
     "attribute": "api",
     "checks": "",
@@ -45,8 +47,8 @@ _HOMES = {
 """Public name -> the module it lives in; "" for a module itself. Loaded on first use: torch takes seconds."""
 
 __all__ = [
-    "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Visualization", "attribute", "checks",
-    "incremental", "load", "methods", "record", "visualize",
+    "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Versus", "Visualization", "attribute",
+    "checks", "incremental", "load", "methods", "record", "visualize",
 ]  # fmt: skip
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from operator import or_
 from typing import TypeAlias, overload
 
 from torch import Tensor
 
+from . import events
 from .core.attribution import Attribution, joined
 from .core.company import CoupledError
 from .core.method import Method, Values
 from .core.needs import Needs
 from .core.record import Record, recorded
-from .core.target import Target
+from .core.target import Target, of_each, resolve_names
 from .errors import InputError, MethodError
 from .methods import find_method
 
@@ -53,10 +55,12 @@ def attribute(
         model: a ``torch.nn.Module``, or a ``Classifier`` from ``seewhy.load``; handed back as it came.
         inputs: (B, C, H, W) floating point, preprocessed as the model wants it.
         methods: an id or a ``Method``; or a list of them.
-        target: None explains the predicted class; or an int, one int per image, or a function that takes the
-            model's raw output and returns (B,) scores.
+        target: None explains the predicted class; or an int, one int per image, a ``Versus`` (why one class rather
+            than another), or a function that takes the model's raw output and returns (B,) scores. Of a ``Classifier``
+            classes can be given by name.
         batch_size: images per forward where a method needs many; None: 32, and 256 on a GPU, where memory allows it.
-        progress: called with a method's id, steps done, steps in all.
+        progress: called with a method's id, steps done, steps in all. What it raises ends the work and is raised
+            here. The same is told through ``seewhy.events``, to whoever listens.
 
     Returns:
         One ``Attribution``; or, for a list, a dict by method id (by the method with its parameters where an id
@@ -64,6 +68,7 @@ def attribute(
 
     Raises:
         SeewhyError: InputError, TargetError, LayerError, MethodError or ModelError, each saying what did not fit.
+        Cancelled: the job that this is a part of (``seewhy.events``) was cancelled; within one forward of the model.
     """
     if isinstance(methods, str | Method | type):
         return next(
@@ -73,30 +78,36 @@ def attribute(
     if not found:
         raise MethodError("no method was asked for", expected="at least one")
     needs = reduce(or_, (method.needs() for method in found), Needs())
+    target = resolve_names(model, target)
     try:
         with recorded(model, inputs, target, needs, batch_size) as record:
             results = {}
-            for method in found:
-                record.progress = None if progress is None else _bound(progress, method.id)
-                results[_key(method, found)] = run(method, record)
+            for number, method in enumerate(found):
+                with _told(progress, method.id), events.part(method.id, number / len(found), 1 / len(found)):
+                    results[_key(method, found)] = run(method, record)
         return results
     except CoupledError as error:
-        if len(inputs) == 1 or callable(target):
+        count = len(inputs)
+        if count == 1 or callable(target):
             raise
-        parts = [
-            attribute(model, inputs[i : i + 1], found, each, batch_size=batch_size, progress=progress)
-            for i, each in enumerate(_each(target, len(inputs)))
-        ]
+        parts = []
+        for i, each in enumerate(of_each(target, count)):
+            with events.part(f"image {i}", i / count, 1 / count):
+                one = inputs[i : i + 1]
+                parts.append(attribute(model, one, found, each, batch_size=batch_size, progress=progress))
         return {key: joined([part[key] for part in parts], {"one_by_one": str(error)}) for key in parts[0]}
 
 
-def _each(target: Target, count: int) -> list[Target]:
-    """The target of each image alone; it fits, since a record was made with it."""
-    if isinstance(target, Tensor):
-        target = target.tolist()
-    if isinstance(target, Sequence):
-        return [int(each) for each in target]
-    return [target] * count
+def _told(progress: Progress | None, method: str) -> AbstractContextManager[None]:
+    """The caller hears of the steps of a method for the time of the block."""
+    if progress is None:
+        return nullcontext()
+
+    def listener(event: events.Event) -> None:
+        if event.kind == "progress":
+            progress(method, event.done, event.total)
+
+    return events.also(listener)
 
 
 def run(method: Method, record: Record) -> Attribution:
@@ -108,11 +119,13 @@ def run(method: Method, record: Record) -> Attribution:
         method=method.id,
         params=method.params,
         target=record.target,
+        against=record.against,
         score=record.score,
         input_size=(record.inputs.shape[2], record.inputs.shape[3]),
         layer=values.layer,
         overridden=record.overridden(method.rule, getattr(method, "smooth", False)),
         details=values.details,
+        shared=values.shared,
         notes={**record.said_of(values.layer), **values.notes},
     )
 
@@ -124,7 +137,3 @@ def _key(method: Method, among: Sequence[Method]) -> str:
     if [*map(str, same)].count(str(method)) > 1:
         raise InputError(f"{method} was asked for twice")
     return str(method)
-
-
-def _bound(progress: Progress, method: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(method, done, total)

@@ -32,7 +32,7 @@ from .pictures.in_memory import WHITE, as_photo
 from .request import AnyTarget, Request
 from .results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
 from .synthesis import Visualization
-from .synthesis.cache import pictures_of
+from .synthesis.cached import cached
 
 PENDING = "not made yet: images of classes are made after all maps"
 
@@ -166,8 +166,13 @@ class Session:
     def _visualizations(self, asked: Sequence[Explained], *, make: bool) -> dict[str, View]:
         """From the cache alone, or made as well."""
         wanted = {each.key: (each.target.index, each.target.sign) for each in asked}
-        which = list(dict.fromkeys(wanted.values()))
-        found = pictures_of(self.classifier, which, preset=self.preset, steps=self.steps, make=make)
+        found: dict[tuple[int, int], Visualization | SeewhyError] = {}
+        try:
+            found |= cached(self.classifier, wanted.values(), preset=self.preset, steps=self.steps, make=make)
+        except SeewhyError as error:
+            if len(wanted) > 1:  # one that cannot be made stops no other
+                return {key: view for each in asked for key, view in self._visualizations([each], make=make).items()}
+            found = dict.fromkeys(wanted.values(), error)
         return {key: _view_of(found[each]) for key, each in wanted.items() if each in found}
 
     @property

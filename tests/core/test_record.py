@@ -75,7 +75,10 @@ def test_grad_cam_alone_keeps_no_graph_below_its_layer():
         assert _graph_below(model, x, "grad_cam", model.conv1) == [False]
         with recorded(model, x, None, GradCAM().needs()) as record:
             record.gradient()
-            nodes = [node.name() for node in seewhy.core.relu_rules.nodes_of(record._score.grad_fn)]
+            nodes = [
+                node.name()
+                for node in seewhy.core.relu_rules.nodes_of(record._forward.on_graph(record.score_of).grad_fn)
+            ]
         assert not any("Convolution" in node for node in nodes)
 
 
@@ -282,7 +285,8 @@ def test_targets():
     assert by_function.target is None
     for bad, match in [
         (4, "0 to 3"), (-1, "0 to 3"), ([1, 2], "one target per image"), (1.5, "integers"), (True, "class index"),
-        ("cat", r"not a target.*index\(name\)"), (lambda outputs: outputs, "one score per image"),
+        ("cat", r"no names of classes.*seewhy\.classifier\(module, labels="),
+        (lambda outputs: outputs, "one score per image"),
     ]:  # fmt: skip
         with pytest.raises(TargetError, match=match):
             seewhy.attribute(model, x, "saliency", bad)

@@ -15,7 +15,8 @@ from seewhy.core.ranks import rank_correlation
 from seewhy.errors import InputError, MethodError
 from seewhy.incremental import Rescorer
 from seewhy.incremental.dense import Batches
-from seewhy.incremental.rescorer import LARGEST, pasted
+from seewhy.incremental.followed import LARGEST
+from seewhy.incremental.pasting import pasted
 from seewhy.methods import Occlusion
 
 TORCHVISION = [

@@ -10,8 +10,8 @@ from torch import nn
 
 from seewhy.incremental.engine import Engine, masked
 from seewhy.incremental.kernels import Filter, onednn
+from seewhy.incremental.pasting import pasted
 from seewhy.incremental.program import trace
-from seewhy.incremental.rescorer import pasted
 from seewhy.incremental.simplify import simplified
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,8 +36,11 @@ class Attribution:
         input_size: (H, W) of the inputs.
         layer: the layer explained, where the method has one.
         overridden: how many autograd nodes a ReLU rule was put on.
-        details: further arrays of the method's own, e.g. occlusion's grid of scores per mask position.
+        details: further arrays of the method's own, (B, ...), e.g. occlusion's grid of scores per mask position.
         notes: what should be said of how it was done, as JSON holds it, e.g. occlusion's engine.
+        against: (B,) int64, the class rather than which ``target`` is explained (``Versus``); None otherwise.
+        shared: the names of those details that are the same for all images, and have no batch, e.g. occlusion's
+            windows.
     """
 
     values: Tensor
@@ -49,6 +53,8 @@ class Attribution:
     overridden: int = 0
     details: Mapping[str, Tensor] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    against: Tensor | None = None
+    shared: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         batch = len(self.score)
@@ -58,6 +64,12 @@ class Attribution:
             raise InputError(
                 f"the values of {self.method!r} have the wrong shape", expected=f"({batch}, 1 or C, h, w)", got=got
             )
+        for name, part in self.details.items():
+            if name not in self.shared and (part.dim() == 0 or len(part) != batch):
+                expected = f"({batch}, ...), or its name in shared=: all images have it together"
+                raise InputError(f"the detail {name!r} is not one per image", expected=expected, got=tuple(part.shape))
+        if self.against is not None and (self.target is None or self.against.shape != (batch,)):
+            raise InputError("a class is told for each image, rather than which", got=tuple(self.against.shape))
         # One question to the device instead of two.
         finite = torch.isfinite(values).all() & torch.isfinite(self.score).all().to(values.device)
         if not finite:
@@ -69,6 +81,7 @@ class Attribution:
         keep(self, "params", MappingProxyType(dict(self.params)))
         keep(self, "details", MappingProxyType({name: part.detach() for name, part in self.details.items()}))
         keep(self, "notes", MappingProxyType(dict(self.notes)))
+        keep(self, "shared", frozenset(self.shared) & self.details.keys())
 
     def __repr__(self) -> str:
         """One line: the values themselves would fill the screen."""
@@ -76,12 +89,59 @@ class Attribution:
         shape = " x ".join(map(str, self.values.shape))
         low, high = float(self.values.min()), float(self.values.max())
         target = "a function" if self.target is None else _few(self.target)
+        if self.against is not None:
+            target += f" rather than {_few(self.against)}"
         about = f"{shape}, {low:.4g} to {high:.4g}; target {target}; score {_few(self.score)}"
         return f"Attribution({self.method}{layer}: {about})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = (dict(part) if isinstance(part, Mapping) else part for part in vars(self).values())
         return Attribution, tuple(plain)
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self.score)
+
+    def __getitem__(self, index: int | slice) -> Attribution:
+        """The attribution of one image, or of some, as of a batch of these alone.
+
+        Raises:
+            IndexError: there is no such image.
+        """
+        if isinstance(index, slice):
+            some = list(range(len(self)))[index]
+        else:
+            some = [range(len(self))[index]]
+        if not some:
+            raise IndexError(f"no image of {len(self)} is in {index}")
+        batched = {name: part[some] for name, part in self.details.items() if name not in self.shared}
+        return replace(
+            self,
+            values=self.values[some],
+            score=self.score[some],
+            target=None if self.target is None else self.target[some],
+            against=None if self.against is None else self.against[some],
+            details={**self.details, **batched},
+        )
+
+    def __iter__(self) -> Iterator[Attribution]:
+        """Image by image."""
+        return (self[index] for index in range(len(self)))
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the values, (B, 1 or C, h, w) float32."""
+        return np.array(self.values.cpu().numpy())
+
+    def to(self, device: str | torch.device) -> Attribution:
+        """The same on another device."""
+        return replace(
+            self,
+            values=self.values.to(device),
+            score=self.score.to(device),
+            target=None if self.target is None else self.target.to(device),
+            against=None if self.against is None else self.against.to(device),
+            details={name: part.to(device) for name, part in self.details.items()},
+        )
 
     def upsampled(self, size: tuple[int, int] | None = None) -> Tensor:
         """The values at ``size`` (default: the inputs'), (B, C|1, H, W), bilinear with half-pixel centres."""
@@ -96,6 +156,8 @@ class Attribution:
         arrays = {"values": self.values, "score": self.score}
         if self.target is not None:
             arrays["target"] = self.target
+        if self.against is not None:
+            arrays["against"] = self.against
         arrays |= {f"details.{name}": part for name, part in self.details.items()}
         about = {
             "format": _FORMAT,
@@ -105,6 +167,7 @@ class Attribution:
             "overridden": self.overridden,
             "input_size": list(self.input_size),
             "notes": jsonable(self.notes),
+            "shared": sorted(self.shared),
         }
         numpy: dict[str, Any] = {name: part.cpu().numpy() for name, part in arrays.items()}
         with write_atomically(path, overwrite=overwrite) as file:
@@ -128,17 +191,18 @@ def joined(parts: Sequence[Attribution], notes: Mapping[str, Any]) -> Attributio
     """The attributions of images that were explained one by one, as those of one batch; ``notes`` are added."""
     first = parts[0]
 
-    def together(tensors: list[Tensor]) -> Tensor:
-        same = all(torch.equal(tensor, tensors[0]) for tensor in tensors[1:])
-        shared = same and (tensors[0].shape[0] != 1 or tensors[0].dim() == 2)  # such as occlusion's windows
-        return tensors[0] if shared else torch.cat(tensors)
+    def together(of: Callable[[Attribution], Tensor | None]) -> Tensor | None:
+        tensors = [tensor for part in parts if (tensor := of(part)) is not None]
+        return torch.cat(tensors) if tensors else None
 
+    batched = {name: torch.cat([part.details[name] for part in parts]) for name in first.details.keys() - first.shared}
     return replace(
         first,
         values=torch.cat([part.values for part in parts]),
         score=torch.cat([part.score for part in parts]),
-        target=None if first.target is None else torch.cat([part.target for part in parts if part.target is not None]),
-        details={name: together([part.details[name] for part in parts]) for name in first.details},
+        target=together(lambda part: part.target),
+        against=together(lambda part: part.against),
+        details={**first.details, **batched},
         notes={**first.notes, **notes},
     )
 

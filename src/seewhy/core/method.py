@@ -18,12 +18,21 @@ from .relu_rules import Rule
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """What a method gives: (B, 1 or C, h, w), further arrays, and what should be said of how it was done."""
+    """What a method gives.
+
+    Attributes:
+        values: (B, 1 or C, h, w).
+        layer: the layer explained, where there is one.
+        details: further arrays, (B, ...).
+        notes: what should be said of how it was done.
+        shared: the names of those details that are the same for all images, and have no batch.
+    """
 
     values: Tensor
     layer: str | None = None
     details: Mapping[str, Tensor] = dataclass_field(default_factory=dict)
     notes: Mapping[str, Any] = dataclass_field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -1,93 +1,117 @@
-"""One forward of one batch, and everything that any method may ask of it."""
+"""One forward of one batch, and everything that any method may ask of it about one score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .. import events
 from ..errors import InputError, LayerError, ModelError
 from ..interrupts import interruptible, shielded
-from .class_map import ClassMap, watcher
-from .company import CoupledError, coupling, why_alone
+from .class_map import ClassMap
+from .company import CoupledError, coupling
+from .forward import Forward, Forwards
 from .functional import split
 from .guest import guest, original
 from .inputs import at_least_float32, fitted
 from .layers import find_layer
-from .layout import Maps, maps_of, transformer_layer
+from .layout import Maps, maps_of
 from .needs import Needs
-from .notes import Notes, notes_on
-from .places import Finder, Place
+from .notes import notes_on
 from .relu_rules import HIDING, UNSEEN, Rule, kind, nodes_of, rectified
-from .taps import Taps
-from .target import Score, Target, check_finite, logits_of
-from .torch_state import active
-from .watched import watched
-from .without_nan import others_are_nan
+from .target import Score, Target, check_finite, resolve_names
 
 INPUT = "input"
 """What ``Record.gradient`` calls the model's input."""
 
 
 class Record:
-    """One forward. Made by ``record``; alive inside its ``with`` block.
+    """One forward, and one score of it. Made by ``record``; alive inside its ``with`` block.
 
     Attributes:
         inputs: (B, C, H, W), a copy of what the caller gave, on the model's device and in its dtype.
         outputs: what the model returned, detached where it is a tensor.
         logits: (B, classes), or None where a target function reads another kind of output.
         target: (B,) int64 class of each image, or None under a target function.
+        against: (B,) int64, the class rather than which it is explained; None where it is explained by itself.
         score: (B,) the explained score, before the softmax.
+        score_of: how it is made of what the model gives.
         default_layer: the last spatial layer before pooling, where it was asked for and there is one.
-        forwards, backwards: how many were spent so far.
-        progress: called with steps done and steps in all, where a method takes many.
+        backwards: how many were spent so far.
+        batch_size: images per forward, for further ones.
+        programs: what the caller keeps from photo to photo (``incremental.Programs``), or None.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        inputs: Tensor,
-        target: Target,
-        needs: Needs,
-        notes: Notes,
-        batch_size: int | None = None,
-    ):
-        self._model, self._needs, self._notes = model, needs, notes
-        self.inputs, self.batch_size = inputs, batch_size or (256 if inputs.is_cuda else 32)
-        self.forwards = self.backwards = 0
-        self._closed = self._without_nan = False
-        self.progress: Callable[[int, int], None] | None = None
+    def __init__(self, forwards: Forwards, forward: Forward, score_of: Score, model: object):
+        self._forwards, self._forward, self._given, self.score_of = forwards, forward, model, score_of
+        self.inputs, self.outputs, self.logits = forward.inputs, forward.outputs, forward.logits
+        self.default_layer, self.batch_size = forward.default_layer, forward.batch_size
+        self.programs = forwards.programs
+        self.backwards = 0
         self._gradients: dict[tuple[Rule, bool], dict[str, Tensor | None]] = {}
         self._overridden: dict[tuple[Rule, bool], int] = {}
-        self._resolve: Callable[[Any], Score] = lambda outputs: Score.resolve(target, outputs, len(inputs))
-        self._score_of: Score
-        self._score: Tensor
-        self.outputs: Any
-        named = frozenset(name for name in needs.layers if name is not None)
-        for self._without_nan in (False, True):
-            finder = Finder(self._listened, model, inputs, needs.input_gradient, notes)
-            finder.find(named, None in needs.layers, graph=needs.input_gradient or bool(needs.layers))
-            if not others_are_nan(self.outputs, self._score_of, self._score):
-                break
-        self.default_layer, self._places = finder.default, finder.places
-        self.outputs = self.outputs.detach() if isinstance(self.outputs, Tensor) else self.outputs
-        self.score = at_least_float32(self._score.detach())
+        self.score = at_least_float32(forward.on_graph(score_of).detach())
         if not self.score.is_cuda:  # there the attribution asks, once for the score and its values
             check_finite(self.score)
-        self.target: Tensor | None = self._score_of.classes
-        self.logits: Tensor | None = None
-        if self.target is not None:
-            self.logits = at_least_float32(logits_of(self.outputs).detach())
+        self.target, self.against = score_of.classes, score_of.others
+
+    def retarget(self, target: Target) -> Record:
+        """The same forward, another target; inside the block only.
+
+        A target function has a forward of its own: it may read another head.
+
+        Raises:
+            TargetError: it does not fit.
+        """
+        self._forward.check_open()
+        target = resolve_names(self._given, target)
+        ((forward, score_of),) = self._forwards.scores([target])
+        return Record(self._forwards, forward, score_of, self._given)
 
     @property
     def sign(self) -> Tensor:
         """(B,) 1, or -1 where the decision against the only class is explained: its score is minus the logit."""
-        sign = self._score_of.sign
+        sign = self.score_of.sign
         return torch.ones_like(self.score) if sign is None else sign.to(self.score)
+
+    def of_score(self, each: Callable[[Tensor], Tensor]) -> Tensor:
+        """What belongs to the score, of what belongs to a class: sign * (each(target) - each(against)).
+
+        Args:
+            each: takes one class per image, (B,), and gives something that is linear in their logits, (B, ...).
+
+        Raises:
+            InputError: a target function gives the score.
+        """
+        if self.target is None:
+            raise InputError("the score is not made of classes", expected="a class as target", got="a target function")
+        return self.score_of.of(each)
+
+    @property
+    def classes(self) -> Tensor:
+        """(K,) int64, sorted: all that the targets of this forward are made of, this record's among them."""
+        return self._forward.classes
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What methods work out that holds for every target of this forward; let go with it."""
+        return self._forward.kept
+
+    @property
+    def forwards(self) -> int:
+        """How many were spent so far, for all targets of this forward together."""
+        return self._forward.forwards
+
+    def progress(self, done: int, total: int) -> None:
+        """For methods that take many steps: tell that ``done`` of ``total`` are done (``seewhy.events.progress``).
+
+        Raises:
+            Cancelled: the job was cancelled.
+        """
+        events.progress(done, total)
 
     def activation(self, layer: str | None = None) -> Tensor:
         """The output of ``layer`` (None: the default layer), (B, C, h, w) or as the layer gives it.
@@ -95,7 +119,7 @@ class Record:
         As it left the layer, the last time that it ran on what descends from the inputs: what the network did to it in
         place afterwards does not show.
         """
-        value = self._place(layer).value()
+        value = self._forward.place(layer).value()
         assert value is not None
         return at_least_float32(value)
 
@@ -107,16 +131,16 @@ class Record:
         Raises:
             LayerError: there are no maps in what the layer gives.
         """
-        name = self.layer_name(layer)
-        shape = tuple(self._place(name).tap.output.shape)
+        name = self._forward.layer_name(layer)
+        shape = tuple(self._forward.place(name).tap.output.shape)
         if shape[:1] != (len(self.inputs),):
             raise LayerError(f"layer {name!r} gives other than one map per image", expected=len(self.inputs), got=shape)
-        module = find_layer(self._model, split(name)[0])
+        module = find_layer(self._forward.model, split(name)[0])
         return maps_of(shape, (self.inputs.shape[2], self.inputs.shape[3]), module, name, layout)
 
     def said_of(self, layer: str | None) -> dict[str, Any]:
         """What should be said of how a layer ran, for ``Attribution.notes``; nothing where it ran once."""
-        place = self._places.get(layer or "")
+        place = self._forward.places.get(layer or "")
         return {} if place is None or place.ran + place.others == 1 else {"runs": f"{layer} ran {place.said}"}
 
     def gradient(self, wrt: str | None = None, rule: Rule = "plain", smooth: bool = False) -> Tensor:
@@ -132,9 +156,11 @@ class Record:
         Returns:
             Float32 (float64 for a float64 model), shaped like the input or the layer's output.
         """
-        name = wrt if wrt == INPUT else self.layer_name(wrt)
-        if name != INPUT and self._needs.layer_gradients:
-            self._place(name)  # says, before a backward is spent, that there is none or that it was not recorded
+        name = wrt if wrt == INPUT else self._forward.layer_name(wrt)
+        if name != INPUT and self._forward.needs.layer_gradients:
+            self._forward.place(
+                name
+            )  # says, before a backward is spent, that there is none or that it was not recorded
         if (rule, smooth) not in self._gradients:
             self._gradients[rule, smooth] = self._backward(rule, smooth)
         if name not in self._gradients[rule, smooth]:
@@ -155,20 +181,7 @@ class Record:
         Raises:
             MethodError: the network is not of CAM's kind.
         """
-        if self._watch is None:
-            raise InputError("the record was made without what CAM needs", expected="class_map=True")
-        if self.logits is None:
-            raise InputError("CAM explains a class", expected="a class as target", got="a target function")
-        found = self._watch.find(logits_of(self.outputs))
-        if found is None:
-            # The network took another way than last time: look again, and run once more for that.
-            self._notes.class_map = None
-            self._forward(Taps(self._model, frozenset(), False, self.inputs, graph=False, keep=False, descent=False))
-            return self.class_map()
-        if isinstance(found, tuple):
-            found, self._notes.class_map = found
-        weight = None if found.weight is None else at_least_float32(found.weight.detach())
-        return ClassMap(at_least_float32(found.features.detach()), weight, found.layer)
+        return self._forward.class_map()
 
     def rescore(self, variants: Tensor) -> Tensor:
         """The scores of other inputs, without gradients, ``batch_size`` images a forward.
@@ -179,119 +192,73 @@ class Record:
         Returns:
             (M, B) float32 or float64, each image's score for its own target.
         """
-        batch = variants.shape[1]
+        if self.target is not None:
+            classes = self.score_of.wanted
+            return self.score_of.among(classes, self.scores_of_classes(variants, classes))
+        # A target function may look at the rows together, so it always gets the batch as it was.
+        scores = [self.score_of(self.run(variant)) for variant in self._fitting(variants)]
+        return at_least_float32(torch.stack(scores)) if scores else self.score.new_zeros(0, len(self.inputs))
+
+    def scores_of_classes(self, variants: Tensor, classes: Tensor) -> Tensor:
+        """The logits of other inputs, without gradients, ``batch_size`` images a forward.
+
+        Args:
+            variants: (M, B, C, H, W), M variants of the whole batch.
+            classes: (K,) int64, which.
+
+        Returns:
+            (M, B, K) float32 or float64.
+        """
+        return self._forward.scores_of_classes(self._fitting(variants), classes)
+
+    def _fitting(self, variants: Tensor) -> Tensor:
         if variants.shape[1:] != self.inputs.shape:
             what, expected = "variants of another shape than the batch", f"(M, *{tuple(self.inputs.shape)})"
             raise InputError(what, expected=expected, got=tuple(variants.shape))
-        scores = [score_of(self.run(part)) for part, score_of in self._forwards(variants.to(self.inputs))]
-        if not scores:
-            return self.score.new_zeros(0, batch)
-        return at_least_float32(torch.cat(scores).view(-1, batch))
+        return variants.to(self.inputs)
 
     def run(self, inputs: Tensor) -> Any:
         """The model's raw output for other inputs, (N, C, H, W) of the record's device and dtype; one forward more."""
-        self._check_open()
-        self.forwards += 1
-        with torch.no_grad():
-            return self._model(inputs)
+        return self._forward.run(inputs)
+
+    @property
+    def model(self) -> nn.Module:
+        """The original module."""
+        return self._forward.model
 
     @property
     def coupled_by_layers(self) -> str | None:
         """Why the network's own layers make the images of a batch see each other; None if none does."""
-        return coupling(self._model.modules())
+        return self._forward.coupled_by_layers
 
-    @cached_property
+    @property
     def alone(self) -> str | None:
         """Why an image must have a forward of its own to be scored; None where its company makes no difference."""
-        self._check_open()
-        assert self.logits is not None
-        return self.coupled_by_layers or why_alone(self.run, self.inputs, self.logits, self.batch_size)
-
-    def _forwards(self, variants: Tensor) -> Iterator[tuple[Tensor, Score]]:
-        """Images for one forward each, and what scores them."""
-        batch = len(self.inputs)
-        alone = self.alone if self.target is not None and self.batch_size > batch else None
-        if alone is not None and batch > 1:
-            raise CoupledError(alone)
-        if self.target is None or self.batch_size <= batch or alone is not None:
-            # A target function may look at the rows together, so it always gets the batch as it was.
-            yield from ((variant, self._score_of) for variant in variants)
-            return
-        images, signs = variants.flatten(0, 1), self.sign.repeat(len(variants))
-        targets = self.target.repeat(len(variants))
-        for start in range(0, len(images), self.batch_size):
-            some = slice(start, start + self.batch_size)
-            yield images[some], Score(targets[some], sign=signs[some])
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise InputError("the record is closed", expected="to be asked inside the with block")
-
-    def close(self) -> None:
-        """Let the graph go. What was read before can still be read; nothing new can be asked."""
-        self._closed = True
-        self._score = self._score.detach()
+        return self._forward.alone
 
     def layer_name(self, layer: str | None) -> str:
         """The dotted name behind None, or the name itself."""
-        if layer is not None:
-            return layer
-        if self.default_layer is None:
-            if None not in self._needs.layers:
-                raise LayerError("the record was made without the default layer")
-            raise LayerError(
-                "no default layer: none gives maps (B, C, h, w) of more than one position, or the network goes on for "
-                "long after its last maps, as transformers do; name a layer (`seewhy layers` lists them)",
-                expected=transformer_layer(self._model),
-            )
-        return self.default_layer
-
-    def _listened(self, taps: Taps) -> tuple[Tensor, Any]:
-        """A forward that is explained; the last one counts."""
-        requires = taps.graph and self._needs.input_gradient
-        self._graph_inputs = self.inputs.clone().requires_grad_(True) if requires else self.inputs
-        self.outputs = self._forward(taps)
-        with nullcontext() if taps.descent is None else active(taps.descent):
-            if not hasattr(self, "_score_of"):
-                self._score_of = self._resolve(self.outputs)
-            self._score = self._score_of(self.outputs)
-        if self._score.shape != (len(self.inputs),):
-            raise ModelError("one score per image", expected=(len(self.inputs),), got=tuple(self._score.shape))
-        return self._score, self.outputs
-
-    def _forward(self, taps: Taps) -> Any:
-        self._watch = watcher(self._model, self._notes.class_map) if self._needs.class_map else None
-        with watched(taps, self._watch, self._needs.input_gradient, self._without_nan):
-            self.forwards += 1
-            # A copy, since a leaf may not be changed in place and a network's first layer may do so.
-            inputs = self._graph_inputs.clone()
-            if taps.descent is not None:
-                taps.descent.add(inputs)
-            return self._model(inputs)
-
-    def _place(self, layer: str | None) -> Place:
-        name = self.layer_name(layer)
-        if name not in self._places:
-            find_layer(self._model, split(name)[0])
-            raise LayerError(f"layer {name!r} was not recorded", expected=f"layers=[{name!r}] when the record is made")
-        return self._places[name]
+        return self._forward.layer_name(layer)
 
     def _backward(self, rule: Rule, smooth: bool) -> dict[str, Tensor | None]:
-        places: dict[str, Any] = {INPUT: self._graph_inputs} if self._needs.input_gradient else {}
-        if self._needs.layer_gradients:
-            places |= {name: place.edge for name, place in self._places.items() if place.edge is not None}
-        nowhere: dict[str, Tensor | None] = dict.fromkeys(self._places) if self._needs.layer_gradients else {}
+        forward = self._forward
+        needs, found = forward.needs, forward.places
+        places: dict[str, Any] = {INPUT: forward.graph_inputs} if needs.input_gradient else {}
+        if needs.layer_gradients:
+            places |= {name: place.edge for name, place in found.items() if place.edge is not None}
+        nowhere: dict[str, Tensor | None] = dict.fromkeys(found) if needs.layer_gradients else {}
         if not places:
             return nowhere
-        self._check_open()
-        root = self._score.grad_fn
+        forward.check_open()
+        score = forward.on_graph(self.score_of)
+        root = score.grad_fn
         if root is None:
             raise ModelError(UNSEEN.format("the input"))
-        with rectified(root, rule, smooth, visible=self._needs.input_gradient) as count:
+        with rectified(root, rule, smooth, visible=needs.input_gradient) as count:
             self._overridden[rule, smooth] = count
             self.backwards += 1
             try:
-                of = self._score.sum()
+                of = score.sum()
                 gradients = torch.autograd.grad(of, list(places.values()), retain_graph=True, allow_unused=True)
             except RuntimeError as error:
                 hidden = {HIDING[name] for node in nodes_of(root) if (name := kind(node)) in HIDING}
@@ -300,24 +267,51 @@ class Record:
 
 
 @shielded
-def recorded(
-    model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int | None = None
-) -> Iterator[Record]:
-    """A Record that keeps exactly what ``needs`` says; the model is a guest for the time of the block."""
+def recorded_for(
+    model: object, inputs: Tensor, targets: Sequence[Target], needs: Needs, batch_size: int | None = None,
+    programs: object = None,
+) -> Iterator[list[Record]]:  # fmt: skip
+    """One Record per target, of one forward, that keep exactly what ``needs`` says.
+
+    Args:
+        model: a ``torch.nn.Module`` or a ``Classifier``; a guest for the time of the block.
+        inputs: (B, C, H, W) floating point.
+        targets: at least one. What a function scores has a forward of its own.
+        needs: what is kept.
+        batch_size: images per forward, for further ones.
+        programs: ``incremental.Programs``, kept from photo to photo.
+
+    Raises:
+        SeewhyError: something does not fit; a TargetError if any of the targets does not.
+    """
     module = original(model)
     if batch_size is not None and (not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1):
         raise InputError("the batch size counts images", expected="1 or more", got=batch_size)
+    if not targets:
+        raise InputError("no target was asked for", expected="at least one")
+    targets = [resolve_names(model, target) for target in targets]
     with guest(module, grad=True) as modules:
         inputs = fitted(inputs, module)
         if len(inputs) > 1 and (why := coupling(modules)):
             raise CoupledError(why)
-        # A function may score another head, whose last maps are others: what it finds is not noted.
-        notes = Notes() if callable(target) else notes_on(module, modules, inputs)
-        made = interruptible(Record, module, inputs, target, needs, notes, batch_size)
+        forwards = Forwards(module, inputs, needs, lambda: notes_on(module, modules, inputs), batch_size, programs)
         try:
-            yield made
+            yield interruptible(_records, forwards, targets, model)
         finally:
-            made.close()
+            forwards.close()
+
+
+def _records(forwards: Forwards, targets: Sequence[Target], model: object) -> list[Record]:
+    return [Record(forwards, forward, score_of, model) for forward, score_of in forwards.scores(targets)]
+
+
+@shielded
+def recorded(
+    model: object, inputs: Tensor, target: Target, needs: Needs, batch_size: int | None = None, programs: object = None
+) -> Iterator[Record]:
+    """A Record that keeps exactly what ``needs`` says; the model is a guest for the time of the block."""
+    with recorded_for(model, inputs, [target], needs, batch_size, programs) as records:
+        yield records[0]
 
 
 @shielded
@@ -337,7 +331,8 @@ def record(
     Args:
         model: a ``torch.nn.Module`` or a seewhy ``Classifier``; in evaluation mode inside the block, as it was after.
         inputs: (B, C, H, W) floating point, preprocessed as the model wants it.
-        target: None (the predicted class), an int, one int per image, or a function of the model's output.
+        target: None (the predicted class), an int, one int per image, a ``Versus``, or a function of the model's
+            output; of a ``Classifier`` also names.
         layers: dotted names of layers to keep; None stands for the default layer.
         input_gradient, layer_gradients, class_map: what else to keep; less is faster.
         batch_size: images per forward in ``Record.rescore``; None: 32, and 256 on a GPU.

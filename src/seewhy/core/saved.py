@@ -127,6 +127,12 @@ def attribution_parts(about: Mapping[str, Any], arrays: Mapping[str, Tensor]) ->
     check("score", score, lambda it: it.is_floating_point() and it.dim() == 1, "(B,) floating point")
     if target is not None:
         check("target", target, lambda it: it.dtype == torch.int64 and it.shape == score.shape, "(B,) int64")
+    against = arrays.get("against")
+    if against is not None:
+        fits = target is not None and against.dtype == torch.int64 and against.shape == score.shape
+        check("against", against, lambda it: fits, "(B,) int64, beside a target")
+    details = {name.removeprefix("details."): part for name, part in arrays.items() if name.startswith("details.")}
+    shared = about.get("shared", [name for name, part in details.items() if _was_shared(name, part, score)])
     size, layer, notes = about["input_size"], about["layer"], about.get("notes", {})
     check(
         "input_size",
@@ -139,6 +145,7 @@ def attribution_parts(about: Mapping[str, Any], arrays: Mapping[str, Tensor]) ->
     check("layer", layer, lambda it: it is None or isinstance(it, str), "text or null")
     check("params", about["params"], lambda it: isinstance(it, dict), "an object")
     check("notes", notes, lambda it: isinstance(it, dict), "an object")
+    check("shared", shared, lambda it: isinstance(it, list) and all(isinstance(n, str) for n in it), "a list of names")
     return {
         "values": values,
         "method": about["method"],
@@ -148,11 +155,16 @@ def attribution_parts(about: Mapping[str, Any], arrays: Mapping[str, Tensor]) ->
         "input_size": (size[0], size[1]),
         "layer": layer,
         "overridden": about["overridden"],
-        "details": {
-            name.removeprefix("details."): part for name, part in arrays.items() if name.startswith("details.")
-        },
+        "details": details,
         "notes": notes,
+        "against": against,
+        "shared": frozenset(shared),
     }
+
+
+def _was_shared(name: str, part: Tensor, score: Tensor) -> bool:
+    """Whether all images have a detail together, in a file that was written before it said so."""
+    return name in ("coverage", "windows") or part.dim() == 0 or len(part) != len(score)
 
 
 def check(name: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from .target import Score, logits_of
-
 
 class WithoutNaN(TorchFunctionMode):
     """While it is active, NaN in what a network holds, weights or constants, counts as zero.
@@ -28,14 +26,12 @@ class WithoutNaN(TorchFunctionMode):
         return func(*map(_finite, args), **kwargs)
 
 
-def others_are_nan(outputs: Any, score_of: Score, score: Tensor) -> bool:
-    """Whether the scores that are explained are numbers, and those of other classes are not.
+def holds_nan(logits: Tensor) -> bool:
+    """Whether scores of classes are NaN: of others than those that are explained, which were found to be numbers.
 
     Not asked of a GPU, which it would keep waiting.
     """
-    if score.is_cuda or score_of.classes is None or not bool(logits_of(outputs).isnan().any()):
-        return False
-    return bool(score.isfinite().all())
+    return not logits.is_cuda and bool(logits.isnan().any())
 
 
 def _finite(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from .. import events
 from ..api import run
 from ..core.attribution import Attribution
 from ..core.method import Method
@@ -200,10 +201,16 @@ class Explainer:
         views: dict[str, Attribution | SeewhyError] = {}
         methods = self.request.methods
         for done, method in enumerate(methods):
-            told = record.progress = portion.part(done / len(methods), 1 / len(methods)).steps(method.title)
+            told = portion.part(done / len(methods), 1 / len(methods)).steps(method.title)
             told(0, 1)
+
+            def hear(event: events.Event, told: Callable[[int, int], None] = told) -> None:
+                if event.kind == "progress":
+                    told(event.done, event.total)
+
             try:
-                views[method.id] = run(method, record)
+                with events.also(hear):
+                    views[method.id] = run(method, record)
             except SeewhyError as error:
                 views[method.id] = error
             told(1, 1)

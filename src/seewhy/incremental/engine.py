@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import events
 from .activations import followed
+from .cut import Cut, cut
 from .operators import Call, Changing, FillingRule, Mean, RowRule, Rule, WindowRule, find_rule, written
 from .patches import IMAGE, Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
@@ -29,7 +32,6 @@ class Engine:
     Attributes:
         program: what is run.
         reach: no window side grows beyond this share of its map; 1 is exact.
-        ended: the operators at which windows ended for want of a rule, in order.
         at_once: how many masks' whole maps are computed at a time.
     """
 
@@ -39,19 +41,33 @@ class Engine:
         self.looked: set[Ref] = set()
         self.tabled: set[Ref] = set()
         self.scratch = Scratch()
-        self.ended: list[str] = []
         self.at_once = 8
         self.steps = [self._step(node) for node in program.nodes]
+
+    @property
+    def ended(self) -> list[str]:
+        """The operators at which windows ended for want of a rule, in order."""
+        return [step.node.name for step in self.steps if step.ends]
+
+    def cut_to(self, classes: Tensor) -> tuple[Engine, Cut] | None:
+        """An engine for some classes, (n,) int64, that shares all but its last steps; None if there is none."""
+        few = cut(self.program, classes)
+        if few is None:
+            return None
+        other = copy(self)
+        other.program = few.program
+        other.places, other.looked, other.tabled = dict(self.places), set(self.looked), set(self.tabled)
+        other.steps = self.steps[: few.first] + [other._step(node) for node in few.program.nodes[few.first :]]
+        return other, few
 
     def _step(self, node: Node) -> Step:
         read = list(refs(node.args, node.kwargs))
         sources = [ref for ref in read if ref in self.program.varying]
+        mapped: list[Ref] = []
         rule = find_rule(Call(node, self.places, self.program.shapes, self.scratch)) if sources else None
         if rule is None:
             mapped = [ref for ref in sources if ref in self.places]
             self.looked.update(mapped)
-            if mapped:
-                self.ended.append(node.name)
         else:
             if rule.looks:
                 self.looked.update(sources)
@@ -60,10 +76,11 @@ class Engine:
             if not isinstance(rule, Mean):
                 self.places[node.result] = rule.place
         plain = not node.kwargs and all(isinstance(arg, Ref | Tensor | int | float | None) for arg in node.args)
-        return Step(node, rule, read, sources, list(refs(node.result)), plain)
+        return Step(node, rule, read, sources, list(refs(node.result)), plain, bool(mapped))
 
     def photo(self, x: Tensor) -> Photo:
         """The base pass: one photo without a mask, (1, C, H, W)."""
+        events.checkpoint()
         env: dict[Ref, Any] = {Ref(0): x}
         kept: dict[Ref, Tensor] = {Ref(0): x}
         users = dict(self.program.users)
@@ -78,11 +95,13 @@ class Engine:
         Returns:
             (M, classes); and the bytes of the largest windows on the way.
         """
+        events.checkpoint()
         run = _Run(self, photo, patches)
         return run.all(), run.largest
 
     def whole(self, images: Tensor) -> Tensor:
         """What the program gives for whole images, (M, C, H, W) -> (M, classes)."""
+        events.checkpoint()
         env: dict[Ref, Any] = {Ref(0): images}
         users = dict(self.program.users)
         for step in self.steps:
@@ -101,6 +120,7 @@ class Step:
         sources: of these, what depends on the photo.
         results: what it gives.
         plain: whether its arguments are not nested.
+        ends: whether windows end here for want of a rule.
     """
 
     node: Node
@@ -109,6 +129,7 @@ class Step:
     sources: list[Ref]
     results: list[Ref]
     plain: bool
+    ends: bool
 
     def whole(self, env: dict[Ref, Any], users: dict[Ref, int], batch: int, copies: bool = False) -> None:
         """Run on whole tensors, and let go of what nobody reads any more."""
@@ -150,6 +171,15 @@ class Photo:
 
     def __post_init__(self) -> None:
         self._bases: dict[Ref, Base] = {}
+
+    def again(self) -> Photo:
+        """The same, of which the maps are still as they were when this has given its own away."""
+        return Photo(self.engine, dict(self.maps), self.logits)
+
+    def cut_to(self, classes: Tensor, engine: Engine, changed: frozenset[Ref]) -> Photo:
+        """What an engine for some classes gives for this photo."""
+        maps = {ref: x.index_select(1, classes) if ref in changed else x for ref, x in self.maps.items()}
+        return Photo(engine, maps, self.logits[:, classes])
 
     def base(self, ref: Ref) -> Base:
         """The map of ``ref`` as rows."""
@@ -215,6 +245,7 @@ class _Run:
         """The steps that are left by whole maps, as many masks at a time as caches hold."""
         engine, logits, done = self.engine, [], 0
         while done < self.masks:
+            events.checkpoint()
             some = np.arange(done, min(done + engine.at_once, self.masks))
             env: dict[Ref, Any] = {ref: self.whole(ref, some) for ref in self.env}
             users, largest = dict(self.users), max(map(_bytes, env.values()))

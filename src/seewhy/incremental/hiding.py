@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from ..core.record import Record
 from ..core.torch_state import inference
 from ..errors import InputError, MethodError, SeewhyError
 from .dense import Batches
+from .followed import Followed, Scoring
+from .pasting import pasted
 from .program import Untraceable
-from .rescorer import Followed, Scoring, pasted
+from .programs import Programs
 from .windows import Ints
 
 SAMPLE = 16
@@ -43,15 +45,68 @@ class Way:
 
 
 class _CallersError(Exception):
-    """Carries what the caller's progress callback raised past the fall back to whole images."""
+    """Carries what a listener of the caller's raised past the fall back to whole images."""
 
     def __init__(self, raised: Exception):
         super().__init__(raised)
         self.raised = raised
 
 
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """What masks do to the logits of some classes: the same for all targets that are made of these.
+
+    Attributes:
+        boxes, fill, way: what was asked for.
+        classes: (K,) int64, sorted.
+        logits: (M, B, K), float32 or float64: of the masked photos, or, ``relative``, less than the photo's own by so
+            much.
+        notes: how it was done: the engine, and why not the other.
+        relative: what was lost to rounding is lost on both sides, and so not in the difference.
+        sample: of a fast mode, (S,) the numbers of some masks, and (S, B, K) what these do exactly.
+    """
+
+    boxes: Ints
+    fill: Tensor
+    way: Way
+    classes: Tensor
+    logits: Tensor
+    notes: dict[str, Any]
+    relative: bool = False
+    sample: tuple[Tensor, Tensor] | None = None
+
+    def answers(self, record: Record, boxes: Ints, fill: Tensor, way: Way) -> bool:
+        """Whether this is what is asked for."""
+        return (
+            self.way == way and np.array_equal(self.boxes, boxes) and torch.equal(self.fill, fill)
+            and bool(torch.isin(record.score_of.wanted, self.classes).all())
+        )  # fmt: skip
+
+    def scores(self, record: Record) -> tuple[Tensor, dict[str, Any]]:
+        """(M, B) for a record's own target, and how it was done."""
+        found = record.score_of.among(self.classes, self.logits)
+        scores = record.score - found if self.relative else found
+        if self.sample is None:
+            return scores, dict(self.notes)
+        return scores, {**self.notes, "measured_error": self._measured(record, record.score - scores)}
+
+    def _measured(self, record: Record, drops: Tensor) -> dict[str, Any]:
+        """What a fast mode's ``drops`` (M, B) are off by, on a seeded sample of masks."""
+        assert self.sample is not None
+        masks, exact = self.sample
+        a, b = record.score_of.among(self.classes, exact).T, drops[masks].T
+        spread = float((a.max(1).values - a.min(1).values).mean())
+        return {
+            "masks": len(masks), "seed": 0, "largest": float((a - b).abs().max()), "spread": spread,
+            "rank_correlation": rank_correlation(a, b),
+        }  # fmt: skip
+
+
 def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
     """Each photo's score with each mask on it.
+
+    The masks are scored once for all targets of the record's forward, and read from there for the others; each target
+    function has forwards of its own.
 
     Args:
         record: of the photos.
@@ -65,104 +120,134 @@ def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[
     Raises:
         MethodError: the incremental engine was asked for by name, and the network cannot be followed.
         CoupledError: the images of the batch see each other.
+        Cancelled: the job was cancelled; within one forward.
     """
     try:
-        return _hidden_scores(record, boxes, fill, way)
+        if record.target is None:
+            return _of_function(record, boxes, fill, way)
+        known: list[Hidden] = record.kept.setdefault("hidden", [])
+        for hidden in known:
+            if hidden.answers(record, boxes, fill, way):
+                record.progress(len(boxes) * len(fill), len(boxes) * len(fill))
+                return hidden.scores(record)
+        hidden = _hidden(record, boxes, fill, way)
+        known.append(hidden)
+        return hidden.scores(record)
     except _CallersError as error:
         raise error.raised from None
 
 
-def _hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
-    """As ``hidden_scores``; what the progress callback raises is a _CallersError."""
-    if way.engine == "dense" and not way.exact:
-        raise InputError("the fast modes belong to windows; the dense engine has none", expected="engine='incremental'")
-    if record.inputs.is_cuda and way.exact and way.engine != "incremental":
-        reason = "asked for" if way.engine == "dense" else "whole images go faster on a GPU"
-        return _by_the_model(record, boxes, fill), {"engine": "dense", "reason": _with_company(record, reason)}
-    try:
-        return _followed_scores(record, boxes, fill, way)
-    except Untraceable as error:
-        reason = f"the network cannot be followed: {error}"
-    except (SeewhyError, _CallersError):
-        raise
-    except Exception as error:  # noqa: BLE001 - where the model itself works, no error of the engine stops it
-        reason = f"the engine failed on this network: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+def _of_function(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
+    _check(way)
+    reason = "the network cannot be followed: a target function may look at the images together"
     if way.engine == "incremental":
         raise MethodError(reason, expected="engine='dense'")
-    return _by_the_model(record, boxes, fill), {"engine": "dense", "reason": _with_company(record, reason)}
+    if way.engine == "dense":
+        reason = "asked for"
+    elif record.inputs.is_cuda:
+        reason = "whole images go faster on a GPU"
+    return _by_the_model(record, boxes, fill, record.rescore), {"engine": "dense", "reason": reason}
+
+
+def _hidden(record: Record, boxes: Ints, fill: Tensor, way: Way) -> Hidden:
+    """What a listener of the caller's raises is a _CallersError."""
+    _check(way)
+    asked = boxes, fill.clone(), way, record.classes
+    reason = "asked for" if way.engine == "dense" else "whole images go faster on a GPU"
+    if not record.inputs.is_cuda or not way.exact or way.engine == "incremental":
+        try:
+            return _followed(record, asked)
+        except Untraceable as error:
+            reason = f"the network cannot be followed: {error}"
+        except (SeewhyError, _CallersError):
+            raise
+        except Exception as error:  # noqa: BLE001 - where the model itself works, no error of the engine stops it
+            said = " ".join(str(error).split())[:200]
+            reason = f"the engine failed on this network: {type(error).__name__}: {said}"
+        if way.engine == "incremental":
+            raise MethodError(reason, expected="engine='dense'")
+    classes = record.classes
+    logits = _by_the_model(record, boxes, fill, lambda variants: record.scores_of_classes(variants, classes))
+    return Hidden(*asked, logits, {"engine": "dense", "reason": _with_company(record, reason)})
+
+
+def _check(way: Way) -> None:
+    if way.engine == "dense" and not way.exact:
+        raise InputError("the fast modes belong to windows; the dense engine has none", expected="engine='incremental'")
 
 
 def _with_company(record: Record, reason: str) -> str:
     """The reason, and why the images had no company."""
-    alone = record.alone if record.target is not None else None
+    alone = record.alone
     return reason if alone is None else f"{reason}; one image a forward: {alone}"
 
 
-def _followed_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
-    followed = Followed(record)
-    dense = way.engine == "dense"
-    fast = followed.exact if way.exact else followed.scoring(way.reach, half=way.precision == "bfloat16")
-    scores = _by_the_program(record, fast, boxes, fill, dense)
-    if dense:
+def _followed(record: Record, asked: tuple[Ints, Tensor, Way, Tensor]) -> Hidden:
+    """By the program of the model: one that was kept, where it still holds, or else a new one."""
+    given = record.programs
+    programs = given if isinstance(given, Programs) else record.kept.setdefault("programs", Programs(1))
+    if (kept := programs.find(record)) is not None:
+        try:
+            return _by_the_program(record, kept, *asked)
+        except (SeewhyError, _CallersError):
+            raise
+        except Exception:  # noqa: BLE001 - it does not hold for these photos; what a new one does, is told
+            pass
+    return _by_the_program(record, programs.follow(record), *asked)
+
+
+def _by_the_program(
+    record: Record, followed: Followed, boxes: Ints, fill: Tensor, way: Way, classes: Tensor
+) -> Hidden:  # fmt: skip
+    scoring = followed.scoring(record, way.reach, half=way.precision == "bfloat16")
+    photos, batches = len(record.inputs), Batches(record.batch_size)
+
+    def drops(scoring: Scoring, photo: int, boxes: Ints, told: Any) -> Tensor:
+        hidden = scoring.dense(photo, boxes, fill[photo], batches, told) if way.engine == "dense" else (
+            scoring.hidden(photo, boxes, fill[photo], told)
+        )  # fmt: skip
+        return scoring.base(photo) - hidden
+
+    with inference():
+        told = [_told(record, photo * len(boxes), photos * len(boxes)) for photo in range(photos)]
+        found = torch.stack([drops(scoring, photo, boxes, told[photo]) for photo in range(photos)], 1)
+        sample = None
+        if not way.exact:
+            exact, some = followed.scoring(record), _sample(len(boxes))
+            measured = [drops(exact, photo, boxes[some], lambda done: None) for photo in range(photos)]
+            sample = torch.from_numpy(some), torch.stack(measured, 1)
+    if way.engine == "dense":
         notes: dict[str, Any] = {"engine": "dense", "reason": "asked for"}
     else:
         notes = {"engine": "incremental"}
-        if fast.engine.ended:
-            notes["whole_maps_from"] = fast.engine.ended[0]
-    if not way.exact:
-        notes["measured_error"] = _measured(record, followed.exact, boxes, fill, scores)
-    return scores, notes
+        if ended := scoring.engine.ended:
+            notes["whole_maps_from"] = ended[0]
+    if sample is not None:
+        sample = sample[0], sample[1].clone()
+    return Hidden(boxes, fill, way, classes, found.clone(), notes, relative=True, sample=sample)
 
 
-def _by_the_model(record: Record, boxes: Ints, fill: Tensor) -> Tensor:
+def _sample(masks: int) -> Ints:
+    count = min(SAMPLE, masks)
+    return np.sort(np.random.default_rng(0).choice(masks, count, replace=False))
+
+
+def _by_the_model(record: Record, boxes: Ints, fill: Tensor, scored: Callable[[Tensor], Tensor]) -> Tensor:
+    """What ``scored`` gives for all variants, (M, B, C, H, W), some at a time."""
     x, batch = record.inputs, len(record.inputs)
 
     def scores(some: slice) -> Tensor:
-        parts = [pasted(x[b : b + 1], boxes[some], fill[b]) for b in range(batch)]
-        return record.rescore(torch.stack(parts, 1))
+        return scored(torch.stack([pasted(x[b : b + 1], boxes[some], fill[b]) for b in range(batch)], 1))
 
     batches = Batches(max(1, record.batch_size // batch), x.is_cuda)
     return batches.run(len(boxes), scores, _told(record, 0, len(boxes)))
 
 
-def _by_the_program(record: Record, scoring: Scoring, boxes: Ints, fill: Tensor, dense: bool) -> Tensor:
-    photos = len(record.inputs)
-    columns, batches = [], Batches(record.batch_size)
-    with inference():
-        for photo in range(photos):
-            told = _told(record, photo * len(boxes), photos * len(boxes))
-            if dense:
-                scores = scoring.dense(photo, boxes, fill[photo], batches, told)
-            else:
-                scores = scoring.scores(photo, boxes, fill[photo], told)
-            # What was lost to rounding is lost on both sides, and so not in the difference.
-            columns.append(record.score[photo] - record.sign[photo] * (scoring.score(photo) - scores))
-    return torch.stack(columns, 1).clone()
-
-
-def _measured(record: Record, exact: Scoring, boxes: Ints, fill: Tensor, scores: Tensor) -> dict[str, Any]:
-    """What a fast mode's scores are off by, on a seeded sample of masks."""
-    count = min(SAMPLE, len(boxes))
-    sample = np.sort(np.random.default_rng(0).choice(len(boxes), count, replace=False))
-    drops, found = [], []
-    with inference():
-        for photo in range(len(record.inputs)):
-            drops.append(record.sign[photo] * (exact.score(photo) - exact.scores(photo, boxes[sample], fill[photo])))
-            found.append(record.score[photo] - scores[torch.from_numpy(sample), photo])
-    a, b = torch.stack(drops), torch.stack(found)
-    spread = float((a.max(1).values - a.min(1).values).mean())
-    return {
-        "masks": count, "seed": 0, "largest": float((a - b).abs().max()), "spread": spread,
-        "rank_correlation": rank_correlation(a, b),
-    }  # fmt: skip
-
-
 def _told(record: Record, before: int, total: int) -> Any:
     def told(done: int) -> None:
-        if record.progress is not None:
-            try:
-                record.progress(before + done, total)
-            except Exception as error:
-                raise _CallersError(error) from error
+        try:
+            record.progress(before + done, total)
+        except Exception as error:
+            raise _CallersError(error) from error
 
     return told

@@ -54,10 +54,20 @@ class Filter:
         self._after_sum: tuple[Any, ...] = self.fused if self.fused == ("relu", [], "") else (None, [], None)
         self.fast = onednn(weight.device.type, weight.dtype) and (bias is None or bias.dtype == weight.dtype)
 
+        self._wants_half = half
         # Subtracting, rounding and adding pass over memory seven times more; half the products must pay for that.
         passes = 3 * weight.shape[1] + 4 * weight.shape[0]
         pays = groups == 1 and weight.numel() > WORTH_HALVING * passes
         self._half = self.weight.bfloat16() if half and pays and onednn(weight.device.type, torch.bfloat16) else None
+
+    def narrowed(self, outputs: Tensor) -> Filter | None:
+        """The same for some of its outputs, (n,) int64; None where they are in groups."""
+        if self.groups != 1:
+            return None
+        bias = None if self.bias is None else self.bias[outputs]
+        return type(self)(
+            self.weight[outputs], bias, self.stride, self.padding, self.dilation, 1, self.then, self._wants_half
+        )
 
     @property
     def halved(self) -> bool:

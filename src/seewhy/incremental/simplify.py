@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .activations import ACTIVATIONS, is_activation
+from .activations import is_activation
 from .kernels import Filter, pair
 from .points import Points
 from .program import Node, Program, Ref, mapped
@@ -21,64 +21,18 @@ _FRESH = frozenset({"conv2d", "affine", "add", "sub", "mul", "div", "cat", "line
 """Functions whose result nobody else holds, so that what follows may overwrite it."""
 
 
-def simplified(program: Program, half: bool = False, classes: Tensor | None = None, own: bool = False
-               ) -> Program:  # fmt: skip
+def simplified(program: Program, half: bool = False, own: bool = False) -> Program:
     """Fold, join and split.
 
     Args:
         program: as it was traced.
         half: whether convolutions of what changed are done in bfloat16.
         own: whether all constants are copied, so that the model may change or go.
-        classes: (n,) int64, the only scores that are wanted: the output becomes (B, n) where the last layer can be cut.
     """
     nodes = [part for node in program.nodes for part in _narrowed(node, program)]
     nodes = _joined(_folded(nodes, program), program)
     nodes = nodes if half else _summed(nodes, program)
-    output, shapes, varying = program.output, dict(program.shapes), program.varying
-    if classes is not None and (cut := _cut(nodes, program, classes, shapes)) is not None:
-        nodes = cut
-    elif classes is not None:
-        output = Ref(len(shapes))
-        nodes.append(Node("index_select", torch.index_select, (program.output, 1, classes), {}, output))
-        shapes[output], varying = (1, len(classes)), varying | {output}
-    return Program([_stored(node, half, own) for node in nodes], output, shapes, varying)
-
-
-_CHANNELS_KEPT = frozenset({"flatten", "mean", "adaptive_avg_pool2d", "avg_pool2d", "dropout"}) | ACTIVATIONS
-
-
-def _cut(nodes: list[Node], program: Program, classes: Tensor, shapes: dict[Ref, tuple[int, ...]]
-         ) -> list[Node] | None:  # fmt: skip
-    """The last layer gives the wanted classes only: a tenth of SqueezeNet's work is for those that nobody asked for.
-
-    None where it cannot be cut.
-    """
-    maker = {node.result: place for place, node in enumerate(nodes) if isinstance(node.result, Ref)}
-    passed: list[Ref] = []
-    ref = program.output
-    while ref in maker:
-        node, passed = nodes[maker[ref]], [*passed, ref]
-        if program.users[ref] > 1:
-            break
-        if node.name in ("linear", "conv2d") and len(program.shapes[ref]) in (2, 4):
-            if (cut := _cut_layer(node, classes, *node.args, **node.kwargs)) is None:
-                break
-            for changed in passed:
-                shapes[changed] = (shapes[changed][0], len(classes), *shapes[changed][2:])
-            return [cut if other is node else other for other in nodes]
-        if node.name not in _CHANNELS_KEPT or not isinstance(node.args[0], Ref):
-            break
-        ref = node.args[0]
-    return None
-
-
-def _cut_layer(node: Node, classes: Tensor, input: Ref, weight: Any, bias: Any = None, *args: Any, **kwargs: Any
-               ) -> Node | None:  # fmt: skip
-    grouped = kwargs.get("groups", args[3] if len(args) > 3 else 1) != 1
-    if not isinstance(weight, Tensor) or not isinstance(bias, Tensor | None) or grouped:
-        return None
-    few = None if bias is None else bias[classes]
-    return replace(node, args=(input, weight[classes], few, *args), kwargs=kwargs)
+    return Program([_stored(node, half, own) for node in nodes], program.output, program.shapes, program.varying)
 
 
 def affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ from ..core.record import Record
 class CAM(Method):
     """M(x, y) = sum over k of w_k^c f_k(x, y), for global average pooling into one linear layer (Zhou 2016, eq. 2).
 
-    Gives (B, 1, h, w), signed. Its mean over space is the logit without its bias, exactly. Needs one forward and
-    no gradient. Raises MethodError, which says why, on a network of another build.
+    Gives (B, 1, h, w), signed. Its mean over space is the logit without its bias, exactly. Of one class rather
+    than another it is the difference of their maps. Needs one forward and no gradient. Raises MethodError, which says
+    why, on a network of another build.
     """
 
     id = "cam"
@@ -32,5 +33,4 @@ class CAM(Method):
 
     def __call__(self, record: Record) -> Values:
         class_map = record.class_map()
-        assert record.target is not None
-        return Values(record.sign.view(-1, 1, 1, 1) * class_map.of(record.target)[:, None], class_map.layer)
+        return Values(record.of_score(class_map.of)[:, None], class_map.layer)

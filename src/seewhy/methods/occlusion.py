@@ -95,6 +95,7 @@ class Occlusion(Method):
                 "coverage": coverage.to(x.dtype),
             },
             notes=notes,
+            shared=frozenset({"windows", "coverage"}),
         )
 
 

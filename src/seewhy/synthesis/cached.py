@@ -68,6 +68,7 @@ def cached(
     attempts: int = ATTEMPTS,
     batch: int | None = None,
     cache: Cache | None = None,
+    make: bool = True,
 ) -> Pictures:
     """The picture of each class, from the cache; what is missing is made, many at once, and kept.
 
@@ -77,6 +78,7 @@ def cached(
         ascent, preset, steps, seed, attempts: see ``visualize``.
         batch: pictures per ascent; None: 4 of 224 x 224 pixels, more where they are smaller.
         cache: where; None: the user's, see ``synthesis.cache``.
+        make: whether what is missing is made; else it is left out.
 
     Raises:
         SeewhyError: a class is unknown, or the network cannot be ascended. No failure of the cache's is an error.
@@ -93,7 +95,7 @@ def cached(
         made = cache.find(key)
         if made is not None and _holds(made, classifier, each, plan):
             found[each] = made
-    missing = [each for each in asked if each not in found]
+    missing = [each for each in asked if each not in found] if make else []
     options = {"ascent": plan, "seed": seed, "attempts": attempts}
     for each, made in _each_made(classifier, missing, options, batch):
         found[each] = made
@@ -102,7 +104,9 @@ def cached(
                 cache.keep(keys[each], made)
             except OutputError as error:
                 notes.append(f"class pictures are not kept: {error}")
-    pictures = Pictures({target: _labelled(found[each], classifier, each) for target, each in wanted.items()})
+    pictures = Pictures(
+        {target: _labelled(found[each], classifier, each) for target, each in wanted.items() if each in found}
+    )
     pictures.notes = tuple(notes)
     return pictures
 

@@ -1,0 +1,209 @@
+"""A model that was traced, and proved to give the same in windows as by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.company import coarse, rounding
+from ..core.inputs import at_least_float32
+from ..core.record import Record
+from ..core.target import logits_of
+from ..core.torch_state import inference
+from ..settings import warn_if_busy
+from .dense import Batches
+from .engine import Engine, Photo, masked
+from .pasting import cut_out, pasted
+from .program import Untraceable, trace
+from .simplify import simplified
+from .windows import Ints
+
+LARGEST = 30 << 20
+"""Bytes of the largest windows of one layer: less, and calls outweigh work; more, and malloc gives memory back."""
+
+
+class Followed:
+    """A model that was traced, and proved to give the same in windows as by itself. It knows nothing of any photo.
+
+    Args:
+        record: of the photos, for classes as targets.
+        own: whether to hold copies of all weights, for use after the record is closed.
+
+    Raises:
+        Untraceable: says why.
+    """
+
+    def __init__(self, record: Record, own: bool = False):
+        warn_if_busy()
+        check_followable(record)
+        self._own = own
+        self._engines: dict[tuple[float, bool], Engine] = {}
+        one = record.inputs[:1]
+        height, width = one.shape[2:]
+        boxes = np.array([_box(height, width, at) for at in ((0.3, 0.4), (1.0, 1.0))], np.int64)
+        mirrored = one[0].flip((1, 2))
+        fill = [cut_out(part, box) for part, box in zip((mirrored, 2 * mirrored + 1), boxes, strict=True)]
+        self.program, self._clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, fill))
+        self._expected = torch.cat([self._clean, hidden])
+        engine = self._engine(1.0, False)
+        with inference():
+            photo = engine.photo(_laid(one))
+            tried = Scoring(engine, one, None, photo.again())
+            self._together = torch.cat([photo.logits, tried.logits(0, boxes, fill)])
+            apart = [tried.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes))]
+            self._apart = torch.cat([photo.logits, *apart])
+        self._first: tuple[Tensor, Photo] | None = (record.inputs, photo)
+        self._prove(record.classes)
+        assert record.logits is not None
+        company = rounding(self._expected) / 4
+        _agree(self._clean[:, record.classes], record.logits[:1, record.classes], company, _COUPLED)
+        if coarse(self._clean) and (why := record.alone):  # the tolerances above are wide then
+            raise Untraceable(f"its images see each other: {why}")
+
+    def _prove(self, classes: Tensor) -> None:
+        """What was seen when the model was traced, held against what windows give, for some classes."""
+        expected = self._expected[:, classes]
+        # Of what is lost to rounding all scores have their share; what company changes is more.
+        tolerance, company = rounding(expected), rounding(self._expected) / 4
+        otherwise = "followed step by step it gives other scores than by itself"
+        _agree(self._together[:, classes], expected, tolerance, otherwise)
+        _agree(self._apart[:, classes], expected, company, _COUPLED)
+
+    def _engine(self, reach: float, half: bool) -> Engine:
+        if (reach, half) not in self._engines:
+            self._engines[reach, half] = Engine(simplified(self.program, half, self._own), reach)
+        return self._engines[reach, half]
+
+    def scoring(self, record: Record, reach: float = 1.0, *, half: bool = False) -> Scoring:
+        """One way to score a record's photos, for all classes that its forward's targets are made of.
+
+        Args:
+            record: of photos of the size, type and device that the model was traced with.
+            reach: windows up to this share of their maps.
+            half: whether convolutions of what changed are done in bfloat16.
+
+        Raises:
+            Untraceable: it was proved for other classes, and does not hold for these.
+        """
+        first, self._first = self._first, None
+        known = first is not None and first[0] is record.inputs and reach == 1 and not half
+        photo = first[1] if first is not None and known else None
+        classes, whole = record.classes, self._engine(reach, half)
+        self._prove(classes)
+        with inference():
+            few = whole.cut_to(classes)
+            if few is None:
+                return Scoring(whole, record.inputs, record, photo, classes.tolist())
+            engine, cut = few
+            photo = None if photo is None else photo.cut_to(classes, engine, cut.changed)
+        return Scoring(engine, record.inputs, record, photo)
+
+
+def check_followable(record: Record) -> None:
+    """Raises Untraceable where something about the record, whatever the photos, keeps its model from being followed."""
+    if record.target is None:
+        raise Untraceable("a target function may look at the images together")
+    if why := record.coupled_by_layers:
+        raise Untraceable(f"its images see each other: {why}")
+    if torch.is_autocast_enabled(record.inputs.device.type):
+        raise Untraceable("autocast is on, and changes the precision of what it does")
+
+
+class Scoring:
+    """An engine and the photos that it scores.
+
+    Args:
+        engine: whose program gives the logits.
+        inputs: (B, C, H, W).
+        record: of these photos; each base pass is held against its logits. None: nothing is.
+        photo: the base pass of the first one, where it is had already.
+        columns: which of the program's logits are the record's classes; None: they are all.
+    """
+
+    def __init__(
+        self, engine: Engine, inputs: Tensor, record: Record | None, photo: Photo | None = None,
+        columns: list[int] | None = None,
+    ):  # fmt: skip
+        self.engine, self._columns = engine, columns
+        self._expected = None if record is None else record.logits
+        self._classes = None if record is None else record.classes
+        self._inputs = _laid(inputs)
+        self._photo = None if photo is None else (0, photo)
+        self._masks = 8
+
+    def photo(self, index: int) -> Photo:
+        """The base pass of one photo; the last one is kept.
+
+        Raises:
+            Untraceable: it gives other logits than the model did.
+        """
+        if self._photo is None or self._photo[0] != index:
+            self._photo = None  # so that two are never held
+            photo = self.engine.photo(self._inputs[index : index + 1])
+            if self._expected is not None:
+                expected = self._expected[index : index + 1]
+                _agree(self._wanted(photo.logits), expected[:, self._classes], rounding(expected) / 4, _OTHERWISE)
+            self._photo = (index, photo)
+        return self._photo[1]
+
+    def logits(self, index: int, boxes: Ints, fill: Tensor | Sequence[Tensor]) -> Tensor:
+        """(M, K) of one photo under masks."""
+        photo = self.photo(index)
+        logits, largest = self.engine.logits(photo, masked(photo, boxes, fill))
+        self._masks = max(8, min(256, int(LARGEST * len(boxes) / max(largest, 1))))
+        return self._wanted(logits)
+
+    def base(self, index: int) -> Tensor:
+        """(K,) of the photo itself, float32 or float64."""
+        return at_least_float32(self._wanted(self.photo(index).logits)[0])
+
+    def hidden(
+        self, index: int, boxes: Ints, fill: Tensor | Sequence[Tensor], told: Callable[[int], None] = lambda done: None
+    ) -> Tensor:
+        """(M, K) of one photo under many masks, float32 or float64."""
+        parts, done = [], 0
+        while done < len(boxes):
+            some = slice(done, done + self._masks)
+            parts.append(self.logits(index, boxes[some], fill if isinstance(fill, Tensor) else fill[some]))
+            done += len(parts[-1])
+            told(done)
+        return at_least_float32(torch.cat(parts))
+
+    def dense(
+        self, index: int, boxes: Ints, fill: Tensor, batches: Batches, told: Callable[[int], None] = lambda done: None
+    ) -> Tensor:
+        """(M, K) the same by whole images."""
+        x = self._inputs[index : index + 1]
+
+        def logits(some: slice) -> Tensor:
+            images = pasted(x, boxes[some], fill.to(x.dtype))
+            return self._wanted(self.engine.whole(images))
+
+        return at_least_float32(batches.run(len(boxes), logits, told))
+
+    def _wanted(self, logits: Tensor) -> Tensor:
+        return logits if self._columns is None else logits[:, self._columns]
+
+
+def _laid(inputs: Tensor) -> Tensor:
+    return inputs.contiguous(memory_format=torch.channels_last)
+
+
+def _box(height: int, width: int, at: tuple[float, float]) -> tuple[int, int, int, int]:
+    """A box a seventh of the photo, at a share of the way down and across."""
+    tall, wide = max(1, height // 7), max(1, width // 7)
+    top, left = int(at[0] * (height - tall)), int(at[1] * (width - wide))
+    return top, left, top + tall, left + wide
+
+
+_COUPLED = "its images see each other: in other company the scores differ"
+_OTHERWISE = "for this photo it gives other scores than by itself"
+
+
+def _agree(found: Tensor, expected: Tensor, tolerance: float, otherwise: str) -> None:
+    difference = float((found.double() - expected.double()).abs().max())
+    if not difference <= tolerance:
+        raise Untraceable(f"{otherwise}, by {difference:.2g}")
