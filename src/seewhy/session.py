@@ -20,7 +20,6 @@ from . import __version__, events
 from .api import AnyMethod, run
 from .core.needs import Needs
 from .core.record import Record, recorded_for
-from .core.target import Versus
 from .errors import ModelError, SeewhyError
 from .incremental import Programs
 from .interrupts import interruptible, shielded
@@ -28,7 +27,7 @@ from .models import Classifier, load
 from .models.from_memory import classifier
 from .models.prediction import Prediction, Ranked, predicted, ranked
 from .pictures import Photo
-from .pictures.in_memory import WHITE, as_photo
+from .pictures.in_memory import as_photo
 from .request import AnyTarget, Request
 from .results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
 from .synthesis import Visualization

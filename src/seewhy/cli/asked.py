@@ -75,7 +75,9 @@ class Asked:
             find_layer(classifier.model, name.split(" + ")[0])
         if len(names) < 2:
             return names
-        order = [layer.name for layer in layers(classifier, torch.zeros(1, len(classifier.mean), *classifier.input_size))]
+        order = [
+            layer.name for layer in layers(classifier, torch.zeros(1, len(classifier.mean), *classifier.input_size))
+        ]
         return sorted(names, key=lambda name: order.index(found) if (found := name.split(" + ")[0]) in order else -1)
 
     def _check_all_apply(self) -> None:
@@ -138,4 +140,3 @@ def _colour(text: str) -> tuple[int, int, int]:
     except (ValueError, OverflowError) as error:  # an angle may be infinite
         raise InputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
     return red, green, blue
-

@@ -20,7 +20,7 @@ TOGETHER = 4
 """Classes that are made in one ascent."""
 
 MOST = 16
-"""Classes whose images are made unless they were asked for by name: each takes as long as the maps of several photos."""
+"""Classes whose images are made unless they were asked for by name: each takes as long as several photos' maps."""
 
 
 class ClassPictures:

@@ -8,9 +8,9 @@ from dataclasses import fields
 import click
 
 from ..bibliography import BIBLIOGRAPHY
-from ..explain import CLASS_VISUALIZATION
-from ..explain.drawing import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
 from ..methods import METHODS
+from ..results import CLASS_VISUALIZATION
+from ..results.view import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
 from .console import console
 from .streams import output
 

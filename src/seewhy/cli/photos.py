@@ -50,7 +50,7 @@ def found_in(given: Sequence[str]) -> list[Found]:
 
 
 def truths(found: Sequence[Found], classifier: Classifier) -> tuple[dict[str, str], list[str]]:
-    """The photos' true classes, by their paths, where their folders are named like classes; and the folders that are not.
+    """The photos' true classes by their paths, where their folders are named like classes; and which folders are not.
 
     Where no folder is, the folders mean something else, and none is told.
     """

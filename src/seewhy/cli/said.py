@@ -98,7 +98,8 @@ class Teller:
     def _in_a_line(self, explanation: Explanation) -> None:
         first = explanation.top[0]
         said = f"{percentage(first.probability):>8}  {shown(in_one_line(first.name, 60))}"
-        truth = f"  [red]truly {shown(in_one_line(explanation.truth, 60))}[/red]" if explanation.right is False else ""
+        truly = shown(in_one_line(explanation.truth or "", 60))
+        truth = f"  [red]truly {truly}[/red]" if explanation.right is False else ""
         self._to.print(f"{said}  [dim]{shown(explanation.photo.path)}[/dim]{truth}", soft_wrap=True)
 
     def _is_error(self, id: str, view: View) -> bool:
