@@ -55,7 +55,8 @@ def test_one_image_is_what_it_is_in_the_batch(made):
         assert len(one) == 1
         for name in ("images", "score", "probability", "target", "alpha"):
             assert torch.equal(getattr(one, name), getattr(made, name)[row : row + 1])
-        assert torch.equal(one.history, made.history[:, row : row + 1])
+        for name in ("history", "objective"):
+            assert torch.equal(getattr(one, name), getattr(made, name)[:, row : row + 1])
         assert torch.equal(one.frames[2], made.frames[2][row : row + 1])
         assert one.params["seeds"] == [made.params["seeds"][row]]
         assert one.params["attempts"] == [made.params["attempts"][row]]
