@@ -67,6 +67,13 @@ def test_what_was_made_is_found_again_and_is_the_same(cache):
     assert len(cache.entries()) == 3
 
 
+def test_what_is_missing_is_left_out_where_nothing_is_to_be_made(cache):
+    _asked(_classifier(), cache, [1])
+    found, steps = _asked(_classifier(), cache, [0, 1, (1, 1)], make=False)
+    assert steps == 0
+    assert list(found) == [1, (1, 1)]
+
+
 CHANGES = {
     "steps": ({"steps": 5}, {}), "seed": ({"seed": 1}, {}), "attempts": ({"attempts": 2}, {}),
     "preset": ({"preset": "simonyan"}, {}), "a part": ({"ascent": presets.default(ghosts=0.2)}, {}),
