@@ -66,7 +66,7 @@ class Request:
         if not given:
             raise MethodError("no method was asked for", expected="at least one")
         own = [method for method in given if not _is_visualization(method)]
-        asked: list[int | None | Versus] = [_target(classifier, target) for target in _listed(targets)]
+        asked: list[int | Versus | None] = [_target(classifier, target) for target in _listed(targets)]
         asked = asked or [None]
         others = [classifier.index(other) for other in _listed(versus)]
         if asked[0] is not None and not isinstance(asked[0], int) and others:
