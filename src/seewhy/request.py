@@ -72,6 +72,9 @@ class Request:
         if asked[0] is not None and not isinstance(asked[0], int) and others:
             raise TargetError("versus goes with a class as the first target", got=asked[0])
         asked += [Versus(asked[0], other) for other in others]  # type: ignore[arg-type]
+        if same := next((each for each in asked if isinstance(each, Versus) and each.target == each.other), None):
+            what = "a class cannot be held against itself"
+            raise TargetError(what, expected="two classes", got=classifier.label(same.other))  # type: ignore[arg-type]
         if any(asked.count(target) > 1 for target in asked):
             raise InputError("a target was asked for twice", got=", ".join(map(str, _listed(targets))))
         shared = any(isinstance(target, Versus) for target in asked) if shared_scale is None else shared_scale

@@ -348,7 +348,7 @@ def test_a_model_for_pictures_of_another_size(seewhy, photo, tmp_path, arguments
 
 def test_a_class_visualization_that_fails_loses_no_map(seewhy, photo, tmp_path):
     code, said, _ = seewhy("explain", photo, "--model", "nets.tiny:make_without_bias", "--input-size", 32, "-o",
-                           tmp_path / "out", "--json")  # fmt: skip
+                           tmp_path / "out", "--json", "--preset", "simonyan")  # fmt: skip
     assert code == 0
     methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
     assert "nothing to ascend" in methods["class_visualization"]["error"]

@@ -128,6 +128,8 @@ class _Run:
 
     def _one(self, photo: Found, folder: Path) -> None:
         try:
+            if photo.error:
+                raise PhotoError(photo.error)
             check_folder(folder, self.given["force"])
             with foreign(self.classifier), events.job(Path(photo.path).name, listener=self.bar.listen):
                 read = read_photo(photo.path, background=self.background)

@@ -120,7 +120,7 @@ def _explanation(about: _Object, arrays: Mapping[str, Any], folder: Path) -> Exp
     return Explanation(
         photo=SeenPhoto(
             photo.get("path", str), photo.get("sha256", str), photo.pair("size", 1 << 24), crop, _box(photo),
-            photo.texts("notes"),
+            photo.texts("notes")[len(model.texts("notes")) :],
         ),
         model=ModelFacts(
             model.get("spec", str), model.get("weights_sha256", str), model.get("preprocessing_in_words", str),

@@ -147,7 +147,7 @@ def describe(explanation: Explanation, places: Places | None = None) -> dict[str
             "size": photo.size,
             "crop": CROP,
             "box": photo.box,
-            "notes": photo.notes,
+            "notes": (*model.notes, *photo.notes),
         },
         "model": {
             **model.provenance,
