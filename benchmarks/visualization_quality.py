@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 import seewhy
-from seewhy.explain import to_image
 from seewhy.gallery.sheet import sheet
 from seewhy.pictures import read_photo
+from seewhy.synthesis.pixels import to_image
 from seewhy.synthesis.receipts import Receipt, receipts
 from seewhy.synthesis.spectrum import natural, slope
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import seewhy
-from seewhy.explain import to_image
 from seewhy.pictures import Panel, PicturePanel, figure, percentage, read_photo
-from seewhy.synthesis import Preset, objectives, transforms
-from seewhy.synthesis.presets import find_preset
+from seewhy.synthesis import Ascent, objectives, presets, transforms
+from seewhy.synthesis.pixels import to_image
 from seewhy.synthesis.receipts import receipts
 
 ROOT = Path(__file__).parents[1]
@@ -63,23 +61,23 @@ def photo() -> None:
         reference = record.activation(layer)
     panels: list[Panel] = [PicturePanel("The photo", seen, "what the network saw")]
     # A photo's activations are tied to their places: images that are compared with them hold still.
-    still = replace(find_preset("default"), transforms=(transforms.Noise(0.02),), ghosts=0.0)
+    still = presets.default(transforms=(transforms.Noise(0.02),), ghosts=0.0)
     for kind in ("caricature", "inversion"):
-        made = seewhy.visualize(clf, objective=objectives.match(layer, reference, kind=kind), preset=still)
+        made = seewhy.visualize(clf, objective=objectives.match(layer, reference, kind=kind), ascent=still)
         panels.append(PicturePanel(kind.capitalize(), to_image(made.images[0]), f"at {layer}"))
     save("gallery-photo", panels, "What a layer keeps of a photo")
 
 
-def ingredients() -> list[tuple[str, str, Preset]]:
+def ingredients() -> list[tuple[str, str, Ascent]]:
     """The default preset, put together piece by piece."""
-    whole = find_preset("default")
-    bare = replace(whole, transforms=(), ghosts=0.0, shrink=0.0, probability=0.0)
-    warped = replace(bare, transforms=whole.transforms[:2])
-    changed = replace(bare, transforms=whole.transforms)
-    ghosts = replace(changed, ghosts=whole.ghosts)
-    fading = replace(ghosts, shrink=whole.shrink)
+    whole = presets.default()
+    bare = whole.but(transforms=(), ghosts=0.0, shrink=0.0, probability=0.0)
+    warped = bare.but(transforms=whole.transforms[:2])
+    changed = bare.but(transforms=whole.transforms)
+    ghosts = changed.but(ghosts=whole.network.ghosts)
+    fading = ghosts.but(shrink=whole.optimizer.shrink)
     return [
-        ("Pixels, L2", "Simonyan 2013", replace(find_preset("simonyan"), steps=256)),
+        ("Pixels, L2", "Simonyan 2013", presets.simonyan(steps=256)),
         ("Waves", "Fourier, decorrelated colours", bare),
         ("+ warps", "rotated, scaled, cropped", warped),
         ("+ changes", "blur, mirror, colour, noise", changed),
@@ -94,8 +92,8 @@ def ablation() -> None:
     clf = seewhy.load()
     wanted = [clf.index(name) for name in STUDIED]
     rows: dict[str, list[Panel]] = {name: [] for name in STUDIED}
-    for title, about, preset in ingredients():
-        made = seewhy.visualize(clf, wanted, preset=preset, attempts=1)
+    for title, about, ascent in ingredients():
+        made = seewhy.visualize(clf, wanted, ascent=ascent, attempts=1)
         found = receipts(clf, made.images, wanted)
         slopes = ", ".join(f"{each.slope:.2f}" for each in found)
         print(f"{title}: slopes {slopes}", flush=True)

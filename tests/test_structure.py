@@ -19,8 +19,7 @@ FLOORS = [
     {"incremental"},
     {"methods", "synthesis", "metrics", "models"},
     {"api", "layer_table", "exemplars", "report"},
-    {"checks", "explain"},
-    {"gallery"},
+    {"checks", "explain", "gallery"},
     {"cli"},
     {"__main__"},
 ]

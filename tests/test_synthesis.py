@@ -132,16 +132,16 @@ def _seen(size=32):
 @pytest.mark.parametrize("image", ["pixels", "fourier", "phase"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_parameterization_can_reproduce_a_photo(image, channels):
-    from seewhy.synthesis.images import Fourier, Phase, Pixels
+    from seewhy.synthesis.images import FourierImage, PhaseImage, PixelImage
     from seewhy.synthesis.pixels import Scale
 
     pixels = _seen()[:, :channels]
     scale = Scale(CLEAR["mean"][:channels], (0.2, 0.25, 0.3)[:channels], pixels)
     x = scale.to_network(pixels)
     made = {
-        "pixels": lambda: Pixels(x),
-        "fourier": lambda: Fourier(x, scale, 1.3),
-        "phase": lambda: Phase(x, scale),
+        "pixels": lambda: PixelImage(x),
+        "fourier": lambda: FourierImage(x, scale, 1.3),
+        "phase": lambda: PhaseImage(x, scale),
     }[image]()
     assert torch.allclose(scale.to_pixels(made.x().detach()), pixels, atol=1e-3)
 

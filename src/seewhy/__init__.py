@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .core.target import Versus
     from .errors import SeewhyError
     from .models import Classifier, load
-    from .synthesis import Visualization, visualize
+    from .synthesis import Visualization
+    from .synthesis.visualize import visualize
 
 __version__ = "0.1.0"
 

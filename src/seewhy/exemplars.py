@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from . import events
 from .core.guest import guest, original
 from .core.target import logits_of
 from .errors import InputError, LayerError, PhotoError, TargetError
@@ -94,6 +96,13 @@ class Exemplars:
     skipped: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What is told on the way, as the value of an event: how many photos were looked at."""
+
+    photos: int
+
+
 def exemplars(
     classifier: Any,
     folder: str | os.PathLike[str],
@@ -113,7 +122,8 @@ def exemplars(
         units: at least one.
         count: how many of each.
         batch_size: photos per forward.
-        progress: called with the number of photos looked at.
+        progress: called with the number of photos looked at, after each forward. Whoever listens to ``seewhy.events``
+            hears how many of the folder's photos are done, with ``Looked``.
 
     Raises:
         InputError: the folder is none, holds no photo that can be read, or a number makes no sense.
@@ -125,8 +135,9 @@ def exemplars(
     layers = frozenset(layer_name(model, unit.layer) for unit in units if unit.layer is not None)
     best = {unit: (_Best(count), _Best(count)) for unit in units}
     looked, skipped = 0, list[str]()
-    with guest(model, grad=False):
-        for paths, inputs in _batches(classifier, folder, batch_size, skipped):
+    number = sum(1 for _ in photos_in(folder))
+    with _told_to(progress), guest(model, grad=False):
+        for done, paths, inputs in _batches(classifier, folder, batch_size, skipped):
             with listening(model, layers) as activations:
                 outputs = model(inputs)
             for unit, (top, bottom) in best.items():
@@ -136,8 +147,7 @@ def exemplars(
                     for path, value, place in zip(paths, values.tolist(), where.tolist(), strict=True):
                         best_so_far.offer(value, path, divmod(place, maps.shape[2]))
             looked += len(paths)
-            if progress is not None:
-                progress(looked)
+            events.progress(done, max(done, number), Looked(looked))
     if not looked:
         why = skipped[0] if skipped else f"{in_one_line(folder)} holds no photo"
         raise InputError(f"there is nothing to look at: {why}")
@@ -147,6 +157,18 @@ def exemplars(
         least = tuple(_exemplar(classifier, model, unit, path, -value, place) for value, path, place in bottom.ranked())
         found[unit] = Exemplars(unit, most, least, looked, tuple(skipped))
     return found
+
+
+def _told_to(progress: Callable[[int], None] | None) -> AbstractContextManager[None]:
+    """The number of photos that were looked at told to a function, for the time of a block."""
+    if progress is None:
+        return nullcontext()
+
+    def listener(event: events.Event) -> None:
+        if isinstance(event.value, Looked):
+            progress(event.value.photos)
+
+    return events.also(listener)
 
 
 @dataclass
@@ -182,10 +204,12 @@ def photos_in(folder: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _batches(
     classifier: Any, folder: str | os.PathLike[str], batch_size: int, skipped: list[str]
-) -> Iterator[tuple[list[Path], Tensor]]:
+) -> Iterator[tuple[int, list[Path], Tensor]]:
+    """How many photos of the folder are done then, those of a batch that could be read, and the network's inputs."""
     paths: list[Path] = []
     inputs: list[Tensor] = []
-    for path in photos_in(folder):
+    done = 0
+    for done, path in enumerate(photos_in(folder), 1):
         try:
             inputs.append(classifier.preprocess(read_photo(path).image))
         except PhotoError as error:
@@ -194,10 +218,10 @@ def _batches(
             continue
         paths.append(path)
         if len(paths) == batch_size:
-            yield paths, torch.cat(inputs)
+            yield done, paths, torch.cat(inputs)
             paths, inputs = [], []
     if paths:
-        yield paths, torch.cat(inputs)
+        yield done, paths, torch.cat(inputs)
 
 
 def _maps(unit: Unit, outputs: Any, activations: dict[str, Tensor], model: nn.Module) -> Tensor:

@@ -114,6 +114,12 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
+def write_bytes(path: str | Path, content: bytes, *, overwrite: bool = False) -> None:
+    """Write ``content``, whole or not at all."""
+    with write_atomically(path, overwrite=overwrite) as file:
+        file.write(content)
+
+
 def _part_in(folder: Path) -> Path:
     """A name for a file that is not whole yet; one made of the file's own would not fit where that is long."""
     return folder / f".{secrets.token_hex(8)}.part"

@@ -113,9 +113,8 @@ def test_ctrl_c_keeps_the_picture_so_far(seewhy, tmp_path, monkeypatch):
 
     make = folder.make
 
-    def interrupted(classifier, wanted, callback, **options):
+    def interrupted(classifier, wanted, **options):
         def stop(step, score, x):
-            callback(step, score, x)
             if step == 1:
                 raise KeyboardInterrupt
 

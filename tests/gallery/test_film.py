@@ -9,8 +9,8 @@ from PIL import Image
 
 import seewhy
 from seewhy.gallery import film
-from seewhy.gallery.sheet import tiled
 from seewhy.gallery.video import ending_of
+from seewhy.pictures import tiled
 
 
 def _frames(count=6, size=(33, 21)):

@@ -15,8 +15,8 @@ from seewhy.pictures.colormaps import (
     curve,
     linear_rgb,
     number,
+    position,
     srgb,
-    strength,
     table,
 )
 
@@ -97,10 +97,8 @@ def test_zero_is_exactly_paper(values):
 @given(maps)
 def test_colours_depend_on_magnitude_alone_and_swap_with_the_sign(values):
     scale = Scale.of(values, "diverging")
-    np.testing.assert_allclose(strength(-values, scale), -strength(values, scale))
-    np.testing.assert_allclose(
-        strength(values, scale), strength(values * 2, Scale.of(values * 2, "diverging")), atol=1e-6
-    )
+    np.testing.assert_array_equal(position(-values, scale), 510 - position(values, scale))
+    np.testing.assert_array_equal(position(values, scale), position(values * 2, Scale.of(values * 2, "diverging")))
 
 
 @given(maps)
@@ -130,7 +128,8 @@ def test_all_zero_map_is_flat_and_says_so(kind):
 def test_spikes_of_a_pixel_level_map_are_clipped_and_the_scale_says_so():
     values = np.ones((100, 100))
     values[0, 0] = 50
-    assert Scale.of(values) == Scale(0.0, 1.0, "sequential", True, "0 … ≥ 1 (99.5th percentile)")
+    percentile = "ends at the 99.5th percentile"
+    assert Scale.of(values) == Scale(0.0, 1.0, "sequential", True, "0 … ≥ 1 (99.5th percentile)", percentile)
     values[0, 1] = -1
     assert Scale.of(values).label == "≤ −1 … 0 … ≥ 1 (99.5th percentile)"
     assert Scale.of(values).ends == ("≤ −1", "≥ 1")
@@ -171,3 +170,22 @@ def test_a_sequential_scale_refuses_a_negative_value():
 )
 def test_numbers_for_people(value, text):
     assert number(value) == text
+
+
+def test_a_given_limit_is_the_end_and_says_what_lies_beyond():
+    values = np.array([[0.5, 2.0]])
+    shared = Scale.of(values, limit=1.0)
+    assert (shared.high, shared.clipped) == (1.0, True)
+    assert shared.ends[1] == "≥ 1"
+    wide = Scale.of(values, limit=4.0)
+    assert (wide.high, wide.clipped) == (4.0, False)
+    assert position(values, wide).tolist() == [[32, 128]]
+
+
+def test_a_faint_map_is_painted_faint_and_says_so():
+    values = np.array([[0.0, 0.1]])
+    faint = Scale.of(values, at_least=1.0)
+    assert position(values, faint).max() == 26
+    assert "faint" in faint.remark
+    assert "0.1" in faint.label
+    assert Scale.of(values, at_least=0.01) == Scale.of(values)

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from seewhy.errors import InputError
-from seewhy.pictures import Scale, overlay
-from seewhy.pictures.overlay import is_fine, one_channel, upsample
+from seewhy.pictures import MapPanel, Scale, overlay
+from seewhy.pictures.overlay import is_fine, one_channel, stretched, upsample
 
 cells = st.integers(1, 7)
 native = st.tuples(cells, cells).flatmap(
@@ -93,3 +93,40 @@ def test_a_given_scale_is_kept():
         saturation(overlay(photo, np.full((2, 2), v), scale=Scale(0.0, 1.0, "sequential"))) for v in (0.1, 0.6)
     )
     assert 0 < weak.max() < strong.max()
+
+
+@pytest.mark.parametrize("brightness", [0.15, 1.0])
+@pytest.mark.parametrize("kind", ["coarse", "fine"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_colour_on_the_photo_stands_on_the_colour_bar_at_its_value(brightness, kind, sign):
+    draws = np.random.default_rng(3)
+    photo = Image.fromarray(np.uint8(draws.integers(0, 255, (64, 64, 3)) * brightness))
+    size = (4, 4) if kind == "coarse" else (64, 64)
+    values = draws.random(size) * np.where(draws.random(size) > 0.5, 1, sign)
+    panel = MapPanel("x", values, photo)
+    drawn = np.asarray(panel.picture((64, 64)))
+    steps = 511 if panel.scale.kind == "diverging" else 256
+    bar = np.asarray(panel.bar((steps, 256))).astype(int)
+    low, high = panel.scale.low, panel.scale.high
+    column = np.rint((upsample(values, (64, 64)).clip(low, high) - low) / (high - low) * (steps - 1)).astype(int)
+    for y, x in draws.integers(0, 64, (200, 2)):
+        assert np.abs(bar[:, column[y, x]] - drawn[y, x]).sum(1).min() == 0
+
+
+def test_a_dark_photo_is_as_plain_to_see_below_a_map_as_a_light_one():
+    scene = np.random.default_rng(5).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    spread = [
+        np.asarray(overlay(Image.fromarray((scene * factor).astype(np.uint8)), np.zeros((2, 2)))).std()
+        for factor in (1.0, 0.3)
+    ]
+    assert spread[1] == pytest.approx(spread[0], rel=0.1)
+
+
+@pytest.mark.parametrize("grey", [0, 90, 255])
+def test_a_photo_of_one_grey_stays_one_grey(grey):
+    assert np.unique(stretched(Image.new("RGB", (8, 8), (grey,) * 3))).tolist() == [grey]
+
+
+def test_faint_noise_is_not_blown_up_to_a_picture():
+    noise = np.uint8(100 + np.random.default_rng(0).integers(0, 3, (32, 32, 3)))
+    assert np.ptp(stretched(Image.fromarray(noise)).astype(int)) <= 12

@@ -8,8 +8,9 @@ from torch import nn
 
 import seewhy
 from nets.tiny import make
+from seewhy import events
 from seewhy.synthesis import transforms as t
-from seewhy.synthesis.ascent import Course
+from seewhy.synthesis.ascending import Course, Step
 from seewhy.synthesis.attempts import APART, ATTEMPTS, Made, attempt_of, best_of, seed_of
 from seewhy.synthesis.receipts import receipts
 
@@ -25,13 +26,12 @@ def _make(ranks, **course):
     """Attempt k gives row r the rank ranks[k][r]; its picture is a number that tells seed and row."""
     asked = []
 
-    def make(rows, seed, callback):
+    def make(rows, seed, shown):
         asked.append(list(rows))
         attempt = seed // APART
         rank = torch.tensor([ranks[attempt][row] for row in rows])
         x = torch.tensor([float(seed + row) for row in rows]).view(-1, 1, 1, 1)
-        if callback is not None:
-            callback(0, x.flatten(), x)
+        events.progress(1, 1, shown(Step(0, x.flatten(), x)))
         options = course if attempt == len(ranks) - 1 else {}
         return Made(x, None, _course(seed, rows, **options), x.flatten(), 1 / rank, rank, rank * 0)
 
@@ -52,7 +52,7 @@ def test_only_what_is_not_first_is_tried_again_and_the_best_is_kept():
 def test_of_equal_ranks_the_more_probable_is_kept():
     probabilities = iter([[0.2, 0.3], [0.4, 0.1]])
 
-    def make(rows, seed, callback):
+    def make(rows, seed, shown):
         rank = torch.tensor([2] * len(rows))
         x = torch.full((len(rows), 1, 1, 1), float(seed))
         return Made(x, None, _course(seed, rows), x.flatten(), torch.tensor(next(probabilities)), rank, rank)
@@ -71,11 +71,15 @@ def test_a_stop_ends_the_attempts_and_what_was_begun_is_left_out(stopped):
     assert made.course.interrupted == stopped.get("interrupted", False)
 
 
-def test_the_callback_is_told_of_all_images_while_some_are_made_again():
+def test_all_images_are_told_of_while_some_are_made_again():
     make, _ = _make([[1, 2, 1], [1, 1, 1]])
-    seen = []
-    best_of(make, 3, 0, 2, lambda step, score, x: seen.append((step, score.tolist(), x.flatten().tolist())))
-    assert seen == [(0, [0, 1, 2], [0, 1, 2]), (0, [0, APART + 1, 2], [0, APART + 1, 2])]
+    heard = []
+    with events.job("pictures", listener=heard.append):
+        best_of(make, 3, 0, 2)
+    told = [(event.path, event.value) for event in heard if event.kind == "progress"]
+    assert [path for path, _ in told] == [("pictures",), ("pictures", "attempt 2")]
+    assert [step.score.tolist() for _, step in told] == [[0, 1, 2], [0, APART + 1, 2]]
+    assert [step.images.flatten().tolist() for _, step in told] == [[0, 1, 2], [0, APART + 1, 2]]
 
 
 def _never():
@@ -163,14 +167,17 @@ def test_the_command_tells_each_pictures_own_seed(tmp_path):
     classifier = seewhy.Classifier(_never().eval(), None, transform, "never", "", {})
     gallery = Gallery(classifier, tmp_path, {"steps": 4, "seed": 0}, "seewhy visualize", filmed=True)
     wanted = [wanted_class(classifier, name) for name in (0, 1)]
-    done = []
-    written = list(gallery(wanted, 4, lambda what, step, steps: done.append((step, steps))))
+    heard = []
+    with events.job("gallery", listener=heard.append):
+        written = list(gallery(wanted))
     about = [json.loads((tmp_path / f"class-{each}.json").read_text()) for each in (0, 1)]
     assert [each["params"]["attempts"] for each in about] == [1, ATTEMPTS]
     assert about[0]["params"]["seed"] == 0
     assert about[1]["params"]["seed"] == about[1]["receipt"]["seed"]
     assert f"best of {ATTEMPTS} attempts" in about[1]["receipt"]["in_words"]
-    assert max(step / steps for step, steps in done) == 1
+    assert [event.value for event in heard if event.kind == "result"] == written
+    assert max(event.share for event in heard if event.kind == "progress") == 1
+    assert ("gallery", "class 0 and 1 more", "attempt 3") in {event.path for event in heard}
     gallery.write_film(tmp_path / "film.gif", written)
     assert json.loads((tmp_path / "film.gif.json").read_text())["frames"] == 5
 

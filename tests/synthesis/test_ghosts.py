@@ -1,7 +1,6 @@
 """Ghosts differ a little from the network, which stays as it is; transforms and ghosts grow."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 
 import pytest
 import torch
@@ -14,8 +13,7 @@ from nets.tiny import make
 from seewhy.checks import fingerprint
 from seewhy.synthesis import transforms as t
 from seewhy.synthesis.ghosts import Ghosts
-from seewhy.synthesis.presets import find_preset
-from seewhy.synthesis.stepping import scheduled
+from seewhy.synthesis.schedule import scheduled
 from seewhy.synthesis.streams import Streams, keys_of
 
 
@@ -266,11 +264,10 @@ def test_ctrl_c_during_a_ghosts_look_keeps_the_image_so_far():
 
 
 def test_strength_goes_up_a_hill_and_eases():
-    plan = replace(find_preset("default"), steps=100)
-    strengths = [scheduled("hill", plan, step) for step in (0, 20, 40, 70, 85, 100)]
+    strengths = [scheduled("hill", done) for done in (0, 0.2, 0.4, 0.7, 0.85, 1.0)]
     assert strengths == pytest.approx([0.2, 0.6, 1, 1, 0.75, 0.5])
-    assert scheduled("constant", plan, 50) == 1
-    assert scheduled("cosine", plan, 100) == pytest.approx(0.1)
+    assert scheduled("constant", 0.5) == 1
+    assert scheduled("cosine", 1.0) == pytest.approx(0.1)
 
 
 def test_a_graded_transform_is_weaker():

@@ -7,7 +7,7 @@ from torch import nn
 import seewhy
 from nets.tiny import make
 from seewhy.checks import fingerprint
-from seewhy.synthesis import Preset
+from seewhy.synthesis import Ascent, Fourier, Phase, SmallNorm, presets
 from seewhy.synthesis import objectives as o
 from seewhy.synthesis import transforms as t
 
@@ -228,7 +228,6 @@ IGNORED = {
     "decay of phases": ({"preset": "maco", "decay": 1.0}, "decay"),
     "decay of the notes' own": ({"preset": "simonyan", "decay": 2.0}, "decay"),
     "blur of waves": ({"preset": "yosinski", "parameterization": "fourier"}, "blur_every"),
-    "small pixels of phases": ({"preset": Preset("mine", "", parameterization="phase", small_norm=0.1)}, "small_norm"),
 }
 
 
@@ -237,6 +236,55 @@ def test_what_would_change_nothing_is_refused(name):
     given, match = IGNORED[name]
     with pytest.raises(seewhy.SeewhyError, match=match):
         seewhy.visualize(make(), 1, steps=2, size=20, **UNITS, **given)
+
+
+def test_a_part_that_would_change_nothing_is_refused_when_it_is_made():
+    with pytest.raises(seewhy.SeewhyError, match=r"small_norm of preset 'mine' would change nothing.*'phase'"):
+        Ascent("mine", image=Phase(), filters=(SmallNorm(0.1),))
+    with pytest.raises(seewhy.SeewhyError, match="decay would change nothing"):
+        Phase(decay=1.0)
+    assert Phase(decay=1.0, alpha=0.0).decay == 1.0
+    assert Fourier().decay == 1.3
+
+
+PARTS = {
+    "no steps": ({"steps": 0}, "above zero"), "no optimizer": ({"kind": "adamv"}, "did you mean adam"),
+    "no schedule": ({"strength": "hilly"}, "no schedule"), "no share": ({"filters": (1,)}, "filters"),
+    "no part": ({"optimizer": "sgd"}, "no optimizer of an ascent"), "unknown": ({"stepz": 4}, "did you mean steps"),
+    "below": ({"ghosts": -0.1}, "ghosts"), "nan": ({"probability": float("nan")}, "probability"),
+    "words": ({"l2": "much"}, "l2"), "no list": ({"transforms": 5}, "list of functions"),
+    "image": ({"parameterization": "wavelet"}, "pixels, fourier, phase"), "decay": ({"decay": float("inf")}, "decay"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_check_themselves(name):
+    given, match = PARTS[name]
+    with pytest.raises(seewhy.SeewhyError, match=match) as error:
+        presets.default(**given)
+    assert "\n" not in str(error.value)
+
+
+def test_an_ascent_is_a_value_and_but_changes_one_part():
+    assert presets.simonyan(steps=7, l2=1e-3) == presets.simonyan().but(l2=1e-3, steps=7, decay=None)
+    changed = presets.default(ghosts=0.0, learning_rate=0.3)
+    assert (changed.network.ghosts, changed.optimizer.learning_rate) == (0.0, 0.3)
+    assert changed.optimizer.shrink == presets.default().optimizer.shrink
+    assert presets.default(parameterization="pixels", alpha=0.1).image.decay == presets.default().image.decay
+    assert hash(presets.default()) == hash(presets.default())
+    assert {make().name for make in presets.PRESETS.values()} == set(presets.PRESETS)
+
+
+def test_an_ascent_gives_what_its_preset_gives_and_either_is_given_alone():
+    options = {"size": 20, "steps": 3, **UNITS}
+    a = seewhy.visualize(make(), 1, preset="olah", l2=1e-3, **options)
+    b = seewhy.visualize(make(), 1, ascent=presets.olah(l2=1e-3), **options)
+    assert torch.equal(a.images, b.images)
+    assert a.params == b.params
+    with pytest.raises(seewhy.SeewhyError, match="one of them"):
+        seewhy.visualize(make(), 1, ascent=presets.olah(), preset="olah", **options)
+    with pytest.raises(seewhy.SeewhyError, match="no ascent"):
+        seewhy.visualize(make(), 1, ascent="olah", **options)
 
 
 def test_params_tell_what_had_a_part_and_nothing_else():
@@ -268,10 +316,6 @@ def _differently(name, value):
 
 
 def test_everything_that_the_default_tells_changes_the_picture():
-    from dataclasses import replace
-
-    from seewhy.synthesis.presets import find_preset
-
     base = {"steps": 20, "size": 20, "attempts": 1, **UNITS}
     first = seewhy.visualize(make(), 1, **base)
     direct = {"steps", "learning_rate", "decay", "transforms", "start", "size", "mean", "std", "seed"}
@@ -279,7 +323,11 @@ def test_everything_that_the_default_tells_changes_the_picture():
         if name in ("preset", "device", "seeds", "attempts", "seed", "parameterization"):
             continue
         other = _differently(name, value)
-        given = {name: other} if name in direct else {"preset": replace(find_preset("default"), **{name: other})}
+        given = (
+            {name: other}
+            if name in direct
+            else {"ascent": presets.default(**{"kind" if name == "optimizer" else name: other})}
+        )
         v = seewhy.visualize(make(), 1, **{**base, **given})
         assert v.images.shape != first.images.shape or not torch.equal(v.images, first.images), name
     assert not torch.equal(seewhy.visualize(make(), 1, seed=1, **base).images, first.images)

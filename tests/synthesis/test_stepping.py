@@ -1,7 +1,5 @@
 """How a gradient becomes a step: every option does what its source says."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
@@ -9,11 +7,10 @@ from torch import nn
 import seewhy
 from nets.tiny import make
 from seewhy.core.gaussian import blur
-from seewhy.synthesis import Preset
-from seewhy.synthesis.presets import find_preset
+from seewhy.synthesis import Ascent, BlurEvery, Optimizer, Pixels, SmallContribution, SmallNorm, presets
 
 UNIT = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-PLAIN = Preset("plain", "a test", parameterization="pixels", optimizer="sgd", steps=1, learning_rate=0.1)
+PLAIN = Ascent("plain", "a test", steps=1, image=Pixels(), optimizer=Optimizer("sgd", learning_rate=0.1))
 START = torch.full((3, 12, 12), 0.5)
 
 
@@ -30,7 +27,7 @@ class Inner(nn.Module):
 
 def _moved(**options):
     model = Inner()
-    v = seewhy.visualize(model, 0, preset=replace(PLAIN, **options), start=START, size=12, **UNIT)
+    v = seewhy.visualize(model, 0, ascent=PLAIN.but(**options), start=START, size=12, **UNIT)
     return model.w.detach(), v.images[0] - START
 
 
@@ -53,29 +50,29 @@ def test_the_gradient_is_clipped_to_a_length():
 
 
 def test_small_contributions_and_small_norms_become_zero():
-    w, moved = _moved(small_contribution=0.3)
+    w, moved = _moved(filters=(SmallContribution(0.3),))
     image = START + moved
     gone = (image == 0).all(0)
     assert gone.float().mean() == pytest.approx(0.3, abs=0.02)
     contribution = ((START + 0.1 * w) * w).sum(0).abs()
     assert contribution[gone].max() <= contribution[~gone].min()
-    _, moved = _moved(small_norm=0.25)
+    _, moved = _moved(filters=(SmallNorm(0.25),))
     assert ((START + moved) == 0).all(0).float().mean() == pytest.approx(0.25, abs=0.02)
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", "nadam", "rmsprop", "LBFGS", torch.optim.AdamW])
 def test_any_optimizer_of_torch_ascends(optimizer):
-    plan = replace(PLAIN, optimizer=optimizer, steps=12, learning_rate=0.02)
-    v = seewhy.visualize(make(), 1, preset=plan, size=20, mean=(0.5,) * 3, std=(0.25,) * 3)
+    plan = PLAIN.but(kind=optimizer, steps=12, learning_rate=0.02)
+    v = seewhy.visualize(make(), 1, ascent=plan, size=20, mean=(0.5,) * 3, std=(0.25,) * 3)
     assert v.history[-1] > v.history[0]
     assert len(v.history) == 12
 
 
 def test_an_optimizer_that_is_none_is_refused():
     with pytest.raises(seewhy.SeewhyError, match="did you mean adam"):
-        _moved(optimizer="adamv")
+        _moved(kind="adamv")
     with pytest.raises(seewhy.SeewhyError, match="makes no optimizer"):
-        _moved(optimizer=lambda variables, lr: object())
+        _moved(kind=lambda variables, lr: object())
     with pytest.raises(seewhy.SeewhyError, match="constant, cosine"):
         _moved(schedule="linear")
 
@@ -86,8 +83,8 @@ def test_a_schedule_may_be_any_function():
 
 
 def test_yosinski_blurs_every_fourth_step():
-    assert (find_preset("yosinski").blur_every, find_preset("yosinski").blur) == (4, 1.0)
-    w, moved = _moved(blur_every=2, blur=1.0, steps=2)
+    assert presets.yosinski().filters == (BlurEvery(4, 1.0),)
+    w, moved = _moved(filters=(BlurEvery(2, 1.0),), steps=2)
     assert torch.allclose(moved, 0.2 * blur(w[None], 1.0)[0], atol=1e-5)
 
 

@@ -9,7 +9,7 @@ from nets.tiny import make
 from seewhy.synthesis import PRESETS
 from seewhy.synthesis import objectives as o
 from seewhy.synthesis import transforms as t
-from seewhy.synthesis.images import Fourier, Transparent
+from seewhy.synthesis.images import FourierImage, TransparentImage
 from seewhy.synthesis.pixels import Scale, starting_image
 from seewhy.synthesis.streams import BLOCK, Streams, keys_of, normal, starting_streams
 
@@ -85,10 +85,12 @@ def test_starts_are_the_same_in_any_company():
     keys = keys_of([(9, 4, 9)], 3)
     like = torch.zeros(3, 3, 16, 20)
     together = starting_image("noise", SCALE, 3, (16, 20), starting_streams(3, keys))
-    waves = Fourier(like, SCALE, 1.5, noise=starting_streams(3, keys)).variables[0]
+    waves = FourierImage(like, SCALE, 1.5, noise=starting_streams(3, keys)).variables[0]
     for row, key in enumerate(keys):
         assert torch.equal(together[row], starting_image("noise", SCALE, 1, (16, 20), starting_streams(3, [key]))[0])
-        assert torch.equal(waves[row], Fourier(like[:1], SCALE, 1.5, noise=starting_streams(3, [key])).variables[0][0])
+        assert torch.equal(
+            waves[row], FourierImage(like[:1], SCALE, 1.5, noise=starting_streams(3, [key])).variables[0][0]
+        )
     assert not torch.equal(together[0], together[2])
     assert torch.equal(normal(starting_streams(0, keys), like), normal(starting_streams(0, keys), like))
 
@@ -98,13 +100,13 @@ def test_what_shines_through_an_alpha_channel_is_the_same_in_any_company():
 
     def shown(keys):
         like = torch.zeros(len(keys), 3, 16, 16)
-        image = Transparent(Fourier(like, SCALE, 1.5), torch.full_like(like[:, :1], 0.5), 1.5)
+        image = TransparentImage(FourierImage(like, SCALE, 1.5), torch.full_like(like[:, :1], 0.5), 1.5)
         return image.shown(image.x(), Streams(0, keys))
 
     assert torch.allclose(shown(keys)[1], shown(keys[1:])[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("preset", [preset.name for preset in PRESETS])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_a_row_of_a_batch_is_the_picture_asked_for_alone(preset):
     """To what rounding grows to in a few steps, in float64."""
     options = {"preset": preset, "steps": 6, "size": 20, "seed": 5, "attempts": 1, **UNITS}

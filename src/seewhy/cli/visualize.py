@@ -12,17 +12,23 @@ import click
 from PIL import Image
 from rich.progress import Progress
 
+from .. import events
 from ..errors import InputError
+from ..exemplars import Looked
 from ..files import make_folder
 from ..gallery import Gallery, Wanted, Written, wanted_channel, wanted_class, wanted_layer
 from ..gallery.video import ending_of
 from ..legible import legible
 from ..models import Classifier, load
 from ..pictures import read_photo
+from ..synthesis import Step
 from ..synthesis.presets import find_preset
 from .console import console, shown
 from .options import foreign, load_model, model_options, tell_notes
 from .streams import output
+
+TOLD = 64
+"""Of an ascent, so many scores are shown: reading a number waits for the device."""
 
 
 @click.command("visualize", short_help="Make the image that a class, or a channel, is to the network.")
@@ -60,7 +66,7 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
     film = None if given["video"] is None else Path(given["video"])
     if film is not None:
         ending_of(film)
-    steps = given["steps"] or find_preset(given["preset"]).steps
+    find_preset(given["preset"])  # before the model is loaded
     classifier = load_model(given)
     tell_notes(classifier)
     wanted = _wanted(classifier, given)
@@ -78,14 +84,10 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
     gallery.check(wanted, [*more, *([film, film.with_name(f"{film.name}.json")] if film else [])])
     written: list[Written] = []
     terminal = console(error=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress, foreign(classifier):
-        task = progress.add_task("ascent", total=steps)
-
-        def tell(what: str, done: int, total: int) -> None:
-            progress.update(task, description=shown(what), completed=done, total=total)
-
+    progress = Progress(console=terminal, transient=True, disable=not terminal.is_terminal)
+    with progress, foreign(classifier), events.job("visualize", listener=_Bar(progress)):
         try:
-            written.extend(gallery(wanted, steps, tell))
+            written.extend(gallery(wanted))
         finally:
             if written and given["grid"]:
                 gallery.write_sheet(written)
@@ -98,6 +100,25 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
         click.echo(legible(f"{each.about['image']}  {each.wanted.title}  {_verdict(each.about)}"), file=output())
     for path in [*more[:1], *([film] if film else [])]:
         click.echo(legible(path), file=output())
+
+
+class _Bar:
+    """The progress of a terminal, as events tell it."""
+
+    def __init__(self, progress: Progress):
+        self._progress, self._task = progress, progress.add_task("ascent", total=1.0)
+
+    def __call__(self, event: events.Event) -> None:
+        if event.kind != "progress" or self._progress.disable:
+            return
+        what = ", ".join(event.path[1:])
+        if isinstance(step := event.value, Step):
+            if step.number % max(1, event.total // TOLD) and event.done < event.total:
+                return
+            what += f": {float(step.score.mean()):.1f}, step {event.done} of {event.total}"
+        elif isinstance(event.value, Looked):
+            what += f": {event.value.photos}"
+        self._progress.update(self._task, description=shown(what), completed=event.share)
 
 
 def _wanted(classifier: Classifier, given: dict[str, Any]) -> list[Wanted]:

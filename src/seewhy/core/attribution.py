@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..files import write_arrays, write_atomically
-from .saved import read_saved
+from .saved import attribution_parts, read_saved
 from .target import check_finite
 
 _FORMAT = 1
@@ -180,7 +180,7 @@ class Attribution:
         Raises:
             InputError: the file is missing, of another format, or is not an attribution.
         """
-        parts = read_saved(path, _FORMAT)
+        parts = read_saved(path, _FORMAT, "attribution", attribution_parts)
         try:
             return cls(**parts)
         except InputError as error:

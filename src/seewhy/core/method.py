@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -55,6 +55,9 @@ class Method(ABC):
     """How a picture of it misleads, in one or two plain sentences."""
     rule: ClassVar[Rule] = "plain"
     """Which ReLU rule it uses; the result says how many nodes it was put on."""
+    unit: ClassVar[Literal["", "drop", "part", "mean", "gradient"]] = ""
+    """What a value is beside the score: by how much hiding the place lowers it; the place's part, so that all of them
+    add up to it; values whose mean it is; its change per unit of the input; or, "", nothing of the kind."""
 
     @abstractmethod
     def needs(self) -> Needs:

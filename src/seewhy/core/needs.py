@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class Needs:
     layers: frozenset[str | None] = frozenset()
     layer_gradients: bool = False
     class_map: bool = False
+
+    @classmethod
+    def of(cls, methods: Iterable[Any]) -> Needs:
+        """What all of ``methods`` together ask."""
+        return reduce(or_, (method.needs() for method in methods), cls())
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(

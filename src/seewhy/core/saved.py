@@ -1,4 +1,4 @@
-"""A saved attribution read back: whatever a file holds, it is what it should be or an InputError."""
+"""A saved result read back: whatever a file holds, it is what it should be or an InputError."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import torch
 from numpy.lib import format as npy
@@ -30,12 +30,19 @@ LONGEST_SIDE = 1 << 15
 """Pixels of the inputs: a map is upsampled to their size."""
 
 
-def read_saved(path: str | Path, known: int) -> dict[str, Any]:
-    """What ``Attribution`` is made of, from a file of ``Attribution.save``; never unpickles.
+Parts: TypeAlias = "Callable[[Mapping[str, Any], Mapping[str, Tensor]], dict[str, Any]]"
+"""From what a file says about itself and its arrays to the parts of a result, each checked; what is wrong is raised,
+a missing name as KeyError."""
+
+
+def read_saved(path: str | Path, known: int, what: str, parts: Parts) -> dict[str, Any]:
+    """What a result is made of, from an ``.npz`` with JSON, "about", and arrays of numbers; never unpickles.
 
     Args:
         path: an ``.npz`` file.
         known: the version of the format that is understood.
+        what: it should be, such as "attribution".
+        parts: checks and gives them.
 
     Raises:
         InputError: the file is missing, of another version, or holds anything else than it should.
@@ -48,11 +55,22 @@ def read_saved(path: str | Path, known: int) -> dict[str, Any]:
             about = json.loads(str(_array(archive, "about")))
             _check_format(about, known)
             arrays = {name: torch.from_numpy(_array(archive, name)) for name in sizes if name != "about"}
-        return _parts(about, arrays)
+        return parts(about, arrays)
     except KeyError as error:
-        raise InputError(f"{path} is not a saved attribution: it has no {error}") from error
+        raise InputError(f"{path} is not a saved {what}: it has no {error}") from error
     except Exception as error:  # what a damaged or forged archive raises depends on what is wrong with it
-        raise InputError(f"{path} is not a saved attribution: {_first(error)}") from error
+        raise InputError(f"{path} is not a saved {what}: {_first(error)}") from error
+
+
+def read_arrays(path: str | Path) -> dict[str, Tensor]:
+    """All arrays of an ``.npz`` file; never unpickles.
+
+    Raises:
+        InputError, OSError, zipfile.BadZipFile, ...: it is damaged, or unpacks to more than is allowed.
+    """
+    with _opened(path) as handle, zipfile.ZipFile(handle) as archive:
+        sizes = _sizes(archive, os.fstat(handle.fileno()).st_size)
+        return {name: torch.from_numpy(_array(archive, name)) for name in sizes}
 
 
 def _opened(path: str | Path) -> IO[bytes]:
@@ -102,32 +120,32 @@ def _check_format(about: Any, known: int) -> None:
     raise InputError("its format is not known here", expected=f"format {known}", got=f"{_short(version)}{newer}")
 
 
-def _parts(about: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Every part, of its type: a wrong one would fail much later, and elsewhere."""
+def attribution_parts(about: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Every part of an attribution, of its type: a wrong one would fail much later, and elsewhere."""
     values, score, target = arrays["values"], arrays["score"], arrays.get("target")
-    _check("values", values, torch.is_floating_point, "floating point")
-    _check("score", score, lambda it: it.is_floating_point() and it.dim() == 1, "(B,) floating point")
+    check("values", values, torch.is_floating_point, "floating point")
+    check("score", score, lambda it: it.is_floating_point() and it.dim() == 1, "(B,) floating point")
     if target is not None:
-        _check("target", target, lambda it: it.dtype == torch.int64 and it.shape == score.shape, "(B,) int64")
+        check("target", target, lambda it: it.dtype == torch.int64 and it.shape == score.shape, "(B,) int64")
     against = arrays.get("against")
     if against is not None:
         fits = target is not None and against.dtype == torch.int64 and against.shape == score.shape
-        _check("against", against, lambda it: fits, "(B,) int64, beside a target")
+        check("against", against, lambda it: fits, "(B,) int64, beside a target")
     details = {name.removeprefix("details."): part for name, part in arrays.items() if name.startswith("details.")}
     shared = about.get("shared", [name for name, part in details.items() if _was_shared(name, part, score)])
     size, layer, notes = about["input_size"], about["layer"], about.get("notes", {})
-    _check(
+    check(
         "input_size",
         size,
         lambda it: isinstance(it, list) and len(it) == 2 and all(map(_is_side, it)),
         "[H, W] in pixels",
     )
-    _check("overridden", about["overridden"], lambda it: _counts(it, 0), "a number of nodes")
-    _check("method", about["method"], lambda it: isinstance(it, str), "text")
-    _check("layer", layer, lambda it: it is None or isinstance(it, str), "text or null")
-    _check("params", about["params"], lambda it: isinstance(it, dict), "an object")
-    _check("notes", notes, lambda it: isinstance(it, dict), "an object")
-    _check("shared", shared, lambda it: isinstance(it, list) and all(isinstance(n, str) for n in it), "a list of names")
+    check("overridden", about["overridden"], lambda it: _counts(it, 0), "a number of nodes")
+    check("method", about["method"], lambda it: isinstance(it, str), "text")
+    check("layer", layer, lambda it: it is None or isinstance(it, str), "text or null")
+    check("params", about["params"], lambda it: isinstance(it, dict), "an object")
+    check("notes", notes, lambda it: isinstance(it, dict), "an object")
+    check("shared", shared, lambda it: isinstance(it, list) and all(isinstance(n, str) for n in it), "a list of names")
     return {
         "values": values,
         "method": about["method"],
@@ -149,7 +167,8 @@ def _was_shared(name: str, part: Tensor, score: Tensor) -> bool:
     return name in ("coverage", "windows") or part.dim() == 0 or len(part) != len(score)
 
 
-def _check(name: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:
+def check(name: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:
+    """Raises InputError where a part is not what it should be."""
     if not holds(value):
         raise InputError(f"its {name} is wrong", expected=expected, got=_short(value))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,31 +17,30 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .. import __version__
+from .. import __version__, events
 from ..core.attribution import jsonable
 from ..errors import OutputError, PhotoError, TargetError
 from ..exemplars import Exemplars, exemplars, photos_in
-from ..explain import to_image
-from ..explain.folder import write_png
-from ..files import write_atomically, write_text
+from ..files import write_bytes, write_text
 from ..interrupts import uninterrupted
-from ..pictures import percentage, read_photo
-from ..synthesis import Visualization
+from ..pictures import percentage, png_bytes, read_photo, tiled
+from ..synthesis import Step, Visualization
 from ..synthesis.attempts import attempt_of
 from ..synthesis.path import Likeness, likeness
-from ..synthesis.pixels import Scale
+from ..synthesis.pixels import Scale, to_image
 from ..synthesis.receipts import Receipt, receipts
-from .sheet import photo_sheet, sheet, tiled
+from .sheet import photo_sheet, sheet
 from .video import film
 from .wanted import Wanted, batches, make
 
 FRAMES = 64
 """Frames of a film: some are left out of a long ascent."""
 
+PHOTOS_SHARE = 0.2
+"""Of the progress, what looking at photos is counted as, beside the ascents."""
+
 SAME, OTHERS = 16, 32
 """So many photos at most of a picture's class, and of others, for its path through the network."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -102,19 +101,26 @@ class Gallery:
             if not os.access(path.parent, os.W_OK | os.X_OK):
                 raise OutputError(f"{path} cannot be written: nothing may be written into {path.parent}")
 
-    def __call__(self, wanted: Sequence[Wanted], steps: int, progress: Progress) -> Iterator[Written]:
-        """Make and write each of ``wanted``.
+    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[Written]:
+        """Make and write each of ``wanted``; each is also told as a result, and the work on them as progress.
 
         Raises:
             SeewhyError: something does not fit.
             KeyboardInterrupt: after the pictures so far were written.
         """
-        found = self._exemplars(wanted, progress)
-        for part in batches(wanted, self.batch):
-            made = self._ascend(part, steps, progress)
+        looks = self._looks_at_photos(wanted)
+        found = self._exemplars(wanted) if looks else {}
+        parts, begin = batches(wanted, self.batch), PHOTOS_SHARE if looks else 0.0
+        for number, part in enumerate(parts):
+            name = part[0].title if len(part) == 1 else f"{part[0].title} and {len(part) - 1} more"
+            share = (1 - begin) / len(parts)
+            with events.part(name, begin + number * share, share):
+                made = self._ascend(part)
             for row, each in enumerate(part):
                 receipt = self._receipt(each, made, row)
-                yield uninterrupted(self._write, each, made, row, receipt, found.get(each))
+                written = uninterrupted(self._write, each, made, row, receipt, found.get(each))
+                events.result(written)
+                yield written
             if made.interrupted:
                 raise KeyboardInterrupt
 
@@ -125,7 +131,7 @@ class Gallery:
         subtitle = f"{self.classifier.name} · preset {params['preset']} · {params['steps']} steps"
         image = sheet(pictures, title="What the network would like to see", subtitle=subtitle)
         path = self.folder / "grid.png"
-        write_png(path, image, overwrite=self.force)
+        write_bytes(path, png_bytes(image), overwrite=self.force)
         self._manifest(path.with_suffix(".json"), {"image": str(path), "pictures": [each.about for each in written]})
         return path
 
@@ -134,31 +140,36 @@ class Gallery:
         length = max(len(frames) for frames in self._frames)
         full = [frames + frames[-1:] * (length - len(frames)) for frames in self._frames]
         frames = [tiled(list(images)) for images in zip(*full, strict=True)]
-        with write_atomically(path, overwrite=self.force) as file:
-            file.write(film(frames, path.suffix.lower()))
+        write_bytes(path, film(frames, path.suffix.lower()), overwrite=self.force)
         about = {"video": str(path), "frames": len(frames), "pictures": [each.about for each in written]}
         self._manifest(path.with_name(f"{path.name}.json"), about)
 
-    def _ascend(self, part: Sequence[Wanted], steps: int, progress: Progress) -> Visualization:
-        scale = Scale(self.classifier.mean, self.classifier.std, torch.zeros(()))
-        every, frames = max(1, steps // FRAMES), list[list[list[Image.Image]]]()
-        name = part[0].title if len(part) == 1 else f"{part[0].title} and {len(part) - 1} more"
-
-        def follow(step: int, score: Tensor, x: Tensor) -> None:
-            if step == 0:
-                frames.append([])  # a new attempt
-            again = f", attempt {len(frames)}" if len(frames) > 1 else ""
-            if step % every == 0 or step + 1 == steps:  # not always: reading a number waits for the device
-                if self.filmed:
-                    frames[-1].append([to_image(pixels) for pixels in scale.to_pixels(x.cpu())])
-                progress(f"{name}{again}: {float(score.mean()):.1f}", step + 1, steps)
-
-        made = make(self.classifier, part, callback=follow, **self.options)
+    def _ascend(self, part: Sequence[Wanted]) -> Visualization:
+        frames = list[list[list[Image.Image]]]()
+        with self._filming(frames):
+            made = make(self.classifier, part, **self.options)
         if self.filmed:
             for row, pixels in enumerate(made.images):
                 kept = frames[attempt_of(made, row)]
                 self._frames.append([*(images[row] for images in kept), to_image(pixels)])
         return made
+
+    def _filming(self, frames: list[list[list[Image.Image]]]) -> AbstractContextManager[None]:
+        """While it is entered, the pictures on the way are kept: of each attempt, of some steps, of each image."""
+        if not self.filmed:
+            return nullcontext()
+        scale = Scale(self.classifier.mean, self.classifier.std, torch.zeros(()))
+
+        def keep(event: events.Event) -> None:
+            if not isinstance(step := event.value, Step):
+                return
+            if step.number == 0:
+                frames.append([])  # a new attempt
+            # Not always: reading a picture waits for the device.
+            if step.number % max(1, event.total // FRAMES) == 0 or event.done == event.total:
+                frames[-1].append([to_image(pixels) for pixels in scale.to_pixels(step.images.cpu())])
+
+        return events.also(keep)
 
     def _receipt(self, wanted: Wanted, made: Visualization, row: int) -> Receipt | None:
         if made.target is None:
@@ -197,24 +208,24 @@ class Gallery:
         x = scale.to_network(F.interpolate(pixels[None].to(same[0]), size=size, mode="bilinear", antialias=True))
         return likeness(self.classifier, x, torch.cat(same), torch.cat(others))[0]
 
-    def _exemplars(self, wanted: Sequence[Wanted], progress: Progress) -> dict[Wanted, Exemplars]:
+    def _looks_at_photos(self, wanted: Sequence[Wanted]) -> bool:
+        return self.photos is not None and any(each.unit is not None for each in wanted)
+
+    def _exemplars(self, wanted: Sequence[Wanted]) -> dict[Wanted, Exemplars]:
         units = {each: unit for each in wanted if (unit := each.unit) is not None}
-        if self.photos is None or not units:
-            return {}
-        found = exemplars(
-            self.classifier, self.photos, list(units.values()), count=self.count,
-            progress=lambda looked: progress(f"{looked} photos", 0, 1),
-        )  # fmt: skip
+        assert self.photos is not None
+        with events.part("photos", 0.0, PHOTOS_SHARE):
+            found = exemplars(self.classifier, self.photos, list(units.values()), count=self.count)
         return {each: found[unit] for each, unit in units.items()}
 
     def _write(
         self, wanted: Wanted, made: Visualization, row: int, receipt: Receipt | None, found: Exemplars | None
     ) -> Written:
-        image = to_image(made.images[row])
+        image = made.to_image(row)
         if made.alpha is not None:
             image.putalpha(to_image(made.alpha[row]).convert("L"))
         path = self.folder / f"{wanted.stem}.png"
-        write_png(path, image, overwrite=self.force)
+        write_bytes(path, png_bytes(image), overwrite=self.force)
         about: dict[str, Any] = {
             "target": wanted.describe(),
             "params": _of_one(jsonable(made.params), row) | ({"start": self.start} if self.start else {}),
@@ -228,7 +239,8 @@ class Gallery:
         }
         if found is not None:
             photos = self.folder / f"{wanted.stem}-photos.png"
-            write_png(photos, photo_sheet(found, title=wanted.title, label=str(found.unit)), overwrite=self.force)
+            drawn = photo_sheet(found, title=wanted.title, label=str(found.unit))
+            write_bytes(photos, png_bytes(drawn), overwrite=self.force)
             about["photos"] = {"image": str(photos), **_told(found)}
         about = self._manifest(path.with_suffix(".json"), about)
         return Written(wanted, image, about)

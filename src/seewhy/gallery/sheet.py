@@ -24,18 +24,5 @@ def photo_sheet(found: Exemplars, *, title: str, label: str) -> Image.Image:
     return figure(panels, title=title, subtitle=f"{label} · {found.looked} photos", footer=f"seewhy {__version__}")
 
 
-def tiled(images: Sequence[Image.Image], gap: int = 4) -> Image.Image:
-    """Pictures of one size in a grid as square as can be, for the frames of a film."""
-    if len(images) == 1:
-        return images[0].convert("RGB")
-    columns = next(n for n in range(1, len(images) + 1) if n * n >= len(images))
-    rows = -(-len(images) // columns)
-    width, height = images[0].size
-    canvas = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
-    for index, image in enumerate(images):
-        canvas.paste(image.convert("RGB"), ((index % columns) * (width + gap), (index // columns) * (height + gap)))
-    return canvas
-
-
 def _panel(kind: str, number: int, found: Exemplar) -> PicturePanel:
     return PicturePanel(f"{kind} {number}", found.part, f"{found.value:.2f} · {found.path.name}")

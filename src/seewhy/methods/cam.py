@@ -21,6 +21,7 @@ class CAM(Method):
     id = "cam"
     title = "CAM"
     source = "zhou2016"
+    unit = "mean"
     formula = "Σₖ wₖᶜ fₖ(x, y)"
     misleads = (
         "It is exact about the last maps, but each of their positions has seen far more of the photo than the "

@@ -26,6 +26,7 @@ class GradCAM(Method):
     id = "grad_cam"
     title = "Grad-CAM"
     source = "selvaraju2017"
+    unit = "part"
     formula = "ReLU(Σₖ αₖ Aᵏ), αₖ = mean of ∂y/∂Aᵏ over space"
     misleads = (
         "Averaging the gradient over space loses where it came from: at layers other than the last, a place can "

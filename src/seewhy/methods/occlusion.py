@@ -34,6 +34,7 @@ class Occlusion(Method):
     id = "occlusion"
     title = "Occlusion"
     source = "zeiler2014"
+    unit = "drop"
     formula = "mean of f(x) − f(x with a window hidden) over the windows that cover a pixel"
     misleads = (
         "A hidden window is itself something the network has never seen: part of a drop can be the patch's own "

@@ -22,6 +22,7 @@ class Saliency(Method):
     id = "saliency"
     title = "Saliency"
     source = "simonyan2013"
+    unit = "gradient"
     formula = "max over colour of (∂y/∂x)²"
     misleads = (
         "It shows where a tiny change of a pixel moves the score, not which pixels the score rests on: where "

@@ -10,10 +10,14 @@ import torch
 from PIL import Image
 from torch import nn
 
+from seewhy.core.needs import Needs
+from seewhy.core.record import recorded
 from seewhy.errors import TargetError, close_matches, plain
+from seewhy.pictures.in_memory import as_photo
 
 from .labels import check_count
 from .limits import shown
+from .prediction import SHOWN, Prediction, predicted
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 
 MOST_INDEX = 1 << 62
@@ -81,6 +85,27 @@ class Classifier:
             InputError: not a picture, or one without pixels.
         """
         return self.transform.crop(image)
+
+    def box(self, image: Image.Image) -> tuple[float, float, float, float] | None:
+        """Where the crop lies on the photo: left, top, right, bottom in the photo's pixels; None: it is not known."""
+        return self.transform.box(image)
+
+    def predict(self, photo: Any, *, top: int = SHOWN) -> Prediction:
+        """The ``top`` most probable classes of a photo.
+
+        Args:
+            photo: a path, a PIL image, or an array (H, W, 3) of uint8 0..255 or floats 0..1.
+            top: how many.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+            ModelError: the model's output is no row of class scores.
+        """
+        inputs = self.preprocess(as_photo(photo).image)
+        with recorded(self.model, inputs, None, Needs()) as record:
+            assert record.logits is not None
+            self.check_outputs(record.logits.shape[1])
+            return predicted(self, record.logits[0], top)
 
     def check_outputs(self, count: int) -> None:
         """Raises InputError where the model turns out to have ``count`` outputs, and its labels are not as many."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seewhy.core.attribution import jsonable
 from seewhy.core.guest import guest
 from seewhy.core.target import logits_of
 from seewhy.errors import InputError, ModelError, close_matches
@@ -106,7 +107,7 @@ def load(
         "weights": loaded.weights,
         "notes": list(notes),
         "libraries": {package: installed(package) for package in ("torch", "pillow", *loaded.packages)},
-        "preprocessing": _jsonable(transform.describe()),
+        "preprocessing": jsonable(transform.describe()),
     }
     return Classifier(model, known, transform, spec, weights_hash, provenance, synonyms, notes)
 
@@ -203,8 +204,3 @@ def _moved(model: nn.Module, device: str | torch.device | None) -> nn.Module:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"the model cannot go to the device {str(device)!r}", got=first_line(error)) from error
 
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(each) for key, each in value.items()}
-    return [_jsonable(each) for each in value] if isinstance(value, tuple | list) else value

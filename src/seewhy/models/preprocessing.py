@@ -93,6 +93,13 @@ class Preprocessing:
         canvas.paste(seen, (x0 - left, y0 - top))
         return canvas
 
+    def box(self, image: Image.Image) -> tuple[float, float, float, float]:
+        """Where the crop lies on the photo: left, top, right, bottom in the photo's pixels, which may be outside."""
+        (height, width), (scaled_height, scaled_width) = self.input_size, self._scaled(image)
+        left, top = self._start(scaled_width, width), self._start(scaled_height, height)
+        across, down = image.width / scaled_width, image.height / scaled_height
+        return left * across, top * down, (left + width) * across, (top + height) * down
+
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """A picture as the model's input: (1, C, H, W) float32, normalised.
 
@@ -168,6 +175,9 @@ class BorrowedPreprocessing:
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         pixels = (self(image)[0] * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
         return Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+
+    def box(self, image: Image.Image) -> None:
+        """None: where another library's crop lies on the photo is not known."""
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """A picture as the model's input: (1, C, H, W) float32, normalised.

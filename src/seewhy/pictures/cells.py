@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image, ImageDraw
 
-from seewhy.pictures.colormaps import Scale, table
 from seewhy.pictures.panels import ErrorPanel, MapPanel, Panel, TopPanel
 from seewhy.pictures.text import Ink, Typesetter
 
@@ -16,7 +14,7 @@ TALLEST = 336
 TITLE = 25
 LINE = 15
 CAPTION_LINES = 2
-BAR_GAP, BAR, BAR_TOTAL, NARROWEST_BAR = 9, 6, 33, 140
+BAR_GAP, BAR, BAR_TOTAL, NARROWEST_BAR = 9, 9, 36, 140
 PLAIN_GAP = 8
 ERROR = 160
 TOP_ROW = 45
@@ -87,7 +85,7 @@ class Cell:
             self._outline(draw, left, top, width, height)
         below = top + height + PLAIN_GAP
         if isinstance(panel, MapPanel):
-            self._draw_bar(sheet, draw, panel.scale, left, top + height + BAR_GAP)
+            self._draw_bar(sheet, draw, panel, left, top + height + BAR_GAP)
             below = top + height + BAR_TOTAL
         for i, line in enumerate(self.lines):
             text.line(draw, (px(left), px(below + (i + 1) * LINE - 3)), line, px(11), style.quiet)
@@ -99,15 +97,10 @@ class Cell:
         edge = (px(left), px(top), px(left + width) - 1, px(top + height) - 1)
         draw.rectangle(edge, fill=fill, outline=self.style.hair)
 
-    def _draw_bar(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, scale: Scale, left: int, top: int) -> None:
-        px, style, text = self.style.px, self.style, self.text
+    def _draw_bar(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, panel: MapPanel, left: int, top: int) -> None:
+        px, style, text, scale = self.style.px, self.style, self.text, panel.scale
         width = max(self.picture_size[0], NARROWEST_BAR)
-        colours = table(scale.kind)
-        if scale.high == 0:  # one colour only: that of zero
-            colours = colours[:1] if scale.kind == "sequential" else colours[len(colours) // 2 :][:1]
-        along = np.linspace(0, len(colours) - 1, px(width)).round().astype(int)
-        bar = Image.fromarray(np.repeat(colours[along][None], px(BAR), axis=0))
-        sheet.paste(bar, (px(left), px(top)))
+        sheet.paste(panel.bar((px(width), px(BAR))), (px(left), px(top)))
         self._outline(draw, left, top, width, BAR)
         low, high = scale.ends
         baseline = px(top + BAR + 12)

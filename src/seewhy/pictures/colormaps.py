@@ -52,6 +52,7 @@ class Scale:
         kind: ``"sequential"`` or ``"diverging"``.
         clipped: some values lie beyond the ends and are shown in the colour of the end.
         label: the scale in words, such as ``"0 … ≥ 3.1e-4 (99.5th percentile)"``.
+        remark: what must be said beside the ends, such as that they are a percentile; else empty.
     """
 
     low: float
@@ -59,9 +60,12 @@ class Scale:
     kind: Kind
     clipped: bool = False
     label: str = ""
+    remark: str = ""
 
     @classmethod
-    def of(cls, values: Floats, kind: Kind | None = None) -> Scale:
+    def of(
+        cls, values: Floats, kind: Kind | None = None, *, at_least: float = 0.0, limit: float | None = None
+    ) -> Scale:
         """The scale that fits a map.
 
         The map is sequential from zero if none of its values is negative, else diverging around zero with
@@ -71,6 +75,8 @@ class Scale:
         Args:
             values: any shape, finite.
             kind: ``"diverging"`` for a map that could have been negative but happens not to be.
+            at_least: the scale ends no lower: a map far below it is painted as faint as it is.
+            limit: the end of the scale, whatever the map holds: for maps that share one.
 
         Raises:
             InputError: a value is not finite, there is none, or a sequential scale meets a negative value.
@@ -82,15 +88,17 @@ class Scale:
         if kind == "sequential" and negative:
             raise InputError("a sequential scale starts at zero", expected="no negative value")
         kind = kind or ("diverging" if negative else "sequential")
-        high = float(magnitudes.max())
-        clipped = False
-        if magnitudes.size >= PIXEL_LEVEL:
-            robust = float(np.percentile(magnitudes, PERCENTILE))
-            clipped = 0 < robust * SPIKY < high
-            high = robust if clipped else high
+        largest = float(magnitudes.max())
+        high = _robust(magnitudes, largest)
+        clipped = high < largest
+        remark = f"ends at the {PERCENTILE:g}th percentile" if clipped else ""
+        if limit is not None:
+            high, clipped, remark = limit, largest > limit, "one scale for all that are compared"
+        elif at_least > high:
+            high, clipped, remark = at_least, False, f"faint: the largest value is {number(largest)}"
         low = -high if kind == "diverging" else 0.0
-        scale = cls(low, high, kind, clipped)
-        return cls(low, high, kind, clipped, scale._words())
+        scale = cls(low, high, kind, clipped, remark=remark)
+        return cls(low, high, kind, clipped, scale._words(), remark)
 
     @property
     def ends(self) -> tuple[str, str]:
@@ -102,17 +110,20 @@ class Scale:
             return (low, high)
         return (f"≤ {low}" if self.kind == "diverging" else low, f"≥ {high}")
 
-    @property
-    def remark(self) -> str:
-        """What must be said beside the ends: that they are a percentile; else empty."""
-        return f"ends at the {PERCENTILE:g}th percentile" if self.clipped else ""
-
     def _words(self) -> str:
         low, high = self.ends
         if not high:
             return low
         middle = "0 … " if self.kind == "diverging" else ""
-        return f"{low} … {middle}{high}" + (f" ({PERCENTILE:g}th percentile)" if self.clipped else "")
+        return f"{low} … {middle}{high}" + (f" ({self.remark.removeprefix('ends at the ')})" if self.remark else "")
+
+
+def _robust(magnitudes: NDArray[np.float64], largest: float) -> float:
+    """The end of a map's own scale: its largest magnitude, or a percentile where a few pixels stand far out."""
+    if magnitudes.size < PIXEL_LEVEL:
+        return largest
+    robust = float(np.percentile(magnitudes, PERCENTILE))
+    return robust if 0 < robust * SPIKY < largest else largest
 
 
 def number(value: float) -> str:
@@ -134,19 +145,17 @@ def colourise(values: Floats, scale: Scale) -> NDArray[np.uint8]:
     Returns:
         (h, w, 3) uint8, sRGB. Zero is exactly the colour of paper.
     """
-    unit = strength(values, scale)
-    if scale.kind == "sequential":
-        return table("sequential")[np.rint(unit * (STEPS - 1)).astype(np.intp)]
-    # The middle of the table is zero itself; each arm has STEPS - 1 colours beside it.
-    return table("diverging")[np.rint((unit + 1) * (STEPS - 1)).astype(np.intp)]
+    return table(scale.kind)[position(values, scale)]
 
 
-def strength(values: Floats, scale: Scale) -> NDArray[np.float64]:
-    """Values as a share of the scale's limit: 0..1 for a sequential scale, -1..1 for a diverging one."""
+def position(values: Floats, scale: Scale) -> NDArray[np.intp]:
+    """Where each value stands in ``table(scale.kind)``; what lies beyond the ends of the scale, at the end."""
+    # The middle of the diverging table is zero itself; each arm has STEPS - 1 colours beside it.
+    least = 0 if scale.kind == "sequential" else 1 - STEPS
     if scale.high == 0:
-        return np.zeros(values.shape)
+        return np.full(values.shape, -least, dtype=np.intp)
     share = values.astype(np.float64) / scale.high
-    return np.clip(share, 0.0 if scale.kind == "sequential" else -1.0, 1.0)
+    return np.rint(share * (STEPS - 1)).clip(least, STEPS - 1).astype(np.intp) - least
 
 
 @lru_cache(maxsize=2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from seewhy.errors import InputError
-from seewhy.pictures.colormaps import Floats, Scale, colourise, strength
+from seewhy.pictures.colormaps import Floats, Kind, Scale, position, table
 
 # All of these were chosen by eye, on photos with fine and coarse texture, dark and light.
 GROUND_OF_COARSE = 0.56  # the grey photo under a coarse map runs from this to white, ...
@@ -15,6 +17,9 @@ GROUND_OF_FINE = 0.86  # ... and under a pixel-fine map it is only a hint
 MOST = 0.85  # opacity at the end of the scale
 RISE = 0.5  # opacity grows with this power of the magnitude: weak evidence is seen too
 RELIEF = 0.35  # how much of the photo's light and dark the colours keep
+
+TAIL = 1.0  # per cent of the pixels, at each end, that may become black or white when the grey photo is stretched
+MOST_GAIN = 4.0  # a photo of nearly one grey is stretched no further: its noise would look like a picture
 
 COARSE = 4  # a map with cells of at least so many pixels is coarse
 ROUGH = 0.25  # ... and so is one whose neighbouring values differ by a smaller share of their mean magnitude
@@ -26,7 +31,8 @@ def overlay(photo: Image.Image, values: Floats, *, scale: Scale | None = None) -
     A coarse map (Grad-CAM, occlusion) is laid over the greyed and lightened photo, more opaque where the
     magnitude is larger, and keeps some of the photo's relief so that one sees what lies below. A pixel-fine
     map (saliency, guided backprop) is printed on paper with a mere hint of the photo: over a full photo its
-    thin lines would drown.
+    thin lines would drown. The grey photo is stretched to the full range from black to white first, so that a
+    dark photo is seen as well as a light one. Every colour stands in ``blended``, which is what a colour bar shows.
 
     Args:
         photo: exactly what the model saw, any size; the result has this size.
@@ -41,16 +47,46 @@ def overlay(photo: Image.Image, values: Floats, *, scale: Scale | None = None) -
     """
     native = one_channel(values)
     scale = Scale.of(native) if scale is None else scale
-    full = upsample(native, photo.size)
-    colours = colourise(full, scale) / 255.0
-    light = np.asarray(photo.convert("L"), dtype=np.float64)[..., None] / 255.0
-    if is_fine(native, photo.size):
+    colours = blended(scale.kind, is_fine(native, photo.size))
+    return Image.fromarray(colours[stretched(photo), position(upsample(native, photo.size), scale)])
+
+
+@lru_cache(maxsize=4)
+def blended(kind: Kind, fine: bool) -> NDArray[np.uint8]:
+    """Every colour that a map can have on a photo.
+
+    Args:
+        kind: of the scale.
+        fine: whether the map is pixel-fine.
+
+    Returns:
+        (256, 256 or 511, 3) uint8: by the lightness of the photo below, then by the value from the low to the high
+        end of the scale. Not to be written to.
+    """
+    colours = table(kind)[None] / 255.0
+    light = np.linspace(0.0, 1.0, 256)[:, None, None]
+    if fine:
         drawn = colours * _between(GROUND_OF_FINE, 1.0, light)
     else:
-        opacity = MOST * np.abs(strength(full, scale))[..., None] ** RISE
+        share = np.linspace(0.0 if kind == "sequential" else -1.0, 1.0, colours.shape[1])[None, :, None]
+        opacity = MOST * np.abs(share) ** RISE
         ink = colours * _between(1 - RELIEF, 1 + RELIEF, light)
         drawn = ink * opacity + _between(GROUND_OF_COARSE, 1.0, light) * (1 - opacity)
-    return Image.fromarray(np.rint(drawn * 255).clip(0, 255).astype(np.uint8))
+    found = np.rint(drawn * 255).clip(0, 255).astype(np.uint8)
+    found.setflags(write=False)
+    return found
+
+
+def stretched(photo: Image.Image) -> NDArray[np.uint8]:
+    """The photo in grey, (h, w) uint8, from black to white but for one per cent at each end."""
+    grey = np.asarray(photo.convert("L"))
+    counts = np.bincount(grey.reshape(-1), minlength=256).cumsum()
+    low, high = (int(np.searchsorted(counts, counts[-1] * share / 100)) for share in (TAIL, 100 - TAIL))
+    gain = min(255 / max(high - low, 1), MOST_GAIN)
+    half, middle = (high - low) * gain / 2, (high + low) / 2
+    # What cannot be stretched to the full range stays about as light as it is.
+    lightness = (np.arange(256) - middle) * gain + np.clip(middle, half, 255 - half)
+    return np.rint(lightness).clip(0, 255).astype(np.uint8)[grey]
 
 
 def one_channel(values: Floats) -> Floats:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 from PIL import Image
 
 from seewhy.pictures.colormaps import Floats, Kind, Scale
-from seewhy.pictures.overlay import one_channel, overlay
+from seewhy.pictures.overlay import blended, is_fine, one_channel, overlay
 
 PIXELATED = 4  # a picture enlarged so many times or more keeps its pixels visible
 
@@ -41,6 +42,7 @@ class MapPanel:
         base: exactly what the model saw.
         caption: layer, window, overridden nodes.
         kind: ``"diverging"`` for a map that could be negative even if this one is not; None decides by sign.
+        at_least, limit: of the scale, see :meth:`Scale.of`.
     """
 
     title: str
@@ -48,11 +50,24 @@ class MapPanel:
     base: Image.Image = field(repr=False)
     caption: str = ""
     kind: Kind | None = None
+    at_least: float = 0.0
+    limit: float | None = None
 
     @cached_property
     def scale(self) -> Scale:
         """What the colours stand for."""
-        return Scale.of(one_channel(self.values), self.kind)
+        return Scale.of(one_channel(self.values), self.kind, at_least=self.at_least, limit=self.limit)
+
+    @property
+    def fine(self) -> bool:
+        """Whether the map is drawn as a pixel-fine one."""
+        return is_fine(one_channel(self.values), self.size)
+
+    def bar(self, size: tuple[int, int]) -> Image.Image:
+        """The colour bar at (width, height), RGB: from the low to the high end of the scale, and from top to bottom
+        every colour that a value has on the photo, over its light parts and over its dark ones.
+        """
+        return colour_bar(self.scale, self.fine, size)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,3 +115,15 @@ def enlarge(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     how = Image.Resampling
     pixelated = size[0] >= PIXELATED * image.width
     return image.resize(size, how.NEAREST if pixelated else how.LANCZOS)
+
+
+def colour_bar(scale: Scale, fine: bool, size: tuple[int, int]) -> Image.Image:
+    """What ``MapPanel.bar`` gives."""
+    colours = blended(scale.kind, fine)[::-1]
+    if scale.high == 0:  # one colour only: that of zero
+        zero = 0 if scale.kind == "sequential" else colours.shape[1] // 2
+        colours = colours[:, zero : zero + 1]
+    down, across = (
+        np.linspace(0, n - 1, m).round().astype(int) for n, m in zip(colours.shape, size[::-1], strict=False)
+    )
+    return Image.fromarray(colours[down][:, across])

@@ -1,8 +1,8 @@
-"""The plain report of a run: one page of HTML."""
+"""The report of a run: one page of HTML, a function of explanations alone."""
 
 from __future__ import annotations
 
-from seewhy.report.entries import PhotoEntry, RunInfo, TargetEntry, ViewEntry
+from seewhy.report.entries import Failure, Item, RunInfo
 from seewhy.report.render import render_report
 
-__all__ = ["PhotoEntry", "RunInfo", "TargetEntry", "ViewEntry", "render_report"]
+__all__ = ["Failure", "Item", "RunInfo", "render_report"]

@@ -1,13 +1,11 @@
-"""What a report is made of: plain frozen records that the caller fills."""
+"""What a report is of, beside explanations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from PIL import Image
-
-from seewhy.pictures.panels import ErrorPanel, MapPanel, PicturePanel
+from seewhy.results import Explanation
 
 
 @dataclass(frozen=True)
@@ -32,63 +30,26 @@ class RunInfo:
 
 
 @dataclass(frozen=True)
-class ViewEntry:
-    """One method's view of one photo.
-
-    Attributes:
-        panel: the panel of the figure, shown again here; an :class:`ErrorPanel` where the method failed.
-        formula: one line.
-        source: paper and equation.
-        misleads: how the method misleads, in a sentence or two.
-        parameters: name -> value, shown by ``str``.
-        notes: warnings.
-    """
-
-    panel: MapPanel | PicturePanel | ErrorPanel
-    formula: str = ""
-    source: str = ""
-    misleads: str = ""
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TargetEntry:
-    """One class that is explained.
-
-    Attributes:
-        name: the class.
-        index: its index among the model's outputs.
-        score: pre-softmax.
-        probability: 0..1, or None where the model's outputs are no classes.
-        views: what the methods show.
-    """
-
-    name: str
-    index: int | None
-    score: float
-    probability: float | None
-    views: tuple[ViewEntry, ...]
-
-
-@dataclass(frozen=True)
-class PhotoEntry:
-    """One photo of a run.
+class Failure:
+    """A photo that could not be explained.
 
     Attributes:
         path: as it was given.
-        crop: what the model saw; None where the photo could not be read.
-        top: (name, probability 0..1), the most probable first.
-        targets: the classes that are explained.
-        preprocessing: one line.
-        notes: what was not as in the file, warnings.
-        error: why the photo is not explained; one line.
+        error: why; one line.
     """
 
     path: str
-    crop: Image.Image | None = None
-    top: tuple[tuple[str, float], ...] = ()
-    targets: tuple[TargetEntry, ...] = ()
-    preprocessing: str = ""
-    notes: tuple[str, ...] = ()
-    error: str | None = None
+    error: str
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A photo of the run.
+
+    Attributes:
+        shown: its explanation, or why there is none.
+        folder: where its files lie, relative to the report; empty where there are none.
+    """
+
+    shown: Explanation | Failure
+    folder: str = ""

@@ -1,120 +1,148 @@
-"""The ascent: look, backpropagate, move; and the account of it."""
+"""An ascent: everything about how an image is made, but what it is made for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..core.guest import guest
-from ..core.target import check_finite
-from ..errors import ModelError
-from .folded import folded
-from .images import Image
-from .listening import listening
-from .look import REDIRECTED_STEPS, Looker, layers_of, mixed
+from ..errors import InputError, close_matches
+from .checked import check_number, is_count
+from .filters import Filter
+from .network import Network
 from .objectives import Objective
-from .presets import Preset
-from .stepping import optimizer_for, regularize, scheduled
-from .streams import Streams
-
-Callback: TypeAlias = Callable[[int, Tensor, Tensor], "bool | None"]
-"""Called after each step with its number, what was raised (B,), and the images that were looked at, (B, C, H, W) as
-the network reads them; returning True stops the ascent. Where pictures are tried again with another seed, the numbers
-start from 0 again, and the other pictures stay as they are."""
-
-LEAST_FOLDED = 16
-"""An ascent of fewer steps is over before a faster copy of the network would have paid."""
-
-CHECKED = 16
-"""Every so many steps the objective is looked at for numbers that are none; looking waits for the device."""
+from .optimizer import Optimizer
+from .parameterization import Fourier, Parameterization, Pixels
+from .penalties import Penalties
+from .schedule import Schedule, check_schedule, named
+from .transforms import Graded, Transform
 
 
-@dataclass(frozen=True, eq=False)
-class Course:
-    """How an ascent went.
+@dataclass(frozen=True)
+class Ascent:
+    """A value composed of parts, each of which knows its own checks and tells its own parameters.
+
+    ``seewhy.synthesis.presets`` has those of the literature; ``but`` changes one. In each step the network looks at the
+    image, through ``transforms``, and ``optimizer`` moves the variables that ``image`` writes it in.
 
     Attributes:
-        history, objective: (steps, B) what was to be raised, and the same minus the penalties, before each step.
-        frames: step -> images (B, C, H, W) as the network reads them.
-        complete: whether all steps were made.
-        interrupted: whether Ctrl-C ended it.
-    """
-
-    history: Tensor
-    objective: Tensor
-    frames: dict[int, Tensor]
-    complete: bool
-    interrupted: bool
-
-
-def ascend(
-    model: nn.Module,
-    image: Image,
-    aim: Objective,
-    penalty: Objective | None,
-    preset: Preset,
-    streams: Streams,
-    *,
-    callback: Callback | None = None,
-    checkpoints: Sequence[int] = (),
-    patience: int | None = None,
-    autocast: bool = False,
-) -> Course:
-    """Raise ``aim`` minus ``penalty`` by moving ``image``'s variables; Ctrl-C keeps the image so far.
+        name: what it is called.
+        source: where it comes from, and what of it is ours.
+        steps: how many.
+        image: how it is written in variables.
+        start: what it starts from: "grey", "noise", a PIL image, or pixels (C, H, W) or (B, C, H, W) in [0, 1].
+        penalties: what is weighed beside what is to be raised.
+        transforms: before each look.
+        strength: of transforms and ghosts, along the way. "hill" grows, so that the class is found before it is made
+            to hold, and eases at the end.
+        optimizer: how a gradient becomes a step.
+        filters: what is done to the pixels after a step, in this order.
+        network: how the network is run.
 
     Raises:
-        SeewhyError: the network cannot be ascended: its answers do not change with the image, are not finite, or hang
-            on the other images of the batch.
+        InputError: a number is out of range, or a part would change nothing.
     """
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    optimizer, layers = optimizer_for(preset, image.variables), layers_of(aim, penalty)
-    history: list[Tensor] = []
-    objective: list[Tensor] = []
-    frames: dict[int, Tensor] = {}
-    interrupted = stopped = False
-    with guest(model, grad=True):
-        x = image.x().detach().to(dtype)
-        if len(x) > 1 and mixed(model, x):
-            raise ModelError(
-                "the network's answer to an image hangs on the other images of its batch",
-                expected="one picture at a time (batch=1, --batch-size 1), or batch norms that keep running statistics",
+
+    name: str = "own"
+    source: str = ""
+    steps: int = 256
+    image: Parameterization = Fourier()
+    start: Any = "grey"
+    penalties: Penalties = Penalties()
+    transforms: tuple[Transform, ...] = ()
+    strength: Schedule = "constant"
+    optimizer: Optimizer = Optimizer()
+    filters: tuple[Filter, ...] = ()
+    network: Network = Network()
+
+    def __post_init__(self) -> None:
+        check_number("the number of steps", self.steps, above_zero=True)
+        if not is_count(self.steps):
+            raise InputError("steps are whole numbers", got=f"steps={self.steps!r}")
+        if not isinstance(self.transforms, Sequence) or not all(map(callable, self.transforms)):
+            raise InputError("transforms is a list of functions of a batch of images", got=repr(self.transforms)[:80])
+        object.__setattr__(self, "transforms", tuple(self.transforms))
+        check_schedule(self.strength)
+        for part, kind in _KINDS.items():
+            if not isinstance(value := getattr(self, part), kind):
+                raise InputError(f"this is no {part} of an ascent", expected=kind.__name__, got=repr(value)[:80])
+        if not all(isinstance(each, Filter) for each in self.filters):
+            raise InputError("filters are what is done to the pixels after a step", expected="a tuple of Filter",
+                             got=repr(self.filters)[:80])  # fmt: skip
+        if self.filters and not isinstance(self.image, Pixels):
+            raise InputError(
+                f"{next(iter(self.filters[0].params))} of preset {self.name!r} would change nothing with "
+                f"parameterization {self.image.kind!r}",
+                expected="parameterization='pixels'",
             )
-        network = folded(model, x, layers) if preset.steps >= LEAST_FOLDED else model
-        with listening(network, layers) as activations:
-            look = Looker(network, activations, image, aim, penalty, preset, streams, dtype, autocast)
-            try:
-                for step in range(preset.steps):
-                    looks = look.begin(step)
-                    rate = preset.learning_rate * scheduled(preset.schedule, preset, step)
-                    optimizer.param_groups[0]["lr"] = rate
-                    optimizer.step(look)  # type: ignore[arg-type]  # some optimizers look more than once
-                    if not look.moved and step + 1 >= min(REDIRECTED_STEPS, preset.steps):
-                        raise ModelError("the objective does not change with the image: nothing to ascend from here")
-                    history.append(looks[0].raised)
-                    objective.append(looks[0].objective)
-                    if len(objective) % CHECKED == 0:
-                        check_finite(torch.stack(objective[-CHECKED:]).sum(0))
-                    regularize(image, preset, step)
-                    if step + 1 in checkpoints:
-                        frames[step + 1] = image.x().detach()
-                    stopped = callback is not None and bool(callback(step, looks[0].raised, looks[0].x))
-                    if stopped or (patience is not None and _stalled(objective, patience)):
-                        break
-            except KeyboardInterrupt:
-                if not history:
-                    raise
-                interrupted = True
-    check_finite(torch.stack(objective).sum(0))
-    complete = len(history) == preset.steps and not interrupted and not stopped
-    return Course(torch.stack(history), torch.stack(objective), frames, complete, interrupted)
+
+    def but(self, **given: Any) -> Ascent:
+        """The same with other parameters: ``ascent.but(steps=64, l2=1e-3, ghosts=0.0)``.
+
+        Args:
+            given: its own attributes, or those of its parts, by name; ``parameterization`` by its name. What is None
+                stays as it is.
+
+        Raises:
+            InputError: there is no such parameter, it does not fit, or it would change nothing.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        own = {name: given.pop(name) for name in list(given) if name in _OWN}
+        changed = replace(self, **own) if own else self
+        parts: dict[str, Any] = {}
+        for part, names in _PARTS.items():
+            if of_part := {name: given.pop(name) for name in list(given) if name in names}:
+                before = getattr(changed, part)
+                parts[part] = before.changed(**of_part) if part == "image" else replace(before, **of_part)
+        if given:
+            known = [*_OWN, *(name for names in _PARTS.values() for name in names)]
+            name = next(iter(given))
+            raise InputError(f"an ascent has no parameter {name!r}", close=close_matches(name, known))
+        return replace(changed, **parts) if parts else changed
+
+    def penalty(self, target: Any) -> list[Objective]:
+        """What is taken off what is raised for ``target``."""
+        on_opacity = self.image.penalty()
+        return [*self.penalties.of(target), *([] if on_opacity is None else [on_opacity])]
+
+    @property
+    def is_random(self) -> bool:
+        """Whether another seed gives another image."""
+        noise = isinstance(self.start, str) and self.start == "noise"
+        return bool(self.transforms or self.network.ghosts or self.image.alpha is not None or noise)
+
+    @property
+    def acting_filters(self) -> tuple[Filter, ...]:
+        """Those that have a part: behind an alpha channel none is applied."""
+        return () if self.image.alpha is not None else self.filters
+
+    def params(self, of_classes: bool = True) -> dict[str, Any]:
+        """The parameters that have a part in the result, and no others, ready for JSON.
+
+        Args:
+            of_classes: whether the image is made for classes.
+        """
+        told: dict[str, Any] = {"preset": self.name, **self.image.params, "steps": self.steps, **self.optimizer.params}
+        told |= self.penalties.params(of_classes)
+        if self.transforms:
+            told["transforms"] = [str(transform) for transform in self.transforms]
+        graded = self.network.ghosts or any(isinstance(each, Graded) for each in self.transforms)
+        if self.strength != "constant" and graded:
+            told["strength"] = named(self.strength)
+        for each in self.acting_filters:
+            told |= each.params
+        return told | self.network.params | {"start": self.start if isinstance(self.start, str) else "an image"}
+
+    def start_of(self, rows: Sequence[int]) -> Any:
+        """The start of these rows of a batch."""
+        many = isinstance(self.start, Tensor) and self.start.dim() == 4 and len(self.start) > 1
+        return self.start[list(rows)] if many else self.start
 
 
-def _stalled(objective: list[Tensor], patience: int) -> bool:
-    if len(objective) <= patience:
-        return False
-    means = torch.stack(objective).mean(1)
-    return bool(means[-patience:].max() <= means[:-patience].max())
+_KINDS = {"image": Parameterization, "penalties": Penalties, "optimizer": Optimizer, "network": Network}
+_OWN = frozenset(field.name for field in fields(Ascent))
+_PARTS = {part: frozenset(field.name for field in fields(kind)) for part, kind in _KINDS.items()}
+_PARTS["image"] |= {"parameterization"}
+"""The parameters of each part; no two of them share a name."""

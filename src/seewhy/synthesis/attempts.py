@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .ascent import Callback, Course
+from .. import events
+from .ascending import Course, Step
 from .visualization import Visualization
 
 ATTEMPTS = 3
@@ -52,28 +53,26 @@ def attempt_of(made: Visualization, row: int) -> int:
 
 
 def best_of(
-    make: Callable[[Sequence[int], int, Callback | None], Made],
-    count: int,
-    seed: int,
-    attempts: int,
-    callback: Callback | None = None,
+    make: Callable[[Sequence[int], int, Callable[[Step], Step]], Made], count: int, seed: int, attempts: int
 ) -> tuple[Made, list[int], list[int]]:
     """Each image from the attempt that ranks it best, then gives it most; its seed, and how often it was tried.
 
-    A stop, by the callback, by patience or by Ctrl-C, ends the attempts too; what was begun then is left out.
+    A stop, by a listener, by patience or by Ctrl-C, ends the attempts too; what was begun then is left out. Later
+    attempts are parts of the job, "attempt 2" and so on; their steps are told with all images of the batch.
 
     Args:
-        make: makes these rows of the batch from this seed.
+        make: makes these rows of the batch from this seed, and tells of a step what is made of it.
         count: how many rows there are.
     """
-    best = make(range(count), seed, callback)
+    best = make(range(count), seed, lambda step: step)
     seeds, tries = [seed] * count, [1] * count
     for attempt in range(1, attempts):
         rows = [] if best.rank is None else [row for row, rank in enumerate(best.rank.tolist()) if rank > 1]
         if not rows or not best.course.complete:
             break
         try:
-            again = make(rows, seed_of(seed, attempt), _among(callback, best, rows))
+            with events.part(f"attempt {attempt + 1}", 1.0, 0.0):  # the share is of an ascent that is made once
+                again = make(rows, seed_of(seed, attempt), _among(best, rows))
         except KeyboardInterrupt:
             return _interrupted(best), seeds, tries
         if not again.course.complete:
@@ -117,17 +116,16 @@ def _replaced(best: Made, again: Made, rows: Sequence[int], better: Sequence[boo
     return replace(best, course=course, **{name: put(getattr(best, name), getattr(again, name)) for name in of_images})
 
 
-def _among(callback: Callback | None, best: Made, rows: Sequence[int]) -> Callback | None:
-    """Tells ``callback`` of all images while only these rows are made again."""
-    if callback is None:
-        return None
+def _among(best: Made, rows: Sequence[int]) -> Callable[[Step], Step]:
+    """A step of these rows, told as one of all images; the others are as they were."""
     score = best.course.history[-1]
 
-    def told(step: int, raised: Tensor, x: Tensor) -> bool | None:
-        where = torch.tensor(list(rows), device=x.device)
-        return callback(step, score.index_copy(0, where, raised), best.x.index_copy(0, where, x.to(best.x)))
+    def among(step: Step) -> Step:
+        where = torch.tensor(list(rows), device=step.images.device)
+        images = best.x.index_copy(0, where, step.images.to(best.x))
+        return Step(step.number, score.index_copy(0, where, step.score), images)
 
-    return told
+    return among
 
 
 def _interrupted(made: Made) -> Made:

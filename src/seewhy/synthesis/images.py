@@ -1,6 +1,6 @@
 """What is ascended: variables that make an image, and how a photo is written in them.
 
-All but ``Pixels`` are waves. Their colours are decorrelated: three planes that move independently become red, green
+All but ``PixelImage`` are waves. Their colours are decorrelated: three planes that move independently become red, green
 and blue by L, with L L^T the correlation of colours in natural photos. Around the network's own mean, where zero
 variables lie, and with its own deviations telling how much each colour moves:
 
@@ -45,7 +45,7 @@ class Image(ABC):
         return None
 
 
-class Pixels(Image):
+class PixelImage(Image):
     """The image itself, unbounded, in the network's units (Simonyan 2013)."""
 
     def __init__(self, start: Tensor):
@@ -77,7 +77,7 @@ class _Waves(Image):
         return waves
 
 
-class Fourier(_Waves):
+class FourierImage(_Waves):
     """Waves whose magnitude falls off as f^-decay (Olah 2017).
 
     A step that is even in the variables is then, in pixels, as smooth and as coloured as a photo.
@@ -107,7 +107,7 @@ class Fourier(_Waves):
         return torch.view_as_real(self._waves(x) / self._magnitude).contiguous()
 
 
-class Phase(_Waves):
+class PhaseImage(_Waves):
     """Only the phase of each wave moves; its magnitude is natural photos', or the start's (MaCo, Fel 2023).
 
     The phases are the variables brought back to the mean and deviation of the start's phases. The steps are then as
@@ -132,7 +132,7 @@ class Phase(_Waves):
         return self._image(torch.polar(self._magnitude.expand_as(phase), phase))
 
 
-class Transparent(Image):
+class TransparentImage(Image):
     """An image with an alpha channel: what is not painted lets noise through, new in each look (Mordvintsev 2018).
 
     So the network can only rest on what is painted; with a penalty on the opacity, nothing else is painted.
@@ -142,7 +142,7 @@ class Transparent(Image):
         """``start``: (B, 1, H, W) opacity in (0, 1)."""
         self._colours = colours
         unit = Scale((0.5,), (0.5,), start)
-        self._alpha = Fourier(unit.to_network(start), unit, decay)
+        self._alpha = FourierImage(unit.to_network(start), unit, decay)
         self._unit = unit
         self._natural = power_law(start.shape[2], start.shape[3], decay).to(start)
         self.variables = (*colours.variables, *self._alpha.variables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,11 @@ from ..core.target import check_finite
 from ..core.torch_state import active
 from ..errors import InputError, ModelError
 from ..interrupts import shielded
-from .ghosts import Ghosts
+from .ascent import Ascent
 from .images import Image
 from .listening import Activations
 from .objectives import Objective, Scene
-from .presets import Preset
-from .stepping import conditioned, scheduled
+from .schedule import scheduled
 from .streams import Streams
 from .transforms import apply
 
@@ -51,17 +50,15 @@ class Looker:
     image: Image
     aim: Objective
     penalty: Objective | None
-    preset: Preset
+    ascent: Ascent
     streams: Streams
     dtype: torch.dtype
-    autocast: bool = False
     moved: bool = False
     step: int = 0
     looks: list[Look] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        channels = self.image.x().shape[1]
-        self._ghosts = Ghosts(self.preset.ghosts, channels) if self.preset.ghosts else None
+        self._ghosts = self.ascent.network.haunting(self.image.x().shape[1])
         self._dead = bool(layers_of(self.aim, self.penalty))
 
     def begin(self, step: int) -> list[Look]:
@@ -71,8 +68,9 @@ class Looker:
 
     def __call__(self) -> Tensor:
         x = self.image.x()
-        if self.preset.gradient_blur:
-            x.register_hook(lambda gradient: blur(gradient, self.preset.gradient_blur))  # type: ignore[no-untyped-call]
+        optimizer = self.ascent.optimizer
+        if optimizer.gradient_blur:
+            x.register_hook(lambda gradient: blur(gradient, optimizer.gradient_blur))  # type: ignore[no-untyped-call]
         scene = Scene(x, self._outputs(x), Activations(self.activations), self.image.opacity())
         raised = self.aim(scene)
         J = raised - self.penalty(scene) if self.penalty else raised
@@ -89,14 +87,14 @@ class Looker:
                 self.moved = self._moves(raised)
             gradients = torch.autograd.grad(J.sum(), self.image.variables, allow_unused=True)
         for variable, gradient in zip(self.image.variables, gradients, strict=True):
-            variable.grad = None if gradient is None else -conditioned(gradient, self.preset)
+            variable.grad = None if gradient is None else -optimizer.conditioned(gradient)
         self.looks.append(Look(x.detach(), raised.detach().float(), J.detach().float()))
         return -J.detach().sum()
 
     def _outputs(self, x: Tensor) -> Any:
         """What the network, or a ghost of it, answers to the images as they are shown."""
-        strength = scheduled(self.preset.strength, self.preset, self.step)
-        shown = apply(self.preset.transforms, self.image.shown(x, self.streams), self.streams, strength)
+        strength = scheduled(self.ascent.strength, self.step / self.ascent.steps)
+        shown = apply(self.ascent.transforms, self.image.shown(x, self.streams), self.streams, strength)
         outputs = self._answer(shown.to(self.dtype), strength)
         if any(tensor.is_inference() for tensor in tensors_in(outputs)):
             raise ModelError(
@@ -108,7 +106,7 @@ class Looker:
     def _answer(self, shown: Tensor, strength: float) -> Any:
         self.activations.clear()
         ghost = active(self._ghosts.look(self.streams, strength)) if self._ghosts else nullcontext()
-        with self._precision(shown), ghost:
+        with self.ascent.network.precision(shown), ghost:
             return self.network(shown)
 
     def _moves(self, raised: Tensor) -> bool:
@@ -142,9 +140,6 @@ class Looker:
             for handle in handles:
                 handle.remove()
         self._dead = bool(opened) and bool(torch.stack(opened).any())
-
-    def _precision(self, x: Tensor) -> AbstractContextManager[object]:
-        return torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext()
 
 
 def layers_of(aim: Objective, penalty: Objective | None) -> frozenset[str]:

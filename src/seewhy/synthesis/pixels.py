@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Generator, Tensor
 
 from ..errors import InputError
@@ -70,3 +71,9 @@ def _pixels(photo: Any, channels: int, size: tuple[int, int]) -> Tensor:
         raise InputError("this is not a start", expected="grey, noise, a PIL image or a tensor", got=photo) from error
     pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
     return pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """(C, H, W) in [0, 1] as a picture, RGB: the first three channels, or the first as grey."""
+    array = (pixels.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(array[..., :3] if array.shape[2] >= 3 else array[..., 0]).convert("RGB")

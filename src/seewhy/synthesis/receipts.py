@@ -13,15 +13,18 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..core.guest import guest, original
-from ..core.target import Score, Target, logits_of
+from ..core.guest import original
+from ..core.target import Target
 from ..errors import InputError
-from .objectives import log_probabilities
 from .path import Likeness, in_words
 from .pixels import Scale
 from .spectrum import high_share, natural, slope
+from .verdicts import verdicts
 
 JPEG_QUALITY = 50
+
+AT_ONCE = 8
+"""Pictures per forward."""
 
 
 @dataclass(frozen=True)
@@ -154,15 +157,10 @@ def _saved(array: Any) -> Tensor:
 
 def _verdicts(module: Any, images: Tensor, target: Target, mean: Any, std: Any) -> list[Verdict]:
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    x = Scale(mean, std, like.float()).to_network(images.to(like.device)).to(like)
-    with guest(module, grad=False):
-        outputs = torch.cat([logits_of(module(part)) for part in torch.split(x, 8)]).float()
-    classes = Score.resolve(target, outputs, len(images)).classes
-    assert classes is not None
-    score = outputs.gather(1, classes[:, None])
-    rank = 1 + (outputs > score).sum(1)
-    probability = log_probabilities(outputs).exp().gather(1, classes[:, None])
-    rows = zip(score[:, 0].tolist(), probability[:, 0].tolist(), rank.tolist(), strict=True)
+    said = verdicts(module, Scale(mean, std, like.float()), images.to(like.device), target, AT_ONCE)
+    assert said.probability is not None
+    assert said.rank is not None
+    rows = zip(said.score.tolist(), said.probability.tolist(), said.rank.tolist(), strict=True)
     return [Verdict(*row) for row in rows]
 
 

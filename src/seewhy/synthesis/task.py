@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..core.guest import guest
-from ..core.target import Score, logits_of
-from .ascent import Callback, ascend
+from .ascending import Step, ascend
+from .ascent import Ascent
+from .asked import Run
 from .attempts import Made
-from .images import Fourier, Image, Phase, Pixels, Transparent
-from .objectives import Objective, log_probabilities, logit, opacity
-from .objectives import l2 as squared_norm
-from .objectives import probability as log_probability
+from .images import Image
+from .objectives import Objective, logit
 from .pixels import Scale, starting_image
-from .presets import Preset
 from .streams import Key, Streams, keys_of, starting_streams
-
-HALF_PAINTED = 0.5
-"""The opacity that an image with an alpha channel starts with."""
+from .verdicts import verdicts
 
 
 def aim_of(target: Any, objective: Objective | None) -> Objective:
@@ -41,77 +35,41 @@ class Task:
         module: the network.
         target: a class, a list with one per image, a function of the outputs, or None.
         objective: raised as well, or instead.
-        plan: how.
+        ascent: how.
         scale: between pixels and what the network reads.
         size: height and width.
-        start: see ``starting_image``.
-        alpha: weight of the penalty on opacity, or None for an image without an alpha channel.
         count: of the images.
-        course: more of ``ascend``'s options.
+        run: how the ascent is run.
     """
 
     module: nn.Module
     target: Any
     objective: Objective | None
-    plan: Preset
+    ascent: Ascent
     scale: Scale
     size: tuple[int, int]
-    start: Any
-    alpha: float | None
     count: int
-    course: dict[str, Any]
+    run: Run
 
-    def make(self, rows: Sequence[int], seed: int, callback: Callback | None) -> Made:
-        """These rows of the batch, each as it would be in any other company."""
+    def make(self, rows: Sequence[int], seed: int, shown: Callable[[Step], Step]) -> Made:
+        """These rows of the batch, each as it would be in any other company; ``shown`` is told of a step."""
         target = [self.target[row] for row in rows] if isinstance(self.target, list) else self.target
         aim, everyone = aim_of(target, self.objective), keys_of(aim_of(self.target, self.objective).of, self.count)
         keys = [everyone[row] for row in rows]
         image = self._image(rows, keys, seed)
+        penalties = self.ascent.penalty(target)
+        penalty = reduce(add, penalties) if penalties else None
         streams = Streams(seed, keys, self.scale.mean.device)
-        course = ascend(
-            self.module, image, aim, self._penalty(target), self.plan, streams, callback=callback, **self.course
-        )
+        course = ascend(self.module, image, aim, penalty, self.ascent, streams, self.run, shown)
         x, alpha = image.x().detach(), image.opacity()
-        made = Made(x, None if alpha is None else alpha.detach().float(), course)
-        return made if target is None else self._judged(made, target)
-
-    def _penalty(self, target: Any) -> Objective | None:
-        weighed = [self.plan.l2 * squared_norm()] if self.plan.l2 else []
-        if self.plan.probability and target is not None and not callable(target):
-            weighed.append(-self.plan.probability * log_probability(target))
-        if self.alpha is not None:
-            weighed.append(self.alpha * opacity())
-        return reduce(add, weighed) if weighed else None
+        alpha = None if alpha is None else alpha.detach().float()
+        if target is None:
+            return Made(x, alpha, course)
+        said = verdicts(self.module, self.scale, self.scale.to_pixels(x), target)
+        return Made(x, alpha, course, said.score, said.probability, said.rank, said.classes)
 
     def _image(self, rows: Sequence[int], keys: Sequence[Key], seed: int) -> Image:
-        streams = starting_streams(seed, keys)
-        start = self.start[rows] if isinstance(self.start, Tensor) and self.start.dim() == 4 else self.start
-        x = starting_image(start, self.scale, len(rows), self.size, streams)
-        image = self._variables(
-            x, starting_streams(seed, keys) if isinstance(start, str) and start == "noise" else None
-        )
-        if self.alpha is None:
-            return image
-        return Transparent(image, torch.full_like(x[:, :1], HALF_PAINTED), self.plan.decay)
-
-    def _variables(self, x: Tensor, noise: Any) -> Image:
-        if self.plan.parameterization == "pixels":
-            return Pixels(x)
-        if self.plan.parameterization == "phase":
-            return Phase(x, self.scale, noise)
-        return Fourier(x, self.scale, self.plan.decay, noise=noise)
-
-    def _judged(self, made: Made, target: Any) -> Made:
-        """With what the network says of the images as shown, without transforms."""
-        like = next((p for p in self.module.parameters() if p.is_floating_point()), made.x)
-        shown = self.scale.to_network(self.scale.to_pixels(made.x)).to(like)
-        with guest(self.module, grad=False):
-            outputs = self.module(shown)
-        score_of = Score.resolve(target, outputs, len(shown))
-        score = score_of(outputs).float()
-        if score_of.classes is None:
-            return Made(made.x, made.alpha, made.course, score)
-        logits, classes = logits_of(outputs).float(), score_of.classes
-        probability = log_probabilities(logits).exp().gather(1, classes[:, None])[:, 0]
-        rank = 1 + (logits > logits.gather(1, classes[:, None])).sum(1)
-        return Made(made.x, made.alpha, made.course, score, probability, rank, classes)
+        start = self.ascent.start_of(rows)
+        x = starting_image(start, self.scale, len(rows), self.size, starting_streams(seed, keys))
+        noise = starting_streams(seed, keys) if isinstance(start, str) and start == "noise" else None
+        return self.ascent.image.image(x, self.scale, noise)

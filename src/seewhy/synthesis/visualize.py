@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias
 
-import torch
-from torch import nn
+from torch import Tensor
 
-from ..core.channels import channels_read, complaint, first_guess
+from .. import events
 from ..core.guest import original
-from ..core.target import Target
 from ..core.torch_state import outside_inference
 from ..errors import InputError
-from .ascent import Callback
+from .ascending import Step
+from .ascent import Ascent
+from .asked import Run, classes_of, counted, names_of, scaled, sized
 from .attempts import ATTEMPTS, best_of
 from .objectives import Objective
-from .pixels import Scale
-from .presets import Preset
-from .recipe import check_course, classes_of, counted, is_count, is_random, planned, told
+from .presets import find_preset
 from .task import Task, aim_of
 from .transforms import Transform
 from .visualization import Visualization
 
-LARGEST_SIDE = 4096
-"""Pixels: an image of more on a side, and what a network makes of it, fills the memory of most machines."""
+Callback: TypeAlias = Callable[[int, Tensor, Tensor], "bool | None"]
+"""Called after each step with its number, what was raised (B,), and the images that were looked at, (B, C, H, W) as
+the network reads them; returning True stops the ascent. Where pictures are tried again with another seed, the numbers
+start from 0 again, and the other pictures stay as they are."""
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Named: TypeAlias = "int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None"
+"""A class, by its index, or by its name where the model is a ``Classifier``; one per image; or a function of the
+model's output that returns (B,)."""
 
 
 @outside_inference
 def visualize(
     model: object,
-    target: Target = None,
+    target: Named = None,
     *,
     objective: Objective | None = None,
-    preset: str | Preset | None = None,
+    ascent: Ascent | None = None,
+    preset: str | None = None,
     parameterization: str | None = None,
     steps: int | None = None,
     l2: float | None = None,
@@ -64,9 +68,11 @@ def visualize(
 
     Args:
         model: a ``torch.nn.Module``, or a ``Classifier`` (which knows its size, mean and std).
-        target: a class, a list of them (one image each), or a function of the model's output.
+        target: a class, a list of them (one image each), or a function of the model's output. A ``Classifier`` knows
+            its classes by name.
         objective: instead of a target, or beside it (then both are raised): see ``synthesis.objectives``.
-        preset: a name in ``synthesis.presets``, or a ``Preset``.
+        ascent: how, see ``synthesis.Ascent``; or:
+        preset: the name of one in ``synthesis.presets``. What follows takes the place of what is its own.
         parameterization: what is ascended: "pixels", "fourier" or "phase".
         steps: how many updates.
         l2: the penalty's weight, lambda.
@@ -81,7 +87,8 @@ def visualize(
         mean, std: per channel, for a bare module; default: ImageNet's where the network reads three channels, else a
             half each.
         seed: of the noise and the transforms; the same seed gives the same image, bit for bit on a CPU.
-        callback: progress; may stop the ascent by returning True.
+        callback: called after each step; may stop the ascent by returning True. Whoever listens to ``seewhy.events``
+            hears the same.
         checkpoints: steps after which the images are kept in ``frames``.
         patience: stop when the objective has not risen for so many steps.
         autocast: run the network in bfloat16.
@@ -93,85 +100,72 @@ def visualize(
         InputError, TargetError, LayerError: something of the above does not fit, or would change nothing.
         ModelError: the network cannot be ascended, and why.
     """
-    given = {"steps": steps, "l2": l2, "learning_rate": learning_rate, "decay": decay,
-             "transforms": _listed(transforms)}  # fmt: skip
-    plan, base = planned(preset, parameterization, alpha, given)
-    check_course(plan, seed, callback, checkpoints, patience, attempts)
+    base = _chosen(ascent, preset, parameterization)
+    plan = base.but(
+        parameterization=parameterization, steps=steps, l2=l2, learning_rate=learning_rate, transforms=transforms,
+        decay=decay, start=start, alpha=alpha, autocast=autocast or None,
+    )  # fmt: skip
+    run = Run(seed, checkpoints, patience, attempts)
+    run.check(plan.steps)
+    told = _told_to(callback)
     if target is None and objective is None:
         raise InputError(
             "visualization needs a target", expected="a class, a list of classes, a function or objective="
         )
-    target, start = classes_of(target), plan.start if start is None else start
-    module, shape = original(model), _size(size, model)
-    count = counted(aim_of(target, objective).of, start, batch)
-    scale = _scale(mean, std, model, module, shape)
-    task = Task(
-        module, target, objective, plan, scale, shape, start, alpha, count,
-        {"checkpoints": checkpoints, "patience": patience, "autocast": autocast},
-    )  # fmt: skip
-    chance = is_random(plan, start, alpha)
-    made, seeds, tries = best_of(task.make, count, seed, attempts if chance and objective is None else 1, callback)
-    params = told(
-        plan, base, made.classes is not None, start, size=shape, mean=scale.numbers[0], std=scale.numbers[1],
-        alpha=alpha, objective=None if objective is None else str(objective), patience=patience,
-        autocast=autocast or None,
-        **({"seed": seed, "device": scale.mean.device.type} if chance else {}),
-        **({"seeds": seeds, "attempts": tries} if chance and made.classes is not None else {}),
-    )  # fmt: skip
+    target, module, shape = classes_of(target, model), original(model), sized(size, model)
+    count = counted(aim_of(target, objective).of, plan.start, batch)
+    task = Task(module, target, objective, plan, scaled(mean, std, model, module, shape), shape, count, run)
+    with told:
+        again = plan.is_random and objective is None
+        made, seeds, tries = best_of(task.make, count, seed, attempts if again else 1)
+    to_pixels = task.scale.to_pixels
     return Visualization(
-        scale.to_pixels(made.x), made.score, made.probability, made.course.history, made.course.objective,
-        made.classes, params, {step: scale.to_pixels(x) for step, x in made.course.frames.items()},
-        made.course.interrupted, made.alpha,
+        to_pixels(made.x), made.score, made.probability, made.course.history, made.course.objective, made.classes,
+        _params(task, base, made.classes is not None, seeds, tries),
+        {step: to_pixels(x) for step, x in made.course.frames.items()}, made.course.interrupted, made.alpha,
+        names_of(made.classes, model),
     )  # fmt: skip
 
 
-def _listed(transforms: Any) -> tuple[Transform, ...] | None:
-    if transforms is None:
-        return None
-    if not isinstance(transforms, Sequence):
-        raise InputError("transforms is a list of functions of a batch of images", got=repr(transforms)[:80])
-    return tuple(transforms)
+def _chosen(ascent: Ascent | None, preset: str | None, parameterization: str | None) -> Ascent:
+    if ascent is None:
+        return find_preset(preset or ("simonyan" if parameterization == "pixels" else "default"))
+    if preset is not None:
+        raise InputError("an ascent and a preset say the same", expected="one of them", got=f"preset={preset!r}")
+    if not isinstance(ascent, Ascent):
+        raise InputError("this is no ascent", expected="a seewhy.synthesis.Ascent", got=type(ascent).__name__)
+    return ascent
 
 
-def _scale(mean: Any, std: Any, model: object, module: nn.Module, size: tuple[int, int]) -> Scale:
-    """Mean and deviation per channel: as given, the classifier's, or ImageNet's, a half if not 3.
+def _told_to(callback: Callback | None) -> AbstractContextManager[None]:
+    """The steps of an ascent told to a callback, for the time of a block."""
+    if callback is None:
+        return nullcontext()
+    if not callable(callback):
+        raise InputError("a callback is called after each step", expected="a function of (step, score, images)",
+                         got=repr(callback))  # fmt: skip
 
-    Raises:
-        InputError: the network answers no such image; with what it says itself.
-    """
-    weights = (tensor for group in (module.parameters(), module.buffers()) for tensor in group)
-    first = next((tensor for tensor in weights if tensor.is_floating_point()), torch.zeros(()))
-    like = torch.zeros((), dtype=torch.promote_types(first.dtype, torch.float32), device=first.device)
-    if not isinstance(model, nn.Module):  # a module may have a mean of its own
-        mean = getattr(model, "mean", None) if mean is None else mean
-        std = getattr(model, "std", None) if std is None else std
-    stated = [_numbers(values, name) for values, name in ((mean, "mean"), (std, "std")) if values is not None]
-    channels = len(stated[0]) if stated else channels_read(module, size, first)
-    tried = first_guess(module) if channels is None else channels
-    usual = (IMAGENET_MEAN, IMAGENET_STD) if tried == 3 else ((0.5,) * tried, (0.5,) * tried)
-    scale = Scale(usual[0] if mean is None else stated[0], usual[1] if std is None else stated[-1], like)
-    if (stated or channels is None) and (said := complaint(module, tried, size, first)) is not None:
-        raise InputError(
-            f"the model failed on an image of {tried} channels, {size[0]} x {size[1]} pixels",
-            expected="mean= and std= (--mean, --std), one number per channel that it reads, or another size= (--size)",
-            got=said,
-        )
-    return scale
+    def listener(event: events.Event) -> bool:
+        step = event.value
+        return isinstance(step, Step) and bool(callback(step.number, step.score, step.images))
+
+    return events.also(listener)
 
 
-def _numbers(values: Any, name: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(value) for value in values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} is one number per channel", got=repr(values)) from error
+_OFF: dict[str, Any] = {"l2": 0.0, "transforms": []}
+"""What is told of parts that the preset has and that were switched off."""
 
 
-def _size(size: int | tuple[int, int] | None, model: object) -> tuple[int, int]:
-    if size is None:
-        size = getattr(model, "input_size", None) or 224
-    pair = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size, size)
-    if len(pair) != 2 or not all(map(is_count, pair)) or max(pair) > LARGEST_SIDE:
-        expected = f"height and width, or one number for both, from 1 to {LARGEST_SIDE}"
-        raise InputError("the size is in pixels", expected=expected, got=repr(size)[:80])
-    height, width = pair
-    return height, width
+def _params(task: Task, base: Ascent, of_classes: bool, seeds: list[int], tries: list[int]) -> dict[str, Any]:
+    """What had a part in the result."""
+    told = {name: off for name, off in _OFF.items() if name in base.params()} | task.ascent.params(of_classes)
+    mean, std = task.scale.numbers
+    told |= {"size": task.size, "mean": mean, "std": std}
+    if task.objective is not None:
+        told["objective"] = str(task.objective)
+    if task.run.patience is not None:
+        told["patience"] = task.run.patience
+    if task.ascent.is_random:
+        told |= {"seed": task.run.seed, "device": task.scale.mean.device.type}
+        told |= {"seeds": seeds, "attempts": tries} if of_classes else {}
+    return told

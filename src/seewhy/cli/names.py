@@ -11,18 +11,18 @@ NAME_BYTES = 255
 """What nearly all file systems allow; they count bytes, not characters."""
 
 
-def folder_names(paths: Sequence[str | Path], most: int = NAME_BYTES) -> list[str]:
-    """One folder name per photo: its stem, without dots around it; cut where it is too long, numbered where it repeats.
+def folder_names(labels: Sequence[str], most: int = NAME_BYTES) -> list[str]:
+    """One folder name per photo: its label, without dots around it; cut where it is too long, numbered where it repeats.
 
     Args:
-        paths: the photos.
+        labels: what the photos are called.
         most: bytes of a name.
     """
-    taken = {"report.html"}  # lies beside the folders
+    taken = {"report.html", "run.json"}  # lie beside the folders
     numbers: dict[str, int] = {}
     names = []
-    for path in paths:
-        stem = _cut(Path(path).stem.strip(". "), most) or "photo"
+    for label in labels:
+        stem = _cut(label.strip(". "), most) or "photo"
         name, key = stem, _key(stem)
         number = numbers.get(key, 2)
         while _key(name) in taken:

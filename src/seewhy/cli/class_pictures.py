@@ -1,0 +1,95 @@
+"""The images of classes that a run of ``seewhy explain`` needs: made after all maps, each class once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import events
+from ..interrupts import uninterrupted
+from ..results import Explained, Explanation, View
+from ..session import Session, pending
+from .ending import check
+from .progress import Bar
+
+AT_ONCE = 4
+"""Photos of a run, at most, whose figures are drawn before the images of their classes, and again with them."""
+
+TOGETHER = 4
+"""Classes that are made in one ascent."""
+
+MOST = 16
+"""Classes whose images are made unless they were asked for by name: each takes as long as the maps of several photos."""
+
+
+class ClassPictures:
+    """What is still to be made.
+
+    Args:
+        session: makes them.
+        keep: writes an explanation again, with them.
+        all_of_them: whether all are made, however many.
+
+    Attributes:
+        left: photos whose figures were not drawn.
+    """
+
+    def __init__(self, session: Session, keep: Callable[[Explanation, Path], None], *, all_of_them: bool):
+        self._session, self._keep, self._all = session, keep, all_of_them
+        self._wanted: dict[str, Explained] = {}
+        self._photos: Counter[str] = Counter()
+        self._waiting: dict[Path, set[str]] = {}
+        self._undrawn: set[Path] = set()
+
+    @property
+    def left(self) -> int:
+        """Photos whose figures were not drawn, since the run ended before."""
+        return len(self._undrawn)
+
+    def waits_for(self, explanation: Explanation, folder: Path, photos: int) -> bool:
+        """Note what a photo needs; whether its figure is to wait for it."""
+        missing = pending(explanation)
+        if not missing:
+            return False
+        self._waiting[folder] = {each.key for each in missing}
+        self._photos.update(self._waiting[folder])
+        # Without its maps, which are on disk.
+        self._wanted |= {each.key: Explained(each.target, each.score, {}) for each in missing}
+        if photos > AT_ONCE:
+            self._undrawn.add(folder)
+            return True
+        return False
+
+    def make(self, bar: Bar) -> int:
+        """Make them, the most frequent classes first, and write each photo again as soon as it has all of its own;
+        gives how many could not be made.
+        """
+        order = [key for key, _ in self._photos.most_common()]
+        made: dict[str, View] = {}
+        if not self._all and len(order) > MOST:
+            why = f"not made: this run met {len(order)} classes, and only the {MOST} most frequent are made unless "
+            why += "class_visualization is asked for by name"
+            made = {key: View.without_visualization(why) for key in order[MOST:]}
+            order = order[:MOST]
+            self._hand_out(made)
+        for start in range(0, len(order), TOGETHER):
+            check()
+            part = order[start : start + TOGETHER]
+            names = ", ".join(self._wanted[key].name for key in part)
+            with events.job(f"Class visualization: {names}", listener=bar.listen):
+                made |= self._session.visualizations([self._wanted[key] for key in part])
+            self._hand_out(made)
+        return 0
+
+    def _hand_out(self, made: dict[str, View]) -> None:
+        for folder, keys in list(self._waiting.items()):
+            if keys <= made.keys():
+                check()
+                uninterrupted(self._write, folder, made)
+
+    def _write(self, folder: Path, made: dict[str, View]) -> None:
+        keys = self._waiting.pop(folder)
+        found = Explanation.load(folder)
+        self._keep(found.with_visualizations({key: made[key] for key in keys}), folder)
+        self._undrawn.discard(folder)

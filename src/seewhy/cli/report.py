@@ -1,0 +1,52 @@
+"""seewhy report DIR"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ..errors import OutputError
+from ..files import write_text
+from ..legible import in_one_line
+from ..report.from_folder import report_of
+from ..results import Explanation
+from ..results.saved import figures, write_picture
+from .console import console, shown
+
+
+@click.command("report", short_help="Draw the report again from what was saved.")
+@click.argument("folder", metavar="DIR", type=click.Path(readable=False))
+@click.option("--output", "-o", type=click.Path(readable=False), help="The page; default: report.html in DIR.")
+@click.option("--figures", "redraw", is_flag=True, help="Draw the figures again too.")
+def command(folder: str, output: str | None, redraw: bool) -> None:
+    """Draw the report again from what ``seewhy explain`` saved in DIR; neither the model nor the photos are needed.
+
+    DIR is the folder of a run, or of one photo. The report in it is replaced; another file with --output only where
+    there is none.
+    """
+    place = Path(folder)
+    page = place / "report.html" if output is None else Path(output)
+    if os.path.isdir(page):
+        raise OutputError(f"{in_one_line(page)} cannot be written: it is a folder")
+    if output is not None and os.path.lexists(page):
+        raise OutputError(f"{in_one_line(page)} exists", expected="a name that is free")
+    terminal = console()
+    with terminal.status("Reading") as status:
+
+        def each(done: int, total: int, found: Explanation | None) -> None:
+            status.update(f"{done} of {total}")
+
+        text = report_of(place, each)
+        if redraw:
+            _draw_figures(place)
+    write_text(page, text, overwrite=output is None)
+    terminal.print(f"[bold]{shown(page)}[/bold]", soft_wrap=True)
+
+
+def _draw_figures(place: Path) -> None:
+    for about in sorted(place.glob("**/explanation.json")):
+        found = Explanation.load(about.parent)
+        for name, target in figures(found).items():
+            write_picture(about.parent / name, found.figure(target), overwrite=True)

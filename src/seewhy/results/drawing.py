@@ -1,0 +1,50 @@
+"""An explanation as a figure."""
+
+from __future__ import annotations
+
+from ..pictures import ErrorPanel, Panel, PicturePanel, TopPanel, figure, percentage
+from .explanation import Explained, Explanation
+from .view import View
+
+from PIL import Image  # isort: skip
+
+
+def draw(explanation: Explanation, found: Explained) -> Image.Image:
+    """Every view of one target: what the model saw and said, the maps, the image of the class."""
+    crop, made = explanation.photo.crop, explanation.made
+    width, height = explanation.photo.size
+    target, against = found.target, found.against
+    truth = "" if explanation.truth is None else f" · truly {explanation.truth}"
+    if against is None:
+        said = f"{percentage(target.probability)} · score {target.score:.2f}"
+    else:
+        said = f"score {target.score:.2f} rather than {against.score:.2f}: a difference of {found.score:.2f}"
+    marked = (target.name,) if against is None else (target.name, against.name)
+    scale = "each method has one scale for all targets" if explanation.shared_scale else "each map has its own scale"
+    panels: list[Panel] = [
+        PicturePanel("What the model saw", crop, f"{crop.width} × {crop.height}, from {width} × {height}"),
+        TopPanel(
+            f"Top {len(explanation.top)}",
+            tuple((entry.name, entry.probability) for entry in explanation.top),
+            explanation.probabilities,
+            marked,
+        ),
+        *(panel_of(explanation, view) for view in found.views.values()),
+    ]
+    return figure(
+        panels,
+        title=found.title,
+        subtitle=f"{explanation.photo.name} · {said}{truth} · {explanation.model.spec}",
+        warning="; ".join(explanation.model.notes),
+        footer=f"seewhy {made.seewhy} · weights sha256 {explanation.model.weights_sha256[:12]} · "
+        f"raw values, never normalised; {scale}",
+    )
+
+
+def panel_of(explanation: Explanation, view: View) -> Panel:
+    """A view's place in a figure or a report."""
+    if view.attribution is not None:
+        return explanation.panel(view)
+    if view.visualization is not None:
+        return PicturePanel(view.title, view.visualization.to_image(), view.caption)
+    return ErrorPanel(view.title, view.error or "")

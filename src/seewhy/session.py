@@ -1,0 +1,336 @@
+"""Who may touch a model, when: one object owns it, and whoever wants an explanation asks it."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from torch import nn
+
+from . import __version__, events
+from .api import AnyMethod, run
+from .core.needs import Needs
+from .core.record import Record, recorded_for
+from .core.target import Versus
+from .errors import ModelError, SeewhyError
+from .incremental import Programs
+from .interrupts import interruptible, shielded
+from .models import Classifier, load
+from .models.from_memory import classifier
+from .models.prediction import Prediction, Ranked, predicted, ranked
+from .pictures import Photo
+from .pictures.in_memory import WHITE, as_photo
+from .request import AnyTarget, Request
+from .results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
+from .synthesis import Visualization
+from .synthesis.cached import cached
+
+PENDING = "not made yet: images of classes are made after all maps"
+
+_MAPS = 0.5
+"""The share of an explanation's progress that its maps are counted as, beside the images of its classes."""
+
+
+class Session:
+    """Owns a model, its traced programs and its caches. Threads that ask at once are answered one after the other, in
+    the order in which they asked.
+
+    Args:
+        model: a SPEC for ``seewhy.load``, a ``Classifier``, or a ``torch.nn.Module``, which is taken as
+            ``seewhy.classifier(module)`` takes it.
+        preset, steps: how the images of classes are made, see ``seewhy.visualize``; steps None: the preset's.
+
+    Attributes:
+        classifier: the model with its labels and its preprocessing.
+    """
+
+    def __init__(self, model: object = "efficientnet_lite0", *, preset: str = "default", steps: int | None = None):
+        self.classifier = _classifier(model)
+        self.preset, self.steps = preset, steps
+        self._programs = Programs()
+        self._queue = _Queue()
+
+    def __repr__(self) -> str:
+        return f"Session({self.classifier!r})"
+
+    def predict(self, photo: Any, *, top: int = 5) -> Prediction:
+        """See ``Classifier.predict``."""
+        read = as_photo(photo)
+        with self._queue.turn():
+            return self.classifier.predict(read, top=top)
+
+    def explain(
+        self,
+        photo: Any,
+        methods: AnyMethod | Sequence[AnyMethod] | None = None,
+        targets: AnyTarget | Sequence[AnyTarget] | None = None,
+        versus: int | str | Sequence[int | str] | None = None,
+        *,
+        truth: str | None = None,
+        shared_scale: bool | None = None,
+        batch_size: int | None = None,
+        listener: events.Listener | None = None,
+        cancellation: events.Cancellation | None = None,
+    ) -> Explanation:
+        """See ``seewhy.explain``; with a stream of events.
+
+        Args:
+            photo, methods, targets, versus, truth, shared_scale, batch_size: as there.
+            listener: hears the events of the job that is called as the photo: each view as a result, then the
+                explanation without images of classes where some have to be made, then the whole.
+            cancellation: ends the job at the next forward when it is asked to.
+
+        Raises:
+            SeewhyError: as ``seewhy.explain``; ModelError where this thread is at work in this session already, as
+                in a listener.
+            Cancelled: it was cancelled.
+        """
+        read = as_photo(photo)
+        request = Request.of(
+            self.classifier, methods, targets, versus, batch_size=batch_size, shared_scale=shared_scale
+        )
+        job = events.job(read.path.name, listener=listener, cancellation=cancellation)
+        with self._queue.turn(cancellation), job:
+            start = time.perf_counter()
+            with events.part("Maps", 0, _MAPS if request.visualized else 1):
+                found = self._maps(read, request, truth, "")
+            if missing := pending(found):
+                events.result(found)
+                with events.part("Class visualization", _MAPS, 1 - _MAPS):
+                    found = found.with_visualizations(self._visualizations(missing, make=True))
+            seconds = round(time.perf_counter() - start, 3)
+            found = replace(found, made=replace(found.made, seconds=seconds))
+            events.result(found)
+            return found
+
+    def maps(self, photo: Photo, request: Request, *, truth: str | None = None, command: str = "") -> Explanation:
+        """A photo explained, with the images of classes that are in the cache; in place of others stands an error view
+        that says so, see ``pending``. All targets share one forward.
+
+        Raises:
+            SeewhyError: the model's output cannot be explained. A method that does not apply stops nothing: its error
+                takes its place among the views.
+        """
+        with self._queue.turn():
+            return self._maps(photo, request, truth, command)
+
+    def visualizations(self, asked: Sequence[Explained]) -> dict[str, View]:
+        """The image of each class, by the target's key: from the cache, or made, as many at once as memory allows.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C came while an image was being made.
+        """
+        with self._queue.turn():
+            return self._visualizations(asked, make=True)
+
+    def _maps(self, photo: Photo, request: Request, truth: str | None, command: str) -> Explanation:
+        start = time.perf_counter()
+        model, inputs = self.classifier, self.classifier.preprocess(photo.image)
+        needs = Needs.of(method for _, method in request.methods)
+        with recorded_for(
+            model, inputs, request.targets, needs, request.batch_size, programs=self._programs
+        ) as records:
+            prediction = self._predicted(records[0])
+            explained = []
+            for number, record in enumerate(records):
+                with events.part(f"target {number + 1}", number / len(records), 1 / len(records)):
+                    explained.append(self._explained(record, request))
+        found = Explanation(
+            photo=SeenPhoto(
+                str(photo.path), photo.sha256, photo.image.size, model.crop(photo.image), model.box(photo.image),
+                photo.notes,
+            ),
+            model=self.facts,
+            top=prediction.top,
+            probabilities=prediction.how,
+            targets=tuple(explained),
+            made=Made(__version__, _VERSIONS, _now(), round(time.perf_counter() - start, 3), command),
+            truth=truth,
+            shared_scale=request.shared_scale,
+        )  # fmt: skip
+        if not request.visualized:
+            return found
+        asked = [each for each in found.targets if each.against is None]
+        views = dict.fromkeys((each.key for each in asked), View.without_visualization(PENDING))
+        return found.with_visualizations(views | self._visualizations(asked, make=False))
+
+    def _visualizations(self, asked: Sequence[Explained], *, make: bool) -> dict[str, View]:
+        """From the cache alone, or made as well."""
+        wanted = {each.key: (each.target.index, each.target.sign) for each in asked}
+        found: dict[tuple[int, int], Visualization | SeewhyError] = {}
+        try:
+            found |= cached(self.classifier, wanted.values(), preset=self.preset, steps=self.steps, make=make)
+        except SeewhyError as error:
+            if len(wanted) > 1:  # one that cannot be made stops no other
+                return {key: view for each in asked for key, view in self._visualizations([each], make=make).items()}
+            found = dict.fromkeys(wanted.values(), error)
+        return {key: _view_of(found[each]) for key, each in wanted.items() if each in found}
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What a reader must know of the model."""
+        model = self.classifier
+        return ModelFacts(model.name, model.weights_hash, str(model.transform), model.notes, model.provenance)
+
+    def _predicted(self, record: Record) -> Prediction:
+        assert record.logits is not None
+        self.classifier.check_outputs(record.logits.shape[1])
+        return predicted(self.classifier, record.logits[0])
+
+    def _explained(self, record: Record, request: Request) -> Explained:
+        assert record.target is not None
+        assert record.logits is not None
+        scores, score = record.logits[0], float(record.score[0])
+        index, sign = int(record.target[0]), int(record.sign[0])
+        other = None if record.against is None else ranked(self.classifier, scores, int(record.against[0]))
+        views: dict[str, View] = {}
+        for number, (key, method) in enumerate(request.methods):
+            title = method.title if key == method.id else f"{method.title}, {_told_apart(method, request)}"
+            with events.part(title, number / len(request.methods), 1 / len(request.methods)):
+                events.progress(0, 1)
+                try:
+                    views[key] = View.of_map(method, run(method, record), key, title)
+                except SeewhyError as error:
+                    views[key] = View.of_error(method, error, key, title)
+                events.progress(1, 1)
+                events.result(views[key])
+        target: Ranked = ranked(self.classifier, scores, index, sign)
+        return Explained(target, score, views, other, record.forwards, record.backwards)
+
+
+def explain(
+    photo: Any,
+    model: object = "efficientnet_lite0",
+    methods: AnyMethod | Sequence[AnyMethod] | None = None,
+    targets: AnyTarget | Sequence[AnyTarget] | None = None,
+    versus: int | str | Sequence[int | str] | None = None,
+    *,
+    truth: str | None = None,
+    shared_scale: bool | None = None,
+    batch_size: int | None = None,
+    preset: str = "default",
+    steps: int | None = None,
+    listener: events.Listener | None = None,
+    cancellation: events.Cancellation | None = None,
+) -> Explanation:
+    """Why ``model`` said what it said of a photo, by every method at once.
+
+    All methods and all targets share one forward. The image of each class is made last, and once: the next photo of
+    the same model finds it in the cache, see ``seewhy cache``.
+
+    Args:
+        photo: a path, a PIL image, or an array (H, W, 3) of uint8 0..255 or floats 0..1; as it is, not preprocessed.
+        model: a SPEC for ``seewhy.load``, a ``Classifier``, a ``torch.nn.Module``, or a ``Session``.
+        methods: ids or methods, or one of them; "class_visualization" is one too. None: all.
+        targets: classes, by name or number, or one of them; ``Versus`` too. None: the predicted class.
+        versus: another class, or several: for each, why the first target *rather than* it, as a further target.
+        truth: the photo's true class, where it is known.
+        shared_scale: whether the maps of one method have one colour scale over all targets; None: with ``versus``.
+        batch_size: images per forward where a method needs many.
+        preset, steps: of the image of the class, see ``seewhy.visualize``; of a ``Session`` its own.
+        listener, cancellation: see ``Session.explain``.
+
+    Raises:
+        SeewhyError: the photo cannot be read, there is no such model, method or class, or the model's output cannot be
+            explained. A method that does not apply stops nothing: its view holds the error.
+    """
+    session = model if isinstance(model, Session) else Session(model, preset=preset, steps=steps)
+    return session.explain(
+        photo, methods, targets, versus, truth=truth, shared_scale=shared_scale, batch_size=batch_size,
+        listener=listener, cancellation=cancellation,
+    )  # fmt: skip
+
+
+def pending(found: Explanation) -> list[Explained]:
+    """The targets whose image of the class is still to be made."""
+    return [each for each in found.targets if any(view.error == PENDING for view in each.views.values())]
+
+
+class _Queue:
+    """Turns in the order of asking."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._owner: threading.Thread | None = None
+
+    @shielded
+    def turn(self, cancellation: events.Cancellation | None = None) -> Iterator[None]:
+        """The model is this thread's for the time of the block.
+
+        Raises:
+            ModelError: it is this thread's already.
+            Cancelled: it was cancelled while it waited.
+        """
+        if self._owner is threading.current_thread():
+            what = "the session is at work in this thread already, as in a listener to its events"
+            raise ModelError(what, expected="to be asked after that, or another Session")
+        ticket = object()
+        with self._condition:
+            self._waiting.append(ticket)
+        try:
+            while not self._mine(ticket):
+                if cancellation is not None and cancellation.asked:
+                    raise events.Cancelled
+                interruptible(self._wait)
+            self._owner = threading.current_thread()
+            yield
+        finally:
+            with self._condition:
+                if self._owner is threading.current_thread():
+                    self._owner = None
+                self._waiting.remove(ticket)
+                self._condition.notify_all()
+
+    def _mine(self, ticket: object) -> bool:
+        with self._condition:
+            return self._waiting[0] is ticket
+
+    def _wait(self) -> None:
+        with self._condition:
+            self._condition.wait(0.05)
+
+
+_VERSIONS = {
+    "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__, "pillow": PIL.__version__,
+}  # fmt: skip
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _view_of(made: Visualization | SeewhyError) -> View:
+    if isinstance(made, SeewhyError):
+        return View.without_visualization(str(made), type(made).__name__)
+    return View.of_visualization(made)
+
+
+def _classifier(model: object) -> Classifier:
+    if isinstance(model, Classifier):
+        return model
+    if isinstance(model, nn.Module):
+        return classifier(model)
+    if isinstance(model, str):
+        return load(model)
+    expected = "a SPEC, a Classifier, a torch.nn.Module or a Session"
+    raise ModelError("this is not a model", expected=expected, got=type(model).__name__)
+
+
+def _told_apart(method: Any, request: Request) -> str:
+    """What tells a method from another one of the same id: the parameters that differ."""
+    others: list[Mapping[str, Any]] = [other.params for _, other in request.methods if other.id == method.id]
+    differ = [name for name, value in method.params.items() if any(repr(each[name]) != repr(value) for each in others)]
+    values = [method.params[name] for name in differ]
+    return ", ".join(
+        str(value) if name == "layer" else f"{name} {value}" for name, value in zip(differ, values, strict=True)
+    ).replace("None", "default")
