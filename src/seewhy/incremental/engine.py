@@ -33,6 +33,7 @@ class Engine:
         program: what is run.
         reach: no window side grows beyond this share of its map; 1 is exact.
         at_once: how many masks' whole maps are computed at a time.
+        masks: how many masks are best scored together; both are learned from the masks that were.
     """
 
     def __init__(self, program: Program, reach: float = 1.0):
@@ -41,7 +42,7 @@ class Engine:
         self.looked: set[Ref] = set()
         self.tabled: set[Ref] = set()
         self.scratch = Scratch()
-        self.at_once = 8
+        self.at_once = self.masks = 8
         self.steps = [self._step(node) for node in program.nodes]
 
     @property
@@ -50,7 +51,10 @@ class Engine:
         return [step.node.name for step in self.steps if step.ends]
 
     def cut_to(self, classes: Tensor) -> tuple[Engine, Cut] | None:
-        """An engine for some classes, (n,) int64, that shares all but its last steps; None if there is none."""
+        """An engine for some classes, (n,) int64, that shares all but its last steps; None if there is none.
+
+        It begins with what this one has learned, and leaves it as it is.
+        """
         few = cut(self.program, classes)
         if few is None:
             return None
@@ -163,26 +167,26 @@ class Photo:
         engine: whose program it is.
         maps: all of them, (1, ...) as the network sees them.
         logits: (1, classes).
+        whole: the same photo by the program of all classes, which has all maps but those here.
     """
 
     engine: Engine
     maps: dict[Ref, Tensor]
     logits: Tensor
+    whole: Photo | None = None
 
     def __post_init__(self) -> None:
         self._bases: dict[Ref, Base] = {}
 
-    def again(self) -> Photo:
-        """The same, of which the maps are still as they were when this has given its own away."""
-        return Photo(self.engine, dict(self.maps), self.logits)
-
     def cut_to(self, classes: Tensor, engine: Engine, changed: frozenset[Ref]) -> Photo:
-        """What an engine for some classes gives for this photo."""
-        maps = {ref: x.index_select(1, classes) if ref in changed else x for ref, x in self.maps.items()}
-        return Photo(engine, maps, self.logits[:, classes])
+        """What an engine for some classes gives for this photo; to be asked before any base is."""
+        maps = {ref: self.maps[ref].index_select(1, classes) for ref in changed if ref in self.maps}
+        return Photo(engine, maps, self.logits[:, classes], self)
 
     def base(self, ref: Ref) -> Base:
         """The map of ``ref`` as rows."""
+        if self.whole is not None and ref not in self.maps and ref not in self._bases:
+            return self.whole.base(ref)
         if ref not in self._bases:
             self._bases[ref] = Base.of(self.maps.pop(ref), self.engine.places[ref])
         return self._bases[ref]
