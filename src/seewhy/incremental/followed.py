@@ -51,8 +51,12 @@ class Followed:
         self._expected = torch.cat([clean, hidden])
         classes, whole = record.classes, self._engine(1.0, False)
         with inference():
-            photo = whole.photo(_laid(one))
-            first = self._cut(whole, record, photo)
+            few, x = whole.cut_to(classes), _laid(one)
+            if few is None:
+                photo = own = whole.photo(x)
+            else:
+                photo, own = whole.photos(x, *few)
+            first = _scoring(whole, few, record, own)
             self._together = torch.cat([photo.logits, whole.logits(photo, masked(photo, boxes, fill))[0]])
             apart = torch.cat([first.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes))])
         # So that what is done next does not hang on whether it is for this photo.
@@ -95,18 +99,9 @@ class Followed:
             if inputs is record.inputs and torch.equal(proved, classes):
                 return scoring
         self._prove(classes)
+        whole = self._engine(reach, half)
         with inference():
-            return self._cut(self._engine(reach, half), record)
-
-    def _cut(self, whole: Engine, record: Record, photo: Photo | None = None) -> Scoring:
-        """The scoring of the wanted classes only, where the last layer can be cut; ``photo``: by the whole engine."""
-        classes = record.classes
-        few = whole.cut_to(classes)
-        if few is None:
-            return Scoring(copy(whole), record, classes.tolist(), photo)
-        engine, cut = few
-        photo = None if photo is None else photo.cut_to(classes, engine, cut.changed)
-        return Scoring(engine, record, None, photo)
+            return _scoring(whole, whole.cut_to(classes), record)
 
 
 def check_followable(record: Record) -> None:
@@ -187,6 +182,13 @@ class Scoring:
 
     def _wanted(self, logits: Tensor) -> Tensor:
         return logits if self._columns is None else logits[:, self._columns]
+
+
+def _scoring(whole: Engine, few: tuple[Engine, int] | None, record: Record, photo: Photo | None = None) -> Scoring:
+    """By the engine that was cut to the wanted classes, or else by the whole one."""
+    if few is None:
+        return Scoring(copy(whole), record, record.classes.tolist(), photo)
+    return Scoring(few[0], record, None, photo)
 
 
 def _laid(inputs: Tensor) -> Tensor:
