@@ -83,6 +83,7 @@ def attribute(
         with recorded(model, inputs, target, needs, batch_size) as record:
             results = {}
             for number, method in enumerate(found):
+                events.checkpoint()
                 with _told(progress, method.id), events.part(method.id, number / len(found), 1 / len(found)):
                     results[_key(method, found)] = run(method, record)
         return results

@@ -151,3 +151,87 @@ def test_two_methods_with_tensor_parameters():
     model, x = awkward_networks()["functional_relu"]
     a, b = (Occlusion(6, 6, torch.full((3, 1, 1), value)) for value in (0.1, 0.2))
     assert len(seewhy.attribute(model, x, [a, b])) == 2
+
+
+def test_it_is_as_many_as_its_images(attribution):
+    assert len(attribution) == 3
+    assert [float(one.score) for one in attribution] == attribution.score.tolist()
+    with pytest.raises(IndexError):
+        attribution[3]
+    with pytest.raises(IndexError):
+        attribution[-4]
+    with pytest.raises(IndexError):
+        attribution[2:2]
+
+
+@pytest.mark.parametrize("index", [0, 2, -1, slice(0, 2), slice(1, None), slice(None, None, 2), slice(-2, None)])
+def test_some_images_are_as_if_they_had_been_explained_alone(index):
+    model, x = awkward_networks()["functional_relu"]
+    target = seewhy.Versus([1, 0, 2], [0, 2, 1])
+    a = seewhy.attribute(model, x, Occlusion(6, 4), target)[index]
+    some = [*range(3)][index] if isinstance(index, slice) else [range(3)[index]]
+    alone = seewhy.attribute(
+        model,
+        x[some],
+        Occlusion(6, 4),
+        seewhy.Versus([target.target[i] for i in some], [target.other[i] for i in some]),
+    )
+    assert torch.equal(a.target, alone.target)
+    assert torch.equal(a.against, alone.against)
+    assert a.details.keys() == alone.details.keys()
+    for name in alone.details:
+        assert torch.allclose(a.details[name], alone.details[name], atol=1e-5)
+    assert torch.allclose(a.values, alone.values, atol=1e-5)
+    assert torch.allclose(a.score, alone.score, atol=1e-5)
+    assert a.shared == {"windows", "coverage"}
+    assert a.input_size == alone.input_size
+    assert f"rather than {a.against[0]}" in repr(a)
+
+
+def test_as_many_windows_as_images_are_no_batch():
+    """Nine windows of nine images: what is shared is told, not guessed by its shape."""
+    model, _ = awkward_networks()["functional_relu"]
+    a = seewhy.attribute(model, torch.randn(9, 3, 12, 20), Occlusion((4, 7), (4, 7)), 1)
+    assert len(a.details["windows"]) == 9
+    assert torch.equal(a[4].details["windows"], a.details["windows"])
+    assert a[4].details["grid"].shape == (1, 3, 3)
+
+
+def test_numpy_is_a_copy(attribution):
+    array = attribution.numpy()
+    assert array.dtype == np.float32
+    assert np.array_equal(array, attribution.values.numpy())
+    array[:] = 0
+    assert attribution.values.any()
+
+
+def test_to_another_device(attribution):
+    moved = attribution.to("cpu")
+    assert torch.equal(moved.values, attribution.values)
+    assert moved.shared == attribution.shared
+    if torch.cuda.is_available():
+        there = attribution.to("cuda")
+        tensors = [there.values, there.score, there.target, *there.details.values()]
+        assert {tensor.device.type for tensor in tensors} == {"cuda"}
+        assert torch.equal(there.to("cpu").values, attribution.values)
+
+
+def test_details_are_one_per_image_or_said_to_be_shared(attribution):
+    kept = {"values": attribution.values, "method": "m", "params": {}, "target": None, "score": attribution.score}
+    for detail in (torch.zeros(4, 2), torch.zeros(())):
+        with pytest.raises(InputError, match="'extra' is not one per image"):
+            seewhy.Attribution(**kept, input_size=(12, 20), details={"extra": detail})
+        made = seewhy.Attribution(**kept, input_size=(12, 20), details={"extra": detail}, shared={"extra"})
+        assert torch.equal(made[1].details["extra"], detail)
+    with pytest.raises(InputError, match="rather than which"):
+        seewhy.Attribution(**kept, input_size=(12, 20), against=torch.tensor([1, 2, 3]))
+
+
+def test_against_and_shared_are_saved(tmp_path):
+    model, x = awkward_networks()["functional_relu"]
+    a = seewhy.attribute(model, x, Occlusion(6, 4), seewhy.Versus([1, 0, 2], [0, 2, 1]))
+    a.save(tmp_path / "a.npz")
+    b = seewhy.Attribution.load(tmp_path / "a.npz")
+    assert b.against.tolist() == [0, 2, 1]
+    assert b.shared == a.shared == {"windows", "coverage"}
+    assert torch.equal(b[1].details["grid"], a[1].details["grid"])

@@ -129,3 +129,30 @@ def test_archives_that_are_forged(tmp_path):
     refused(tmp_path)
     torch.save(ARRAYS, tmp_path / "torch.npz")
     refused(tmp_path / "torch.npz")
+
+
+def test_files_that_do_not_say_what_is_shared(tmp_path):
+    """As before attributions said so; nine windows of nine images are still no batch."""
+    details = {
+        "details.windows": np.zeros((2, 4), np.int64), "details.coverage": np.ones((8, 12), np.float32),
+        "details.grid": np.ones((2, 1, 2), np.float32), "details.other": np.ones(5, np.float32),
+    }  # fmt: skip
+    found = seewhy.Attribution.load(saved(tmp_path / "a.npz", **details))
+    assert found.shared == {"windows", "coverage", "other"}
+    assert found.against is None
+
+
+@pytest.mark.parametrize("shared", ["windows", [1], {"windows": 1}, None])
+def test_shared_is_a_list_of_names(shared, tmp_path):
+    assert "its shared is wrong" in refused(saved(tmp_path / "a.npz", {**ABOUT, "shared": shared}))
+
+
+def test_against_is_one_class_per_image(tmp_path):
+    assert seewhy.Attribution.load(saved(tmp_path / "a.npz", against=np.ones(2, np.int64))).against.tolist() == [1, 1]
+    for wrong in (np.ones(3, np.int64), np.ones(2, np.float32), np.ones((2, 1), np.int64)):
+        assert "its against is wrong" in refused(saved(tmp_path / "b.npz", against=wrong))
+
+
+def test_a_detail_that_is_neither_is_refused(tmp_path):
+    path = saved(tmp_path / "a.npz", {**ABOUT, "shared": []}, **{"details.odd": np.ones(5, np.float32)})
+    assert "'odd' is not one per image" in refused(path)

@@ -20,12 +20,10 @@ class Cut:
     Attributes:
         program: its output is (B, n).
         first: the number of the first node that is another than in the whole program: the last layer's.
-        changed: the tensors that have n channels, of as many as there are classes.
     """
 
     program: Program
     first: int
-    changed: frozenset[Ref]
 
 
 def cut(program: Program, classes: Tensor) -> Cut | None:
@@ -48,7 +46,7 @@ def cut(program: Program, classes: Tensor) -> Cut | None:
             shapes = dict(program.shapes)
             for changed in passed:
                 shapes[changed] = (shapes[changed][0], len(classes), *shapes[changed][2:])
-            return Cut(Program(nodes, program.output, shapes, program.varying), place, frozenset(passed))
+            return Cut(Program(nodes, program.output, shapes, program.varying), place)
         if node.name not in _CHANNELS_KEPT or not isinstance(node.args[0], Ref):
             return None
         ref = node.args[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import events
 from .activations import followed
-from .cut import Cut, cut
+from .cut import cut
 from .operators import Call, Changing, FillingRule, Mean, RowRule, Rule, WindowRule, find_rule, written
 from .patches import IMAGE, Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
@@ -33,6 +33,7 @@ class Engine:
         program: what is run.
         reach: no window side grows beyond this share of its map; 1 is exact.
         at_once: how many masks' whole maps are computed at a time.
+        masks: how many masks are best scored together; both are learned from the masks that were.
     """
 
     def __init__(self, program: Program, reach: float = 1.0):
@@ -41,7 +42,7 @@ class Engine:
         self.looked: set[Ref] = set()
         self.tabled: set[Ref] = set()
         self.scratch = Scratch()
-        self.at_once = 8
+        self.at_once = self.masks = 8
         self.steps = [self._step(node) for node in program.nodes]
 
     @property
@@ -49,8 +50,12 @@ class Engine:
         """The operators at which windows ended for want of a rule, in order."""
         return [step.node.name for step in self.steps if step.ends]
 
-    def cut_to(self, classes: Tensor) -> tuple[Engine, Cut] | None:
-        """An engine for some classes, (n,) int64, that shares all but its last steps; None if there is none."""
+    def cut_to(self, classes: Tensor) -> tuple[Engine, int] | None:
+        """An engine for some classes, (n,) int64, that shares all steps before the last layer's, and the number of
+        that one; None if the last layer cannot be cut.
+
+        It begins with what this one has learned, and leaves it as it is.
+        """
         few = cut(self.program, classes)
         if few is None:
             return None
@@ -58,7 +63,7 @@ class Engine:
         other.program = few.program
         other.places, other.looked, other.tabled = dict(self.places), set(self.looked), set(self.tabled)
         other.steps = self.steps[: few.first] + [other._step(node) for node in few.program.nodes[few.first :]]
-        return other, few
+        return other, few.first
 
     def _step(self, node: Node) -> Step:
         read = list(refs(node.args, node.kwargs))
@@ -83,11 +88,26 @@ class Engine:
         events.checkpoint()
         env: dict[Ref, Any] = {Ref(0): x}
         kept: dict[Ref, Tensor] = {Ref(0): x}
-        users = dict(self.program.users)
-        for step in self.steps:
+        self._base(self.steps, env, kept, dict(self.program.users))
+        return Photo(self, kept, env[self.program.output])
+
+    def photos(self, x: Tensor, few: Engine, first: int) -> tuple[Photo, Photo]:
+        """The same, also by an engine that was cut from this one at a step; what they share is done once."""
+        events.checkpoint()
+        env: dict[Ref, Any] = {Ref(0): x}
+        kept: dict[Ref, Tensor] = {Ref(0): x}
+        users, own = dict(self.program.users), dict[Ref, Tensor]()
+        self._base(self.steps[:first], env, kept, users)
+        env_of_few, users_of_few = dict(env), dict(users)
+        self._base(self.steps[first:], env, kept, users)
+        few._base(few.steps[first:], env_of_few, own, users_of_few)
+        whole = Photo(self, kept, env[self.program.output])
+        return whole, Photo(few, own, env_of_few[few.program.output], whole)
+
+    def _base(self, steps: list[Step], env: dict[Ref, Any], kept: dict[Ref, Tensor], users: dict[Ref, int]) -> None:
+        for step in steps:
             step.whole(env, users, 1, copies=True)
             kept.update((ref, env[ref]) for ref in step.results if ref in self.places and ref in env)
-        return Photo(self, kept, env[self.program.output])
 
     def logits(self, photo: Photo, patches: Patches) -> tuple[Tensor, int]:
         """What the program gives for one photo under each of M masks.
@@ -163,26 +183,21 @@ class Photo:
         engine: whose program it is.
         maps: all of them, (1, ...) as the network sees them.
         logits: (1, classes).
+        whole: the same photo by the program of all classes, which has all maps but those here.
     """
 
     engine: Engine
     maps: dict[Ref, Tensor]
     logits: Tensor
+    whole: Photo | None = None
 
     def __post_init__(self) -> None:
         self._bases: dict[Ref, Base] = {}
 
-    def again(self) -> Photo:
-        """The same, of which the maps are still as they were when this has given its own away."""
-        return Photo(self.engine, dict(self.maps), self.logits)
-
-    def cut_to(self, classes: Tensor, engine: Engine, changed: frozenset[Ref]) -> Photo:
-        """What an engine for some classes gives for this photo."""
-        maps = {ref: x.index_select(1, classes) if ref in changed else x for ref, x in self.maps.items()}
-        return Photo(engine, maps, self.logits[:, classes])
-
     def base(self, ref: Ref) -> Base:
         """The map of ``ref`` as rows."""
+        if self.whole is not None and ref not in self.maps and ref not in self._bases:
+            return self.whole.base(ref)
         if ref not in self._bases:
             self._bases[ref] = Base.of(self.maps.pop(ref), self.engine.places[ref])
         return self._bases[ref]

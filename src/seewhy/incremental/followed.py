@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -46,31 +47,35 @@ class Followed:
         boxes = np.array([_box(height, width, at) for at in ((0.3, 0.4), (1.0, 1.0))], np.int64)
         mirrored = one[0].flip((1, 2))
         fill = [cut_out(part, box) for part, box in zip((mirrored, 2 * mirrored + 1), boxes, strict=True)]
-        self.program, self._clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, fill))
-        self._expected = torch.cat([self._clean, hidden])
-        engine = self._engine(1.0, False)
+        self.program, clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, fill))
+        self._expected = torch.cat([clean, hidden])
+        classes, whole = record.classes, self._engine(1.0, False)
         with inference():
-            photo = engine.photo(_laid(one))
-            tried = Scoring(engine, one, None, photo.again())
-            self._together = torch.cat([photo.logits, tried.logits(0, boxes, fill)])
-            apart = [tried.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes))]
-            self._apart = torch.cat([photo.logits, *apart])
-        self._first: tuple[Tensor, Photo] | None = (record.inputs, photo)
-        self._prove(record.classes)
+            few, x = whole.cut_to(classes), _laid(one)
+            if few is None:
+                photo = own = whole.photo(x)
+            else:
+                photo, own = whole.photos(x, *few)
+            first = _scoring(whole, few, record, own)
+            self._together = torch.cat([photo.logits, whole.logits(photo, masked(photo, boxes, fill))[0]])
+            apart = torch.cat([first.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes))])
+        # So that what is done next does not hang on whether it is for this photo.
+        whole.masks, whole.at_once = first.engine.masks, first.engine.at_once
+        self._first: tuple[Tensor, Tensor, Scoring] | None = (record.inputs, classes, first)
+        self._prove(classes)
         assert record.logits is not None
         company = rounding(self._expected) / 4
-        _agree(self._clean[:, record.classes], record.logits[:1, record.classes], company, _COUPLED)
-        if coarse(self._clean) and (why := record.alone):  # the tolerances above are wide then
+        _agree(apart, hidden[:, classes], company, _COUPLED)
+        _agree(clean[:, classes], record.logits[:1, classes], company, _COUPLED)
+        if coarse(clean) and (why := record.alone):  # the tolerances above are wide then
             raise Untraceable(f"its images see each other: {why}")
 
     def _prove(self, classes: Tensor) -> None:
         """What was seen when the model was traced, held against what windows give, for some classes."""
         expected = self._expected[:, classes]
         # Of what is lost to rounding all scores have their share; what company changes is more.
-        tolerance, company = rounding(expected), rounding(self._expected) / 4
         otherwise = "followed step by step it gives other scores than by itself"
-        _agree(self._together[:, classes], expected, tolerance, otherwise)
-        _agree(self._apart[:, classes], expected, company, _COUPLED)
+        _agree(self._together[:, classes], expected, rounding(expected), otherwise)
 
     def _engine(self, reach: float, half: bool) -> Engine:
         if (reach, half) not in self._engines:
@@ -88,18 +93,15 @@ class Followed:
         Raises:
             Untraceable: it was proved for other classes, and does not hold for these.
         """
-        first, self._first = self._first, None
-        known = first is not None and first[0] is record.inputs and reach == 1 and not half
-        photo = first[1] if first is not None and known else None
-        classes, whole = record.classes, self._engine(reach, half)
+        classes, first, self._first = record.classes, self._first, None
+        if first is not None and reach == 1 and not half:
+            inputs, proved, scoring = first
+            if inputs is record.inputs and torch.equal(proved, classes):
+                return scoring
         self._prove(classes)
+        whole = self._engine(reach, half)
         with inference():
-            few = whole.cut_to(classes)
-            if few is None:
-                return Scoring(whole, record.inputs, record, photo, classes.tolist())
-            engine, cut = few
-            photo = None if photo is None else photo.cut_to(classes, engine, cut.changed)
-        return Scoring(engine, record.inputs, record, photo)
+            return _scoring(whole, whole.cut_to(classes), record)
 
 
 def check_followable(record: Record) -> None:
@@ -117,22 +119,17 @@ class Scoring:
 
     Args:
         engine: whose program gives the logits.
-        inputs: (B, C, H, W).
-        record: of these photos; each base pass is held against its logits. None: nothing is.
-        photo: the base pass of the first one, where it is had already.
+        record: of the photos; each base pass is held against the model's own logits.
         columns: which of the program's logits are the record's classes; None: they are all.
+        photo: the base pass of the first one, where it is had already, and was held against them.
     """
 
-    def __init__(
-        self, engine: Engine, inputs: Tensor, record: Record | None, photo: Photo | None = None,
-        columns: list[int] | None = None,
-    ):  # fmt: skip
+    def __init__(self, engine: Engine, record: Record, columns: list[int] | None, photo: Photo | None = None):
+        assert record.logits is not None
         self.engine, self._columns = engine, columns
-        self._expected = None if record is None else record.logits
-        self._classes = None if record is None else record.classes
-        self._inputs = _laid(inputs)
+        self._expected, self._classes = record.logits, record.classes
+        self._inputs = _laid(record.inputs)
         self._photo = None if photo is None else (0, photo)
-        self._masks = 8
 
     def photo(self, index: int) -> Photo:
         """The base pass of one photo; the last one is kept.
@@ -143,9 +140,8 @@ class Scoring:
         if self._photo is None or self._photo[0] != index:
             self._photo = None  # so that two are never held
             photo = self.engine.photo(self._inputs[index : index + 1])
-            if self._expected is not None:
-                expected = self._expected[index : index + 1]
-                _agree(self._wanted(photo.logits), expected[:, self._classes], rounding(expected) / 4, _OTHERWISE)
+            expected = self._expected[index : index + 1]
+            _agree(self._wanted(photo.logits), expected[:, self._classes], rounding(expected) / 4, _OTHERWISE)
             self._photo = (index, photo)
         return self._photo[1]
 
@@ -153,7 +149,7 @@ class Scoring:
         """(M, K) of one photo under masks."""
         photo = self.photo(index)
         logits, largest = self.engine.logits(photo, masked(photo, boxes, fill))
-        self._masks = max(8, min(256, int(LARGEST * len(boxes) / max(largest, 1))))
+        self.engine.masks = max(8, min(256, int(LARGEST * len(boxes) / max(largest, 1))))
         return self._wanted(logits)
 
     def base(self, index: int) -> Tensor:
@@ -166,7 +162,7 @@ class Scoring:
         """(M, K) of one photo under many masks, float32 or float64."""
         parts, done = [], 0
         while done < len(boxes):
-            some = slice(done, done + self._masks)
+            some = slice(done, done + self.engine.masks)
             parts.append(self.logits(index, boxes[some], fill if isinstance(fill, Tensor) else fill[some]))
             done += len(parts[-1])
             told(done)
@@ -186,6 +182,13 @@ class Scoring:
 
     def _wanted(self, logits: Tensor) -> Tensor:
         return logits if self._columns is None else logits[:, self._columns]
+
+
+def _scoring(whole: Engine, few: tuple[Engine, int] | None, record: Record, photo: Photo | None = None) -> Scoring:
+    """By the engine that was cut to the wanted classes, or else by the whole one."""
+    if few is None:
+        return Scoring(copy(whole), record, record.classes.tolist(), photo)
+    return Scoring(few[0], record, None, photo)
 
 
 def _laid(inputs: Tensor) -> Tensor:

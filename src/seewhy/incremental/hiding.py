@@ -15,7 +15,7 @@ from ..core.record import Record
 from ..core.torch_state import inference
 from ..errors import InputError, MethodError, SeewhyError
 from .dense import Batches
-from .followed import Followed, Scoring
+from .followed import Followed, Scoring, check_followable
 from .pasting import pasted
 from .program import Untraceable
 from .programs import Programs
@@ -184,16 +184,20 @@ def _with_company(record: Record, reason: str) -> str:
 
 def _followed(record: Record, asked: tuple[Ints, Tensor, Way, Tensor]) -> Hidden:
     """By the program of the model: one that was kept, where it still holds, or else a new one."""
-    given = record.programs
-    programs = given if isinstance(given, Programs) else record.kept.setdefault("programs", Programs(1))
-    if (kept := programs.find(record)) is not None:
+    check_followable(record)
+    programs = record.programs if isinstance(record.programs, Programs) else None
+    # Of this very forward nothing is asked but whether the photos' logits are the model's.
+    kept: Followed | None = record.kept.get("followed") or (programs.find(record) if programs else None)
+    if kept is not None:
         try:
+            record.kept["followed"] = kept
             return _by_the_program(record, kept, *asked)
         except (SeewhyError, _CallersError):
             raise
         except Exception:  # noqa: BLE001 - it does not hold for these photos; what a new one does, is told
             pass
-    return _by_the_program(record, programs.follow(record), *asked)
+    record.kept["followed"] = Followed(record) if programs is None else programs.follow(record)
+    return _by_the_program(record, record.kept["followed"], *asked)
 
 
 def _by_the_program(
