@@ -121,7 +121,7 @@ def _kinds(names: tuple[str, ...]) -> list[type[Method]]:
         if ":" not in name and plain(name) not in {plain(other) for other in installed}:
             ids = [*(kind.id for kind in METHODS), CLASS_VISUALIZATION, *installed]
             close = close_matches(name, ids)
-            expected = None if close else f"{', '.join(ids)}, or MODULE:CLASS"
+            expected = None if close else f"{', '.join(ids)}, or module:Class"
             raise MethodError(f"there is no method {name!r}", expected=expected, close=close)
         found.append(find_kind(name))
     ids = [kind.id for kind in found]
