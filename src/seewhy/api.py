@@ -18,7 +18,7 @@ from .core.needs import Needs
 from .core.record import Record, recorded
 from .core.target import Target, of_each, resolve_names
 from .errors import InputError, MethodError
-from .methods import find_method
+from .own_methods import find_any
 
 AnyMethod: TypeAlias = "str | Method | type[Method]"
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -54,7 +54,7 @@ def attribute(
     Args:
         model: a ``torch.nn.Module``, or a ``Classifier`` from ``seewhy.load``; handed back as it came.
         inputs: (B, C, H, W) floating point, preprocessed as the model wants it.
-        methods: an id or a ``Method``; or a list of them.
+        methods: an id, ``"module:Class"``, or a ``Method``; or a list of them. See ``seewhy.own_methods``.
         target: None explains the predicted class; or an int, one int per image, a ``Versus`` (why one class rather
             than another), or a function that takes the model's raw output and returns (B,) scores. Of a ``Classifier``
             classes can be given by name.
@@ -74,7 +74,7 @@ def attribute(
         return next(
             iter(attribute(model, inputs, [methods], target, batch_size=batch_size, progress=progress).values())
         )
-    found = [find_method(method) for method in methods]
+    found = [find_any(method) for method in methods]
     if not found:
         raise MethodError("no method was asked for", expected="at least one")
     needs = reduce(or_, (method.needs() for method in found), Needs())

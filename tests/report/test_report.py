@@ -6,10 +6,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from seewhy.pictures import ErrorPanel, MapPanel, PicturePanel
-from seewhy.report import PhotoEntry, RunInfo, TargetEntry, ViewEntry, render_report
+from seewhy import Attribution, Visualization
+from seewhy.models.prediction import Ranked
+from seewhy.report import Failure, Item, RunInfo, render_report
+from seewhy.results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
 
 EVIL = "<img src=x onerror=alert(1)>"
 CROP = Image.new("RGB", (48, 32), (10, 120, 60))
@@ -35,25 +38,50 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag in names]
 
 
-def entry(text="a.jpg"):
-    values = np.zeros((1, 4, 6), np.float32)
-    values[0, 0, 5] = 2.5
-    views = (
-        ViewEntry(
-            MapPanel(text, values, CROP, text),
-            formula=f"ReLU(Σ αA) {text}", source=text, misleads=text, parameters={text: text}, notes=(text,),
-        ),
-        ViewEntry(MapPanel("signed", values - 1, CROP)),
-        ViewEntry(MapPanel("nothing", values * 0, CROP)),
-        ViewEntry(PicturePanel("class picture", CROP, text)),
-        ViewEntry(ErrorPanel("CAM", f"needs pooling {text}")),
+def attribution(values):
+    return Attribution(values, "m", {}, torch.tensor([7]), torch.tensor([9.25]), (32, 48))
+
+
+def visualization(size=8):
+    numbers = torch.ones(3, 1)
+    return Visualization(torch.full((1, 3, size, size), 0.5), None, None, numbers, numbers, None, {"preset": "p"}, {})
+
+
+def explained(text="a.jpg", name=None, truth=None, probability=0.5):
+    """Every text of it is ``text``."""
+    values = torch.zeros(1, 1, 4, 6)
+    values[0, 0, 0, 5] = 2.5
+    about = {
+        "formula": f"ReLU(Σ αA) {text}",
+        "source": text,
+        "misleads": text,
+        "params": {text: text},
+        "notes": (text,),
+    }
+    views = [
+        View(text, text, caption=text, signed=False, attribution=attribution(values), **about),
+        View("signed", "signed", attribution=attribution(values - 1)),
+        View("nothing", "nothing", signed=False, attribution=attribution(values * 0)),
+        View("class picture", "class picture", caption=text, visualization=visualization()),
+        View("cam", "CAM", error=f"needs pooling {text}"),
+    ]
+    name = text if name is None else name
+    top = (Ranked(7, name, 9.25, probability), Ranked(1, "dog", 3.0, 0.25))
+    return Explanation(
+        SeenPhoto(text, "0" * 64, (96, 64), CROP, None, (text,)),
+        ModelFacts(text, "0" * 64, text, (text,)), top, text,
+        (Explained(top[0], 9.25, {view.id: view for view in views}),),
+        Made(text, {}, text, 1.0, text), truth,
     )  # fmt: skip
-    target = TargetEntry(text, 7, 9.25, 0.5, views)
-    return PhotoEntry(text, CROP, ((text, 0.5), ("dog", 0.25)), (target,), text, (text,))
+
+
+def report(*shown, run=RUN):
+    items = [each if isinstance(each, Item) else Item(each) for each in shown]
+    return render_report(items, run=run)
 
 
 def test_everything_that_is_passed_is_shown():
-    page = Page(render_report([entry("TOKEN"), PhotoEntry("gone.jpg", error="gone.jpg does not exist")], run=RUN))
+    page = Page(report(explained("TOKEN"), Failure("gone.jpg", "gone.jpg does not exist")))
     head = ["efficientnet_lite0", "sha256 ab12", "0.1.0", "2025-01-01", "seewhy explain a.jpg", "2.13.0"]
     body = ["needs pooling TOKEN", "ReLU(Σ αA) TOKEN", "gone.jpg does not exist", "all zero", "50.0 %", "dog"]
     for text in head + body:
@@ -64,31 +92,31 @@ def test_everything_that_is_passed_is_shown():
 def test_html_in_any_text_is_escaped():
     run = RunInfo(EVIL, EVIL, EVIL, EVIL, EVIL, {EVIL: EVIL})
     hostile = f'{EVIL}" onload="alert(1)'
-    page = Page(render_report([entry(hostile), PhotoEntry(hostile, error=hostile)], run=run))
-    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.all("img"))
+    page = Page(report(explained(hostile), Failure(hostile, hostile), run=run))
+    assert all(image["src"].startswith("data:image/webp;base64,") for image in page.all("img"))
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert page.text.count(EVIL) > 20
 
 
 def test_nothing_is_fetched_and_nothing_runs():
-    page = Page(render_report([entry()], run=RUN))
+    page = Page(report(explained()))
     assert not page.all("script", "link", "iframe", "object", "embed")
     sources = [attributes[name] for _, attributes in page.tags for name in ("src", "href") if name in attributes]
     assert all(source.startswith(("data:image/", "#")) for source in sources)
-    assert "url(" not in "".join(page.words)
+    assert all(url.startswith('"data:image/') for url in "".join(page.words).split("url(")[1:])
     assert any("default-src 'none'" in meta.get("content", "") for meta in page.all("meta"))
 
 
 def test_every_picture_has_alternative_text_and_a_size():
-    images = Page(render_report([entry()], run=RUN)).all("img")
+    images = Page(report(explained())).all("img")
     assert len(images) == 5
     assert all(image["alt"] for image in images)
-    assert {(image["width"], image["height"]) for image in images} == {("448", "299")}
+    assert {(image["width"], image["height"]) for image in images} == {("448", "299"), ("448", "448")}
     assert "strongest at the top right" in images[1]["alt"]
 
 
 def test_headings_are_in_order_and_ids_are_unique():
-    page = Page(render_report([entry("a"), entry("b")], run=RUN))
+    page = Page(report(explained("a"), explained("b")))
     levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -102,13 +130,13 @@ def test_headings_are_in_order_and_ids_are_unique():
 
 @pytest.mark.parametrize("path", ["a\udcff.jpg", "a\x1b[0m.jpg", "猫 ‮.jpg"])
 def test_any_path_can_be_written_as_utf8(path):
-    html = render_report([PhotoEntry(path, error="no", top=(("label \udcff", 0.5),))], run=RUN)
+    html = report(Failure(path, "no"), Item(explained(path), path))
     assert html.encode("utf-8")
     assert "\x1b" not in html
 
 
 def test_a_run_without_photos_is_a_page():
-    assert "No photo" in Page(render_report([], run=RUN)).text
+    assert "No photo" in Page(report()).text
 
 
 def contrast(one, other):
@@ -125,7 +153,7 @@ def contrast(one, other):
 
 
 def test_text_has_the_contrast_of_wcag_aa_in_both_schemes():
-    html = render_report([], run=RUN)
+    html = report()
     schemes = html.split(":root {")[1:3]
     for scheme in schemes:
         colours = {
@@ -145,12 +173,7 @@ def test_text_has_the_contrast_of_wcag_aa_in_both_schemes():
 def test_no_character_of_any_text_acts(character):
     """In texts, in attributes, and in what a run says of itself: HTML knows no control characters but white space."""
     text = f"a{character}b</script><!--\"'>"
-    panel = PicturePanel(text, Image.new("RGB", (8, 8)), text)
-    view = ViewEntry(panel, text, text, text, {text: text}, (text,))
-    error = ViewEntry(ErrorPanel(text, text))
-    target = TargetEntry(text, 0, 1.0, 0.5, (view, error))
-    entries = [PhotoEntry(text, Image.new("RGB", (8, 8)), ((text, 0.5),), (target,), text, (text,), text)] * 2
-    page = render_report(entries, run=RunInfo(text, text, text, text, text, {text: text}))
+    page = report(explained(text), Failure(text, text), run=RunInfo(text, text, text, text, text, {text: text}))
     assert character not in page
     assert "</script>" not in page
     assert page.count("<!--") == 0
@@ -159,13 +182,71 @@ def test_no_character_of_any_text_acts(character):
 
 def test_a_megabyte_in_a_text_is_cut():
     long = "x" * 1_000_000
-    entry = PhotoEntry(long, None, ((long, 0.5),), (TargetEntry(long, 0, 1.0, 0.5, ()),), long, (long,), long)
-    assert len(render_report([entry], run=RunInfo(long, long, long, long, long))) < 300_000
+    page = report(explained(long), run=RunInfo(long, long, long, long, long))
+    assert len(page) < 500_000
 
 
 def test_the_page_sends_nothing_anywhere():
-    page = render_report([], run=RunInfo("m", "w", "v", "d", "c"))
+    page = report()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     assert "default-src 'none'" in policy
     assert "base-uri 'none'" in policy
     assert "form-action 'none'" in policy
+
+
+def numbers_of(page):
+    return re.findall(r'<section class="photo" id="photo-(\d+)"', page)
+
+
+def test_wrong_photos_come_first_then_what_failed_then_the_least_sure():
+    shown = [
+        explained(name="cat", truth="cat", probability=0.9), explained(name="cat", truth="dog", probability=0.4),
+        Failure("x", "y"), explained(name="cat", truth="cat", probability=0.6),
+        explained(name="cat", truth="dog", probability=0.8),
+    ]  # fmt: skip
+    page = report(*shown)
+    assert numbers_of(page) == ["5", "2", "3", "4", "1"]
+    assert [link["href"] for link in Page(page).all("a")][:5] == [f"#photo-{n}" for n in (5, 2, 3, 4, 1)]
+    text = Page(page).text
+    assert "2 of 4 right" in text
+    assert "Accuracy 50.0 %" in text
+    assert "Predicted cat , truly dog" in text
+
+
+def test_without_truth_the_order_is_the_given_one():
+    page = report(explained("a"), explained("b", probability=0.9), explained("c"))
+    assert numbers_of(page) == ["1", "2", "3"]
+    assert "Accuracy" not in Page(page).text
+    assert "truly" not in Page(page).text
+
+
+def test_the_table_of_confusions_counts_each_photo_once():
+    pairs = [("cat", "cat"), ("cat", "dog"), ("dog", "dog"), ("dog", "cat"), ("dog", "cat"), ("Sea-Lion", "sea lion")]
+    page = report(*(explained(name=predicted, truth=truth) for truth, predicted in pairs))
+    table = page[page.index('class="confusion"') : page.index("</table>")]
+    rows = {
+        re.search(r"<bdi>(.*?)</bdi>", row)[1]: re.findall(r"<td[^>]*>([^<]*)</td>", row)
+        for row in table.split("<tr>")[2:]
+    }
+    assert rows == {"cat": ["1", "1", "·"], "dog": ["2", "1", "·"], "sea lion": ["·", "·", "1"]}
+
+
+def test_many_classes_are_a_list_of_what_is_confused():
+    shown = [explained(name=f"class {n}", truth=f"class {n}") for n in range(50)]
+    page = report(*shown, *[explained(name="class 3", truth="class 4")] * 2)
+    assert "confusion" not in page.split("</style>")[1]
+    assert "2 × class 4 taken for class 3" in Page(page).text
+
+
+def test_of_many_photos_pictures_are_smaller_and_methods_are_described_once():
+    few, many = (len(report(*[explained(str(n)) for n in range(count)])) / count for count in (5, 60))
+    assert many < few / 2
+    text = Page(report(explained("a"), explained("a"))).text
+    assert text.count("ReLU(Σ αA) a") == 1
+
+
+def test_links_lead_to_the_figures_in_full_and_nowhere_else():
+    hostile = 'a" onclick="x/../%2e<>#?'
+    page = Page(report(Item(explained("a"), hostile), Item(explained("b"), "b")))
+    links = [link["href"] for link in page.all("a") if not link["href"].startswith("#")]
+    assert links == ["./a%22%20onclick%3D%22x%2F..%2F%252e%3C%3E%23%3F/figure.png", "./b/figure.png"]

@@ -10,6 +10,7 @@ import click
 from ..bibliography import BIBLIOGRAPHY
 from ..errors import SeewhyError
 from ..methods import METHODS, Method
+from ..own_methods import find_kind, installed_methods
 from ..results import CLASS_VISUALIZATION
 from ..results.view import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
 from .console import console, shown
