@@ -1,6 +1,7 @@
 """What every test can use."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import seewhy  # noqa: F401 - before torch: it sets what torch reads at its impo
 from torchvision_cpu import allow_torchvision
 
 allow_torchvision()
+_CACHE = tempfile.TemporaryDirectory(prefix="seewhy-cache-")
+os.environ["SEEWHY_CACHE_DIR"] = _CACHE.name  # not the user's own
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SEEWHY_SHARED_DATA", ROOT.parent / "shared" / "data"))
 

@@ -9,6 +9,8 @@ from PIL import Image
 from torch import nn
 
 import seewhy
+from seewhy import events
+from seewhy.checks import fingerprint
 from seewhy.exemplars import Exemplars, Unit, _Best, exemplars, photos_in
 from seewhy.models import Classifier
 from seewhy.models.preprocessing import Preprocessing
@@ -82,6 +84,30 @@ def test_the_folder_is_read_once_however_many_units(classifier, folder, monkeypa
     monkeypatch.setattr(Classifier, "preprocess", lambda self, image: read.append(1) or preprocess(self, image))
     exemplars(classifier, folder, [Unit(0, "see"), Unit(1, "see"), Unit(0), Unit(1)], count=1)
     assert len(read) == 8 + 4 * 2
+
+
+def test_the_photos_that_are_done_are_told(classifier, folder):
+    heard, called = [], []
+    with events.job("photos", listener=heard.append):
+        exemplars(classifier, folder, [Unit(0)], count=1, batch_size=3, progress=called.append)
+    told = [event for event in heard if event.kind == "progress"]
+    assert [event.value.photos for event in told] == called == [3, 6, 8]
+    assert {event.total for event in told} == {9}  # one of them is no photo
+    assert told[-1].done == 9
+    assert told[-1].share == 1
+
+
+def test_a_cancelled_search_leaves_the_model_as_it_was(classifier, folder):
+    classifier.model.train()
+    before, cancellation = fingerprint(classifier.model), events.Cancellation()
+
+    def search():
+        with events.job("photos", listener=lambda event: cancellation.cancel(), cancellation=cancellation):
+            exemplars(classifier, folder, [Unit(0)], batch_size=3)
+
+    with pytest.raises(events.Cancelled):
+        search()
+    assert fingerprint(classifier.model) == before
 
 
 def test_only_the_best_are_remembered():

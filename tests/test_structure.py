@@ -18,8 +18,11 @@ FLOORS = [
     {"core"},
     {"incremental"},
     {"methods", "synthesis", "metrics", "models"},
-    {"api", "layer_table", "exemplars", "report"},
-    {"checks", "explain", "gallery"},
+    {"api", "layer_table", "exemplars", "own_methods"},
+    {"results"},
+    {"checks", "report", "request"},
+    {"session"},
+    {"gallery"},
     {"cli"},
     {"__main__"},
 ]
@@ -55,12 +58,14 @@ def test_imports_point_downward(path):
 
 def test_the_public_names():
     assert set(seewhy.__all__) == {
-        "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Versus", "Visualization", "attribute",
-        "checks", "incremental", "load", "methods", "record", "visualize",
+        "Attribution", "Classifier", "Explanation", "Method", "Record", "SeewhyError", "Session", "Versus",
+        "Visualization", "attribute", "checks", "classifier", "errors", "events", "explain", "incremental",
+        "load", "methods", "models", "record", "results", "synthesis", "visualize",
     }  # fmt: skip
     for name in seewhy.__all__:
         assert getattr(seewhy, name) is not None
         assert name in dir(seewhy)
+    assert set(dir(seewhy)) == {*seewhy.__all__, "__version__"}
     with pytest.raises(AttributeError, match="no attribute 'atribute'"):
         seewhy.atribute  # noqa: B018
 

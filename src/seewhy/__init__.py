@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .settings import apply_settings
 
 if TYPE_CHECKING:
-    from . import checks, incremental, methods
+    from . import checks, errors, events, incremental, methods, models, results, synthesis
     from .api import attribute
     from .core.attribution import Attribution
     from .core.method import Method
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from .core.target import Versus
     from .errors import SeewhyError
     from .models import Classifier, load
-    from .synthesis import Visualization
+    from .models.from_memory import classifier
+    from .results import Explanation
+    from .session import Session, explain
+    from .synthesis.visualization import Visualization
     from .synthesis.visualize import visualize
 
 __version__ = "0.1.0"
@@ -31,24 +34,34 @@ apply_settings()
 _HOMES = {
     "Attribution": "core.attribution",
     "Classifier": "models",
+    "Explanation": "results",
     "Method": "core.method",
     "Record": "core.record",
     "SeewhyError": "errors",
+    "Session": "session",
     "Versus": "core.target",
     "Visualization": "synthesis",
     "attribute": "api",
     "checks": "",
+    "classifier": "models.from_memory",
+    "errors": "",
+    "events": "",
+    "explain": "session",
     "incremental": "",
     "load": "models",
     "methods": "",
+    "models": "",
     "record": "core.record",
+    "results": "",
+    "synthesis": "",
     "visualize": "synthesis",
 }
 """Public name -> the module it lives in; "" for a module itself. Loaded on first use: torch takes seconds."""
 
 __all__ = [
-    "Attribution", "Classifier", "Method", "Record", "SeewhyError", "Versus", "Visualization", "attribute",
-    "checks", "incremental", "load", "methods", "record", "visualize",
+    "Attribution", "Classifier", "Explanation", "Method", "Record", "SeewhyError", "Session", "Versus",
+    "Visualization", "attribute", "checks", "classifier", "errors", "events", "explain", "incremental", "load",
+    "methods", "models", "record", "results", "synthesis", "visualize",
 ]  # fmt: skip
 
 
@@ -62,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted([*__all__, "__version__"])

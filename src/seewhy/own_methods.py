@@ -55,7 +55,9 @@ def find_kind(name: str) -> type[Method]:
         return _checked(_imported(name, name), name)
     ids = [*(known.id for known in METHODS), *(point.name for point in installed.values())]
     close = close_matches(name, ids)
-    raise MethodError(f"there is no method {name!r}", expected=None if close else f"{', '.join(ids)}, or module:Class", close=close)
+    raise MethodError(
+        f"there is no method {name!r}", expected=None if close else f"{', '.join(ids)}, or module:Class", close=close
+    )
 
 
 def _imported(value: str, name: str) -> Any:
@@ -65,7 +67,9 @@ def _imported(value: str, name: str) -> Any:
             found: Any = importlib.import_module(module)
         except (Exception, SystemExit) as error:
             got = f"{type(error).__name__}: {first_line(error)}"
-            raise MethodError(f"the method {name!r} cannot be imported", expected="package.module:Class", got=got) from error
+            raise MethodError(
+                f"the method {name!r} cannot be imported", expected="package.module:Class", got=got
+            ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             close = close_matches(part, (other for other in vars(found) if isinstance(getattr(found, other), type)))

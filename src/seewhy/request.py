@@ -33,7 +33,7 @@ class Request:
     """
 
     methods: tuple[tuple[str, Method], ...]
-    targets: tuple[int | None | Versus, ...] = (None,)
+    targets: tuple[int | Versus | None, ...] = (None,)
     visualized: bool = True
     batch_size: int | None = None
     shared_scale: bool = False
@@ -62,19 +62,25 @@ class Request:
         Raises:
             MethodError, TargetError, InputError: there is no such method or class, or something is asked for twice.
         """
-        given = [*METHODS, CLASS_VISUALIZATION] if methods is None else _listed(methods)
+        given: list[Any] = [*METHODS, CLASS_VISUALIZATION] if methods is None else _listed(methods)
         if not given:
             raise MethodError("no method was asked for", expected="at least one")
         own = [method for method in given if not _is_visualization(method)]
-        asked = [_target(classifier, target) for target in _listed(targets)] or [None]
+        asked: list[int | Versus | None] = [_target(classifier, target) for target in _listed(targets)]
+        asked = asked or [None]
         others = [classifier.index(other) for other in _listed(versus)]
         if asked[0] is not None and not isinstance(asked[0], int) and others:
             raise TargetError("versus goes with a class as the first target", got=asked[0])
         asked += [Versus(asked[0], other) for other in others]  # type: ignore[arg-type]
+        if same := next((each for each in asked if isinstance(each, Versus) and each.target == each.other), None):
+            what = "a class cannot be held against itself"
+            raise TargetError(what, expected="two classes", got=classifier.label(same.other))  # type: ignore[arg-type]
         if any(asked.count(target) > 1 for target in asked):
             raise InputError("a target was asked for twice", got=", ".join(map(str, _listed(targets))))
         shared = any(isinstance(target, Versus) for target in asked) if shared_scale is None else shared_scale
-        return cls(_keyed([find_any(method) for method in own]), tuple(asked), len(own) < len(given), batch_size, shared)
+        return cls(
+            _keyed([find_any(method) for method in own]), tuple(asked), len(own) < len(given), batch_size, shared
+        )
 
 
 def _keyed(methods: Sequence[Method]) -> tuple[tuple[str, Method], ...]:

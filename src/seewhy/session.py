@@ -6,7 +6,7 @@ import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -18,9 +18,9 @@ from torch import nn
 
 from . import __version__, events
 from .api import AnyMethod, run
+from .core.method import Method
 from .core.needs import Needs
 from .core.record import Record, recorded_for
-from .core.target import Versus
 from .errors import ModelError, SeewhyError
 from .incremental import Programs
 from .interrupts import interruptible, shielded
@@ -28,7 +28,7 @@ from .models import Classifier, load
 from .models.from_memory import classifier
 from .models.prediction import Prediction, Ranked, predicted, ranked
 from .pictures import Photo
-from .pictures.in_memory import WHITE, as_photo
+from .pictures.in_memory import as_photo
 from .request import AnyTarget, Request
 from .results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
 from .synthesis import Visualization
@@ -194,7 +194,7 @@ class Session:
         other = None if record.against is None else ranked(self.classifier, scores, int(record.against[0]))
         views: dict[str, View] = {}
         for number, (key, method) in enumerate(request.methods):
-            title = method.title if key == method.id else f"{method.title}, {_told_apart(method, request)}"
+            title = _title(method, request)
             with events.part(title, number / len(request.methods), 1 / len(request.methods)):
                 events.progress(0, 1)
                 try:
@@ -301,8 +301,11 @@ class _Queue:
 
 
 _VERSIONS = {
-    "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__, "pillow": PIL.__version__,
-}  # fmt: skip
+    "python": platform.python_version(),
+    "torch": str(torch.__version__),
+    "numpy": np.__version__,
+    "pillow": PIL.__version__,
+}
 
 
 def _now() -> str:
@@ -326,11 +329,14 @@ def _classifier(model: object) -> Classifier:
     raise ModelError("this is not a model", expected=expected, got=type(model).__name__)
 
 
-def _told_apart(method: Any, request: Request) -> str:
-    """What tells a method from another one of the same id: the parameters that differ."""
-    others: list[Mapping[str, Any]] = [other.params for _, other in request.methods if other.id == method.id]
-    differ = [name for name, value in method.params.items() if any(repr(each[name]) != repr(value) for each in others)]
-    values = [method.params[name] for name in differ]
-    return ", ".join(
-        str(value) if name == "layer" else f"{name} {value}" for name, value in zip(differ, values, strict=True)
-    ).replace("None", "default")
+def _title(method: Method, request: Request) -> str:
+    """The method's; where it is asked for more than once, with the parameters that differ."""
+    same = [other.params for _, other in request.methods if other.id == method.id]
+    differ = {
+        name: value for name, value in method.params.items() if any(repr(each[name]) != repr(value) for each in same)
+    }
+    told = (
+        f"{'' if name == 'layer' else f'{name} '}{'default' if value is None else value}"
+        for name, value in differ.items()
+    )
+    return ", ".join([method.title, *told])

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-TINY = ["--model", "nets.tiny:make", "--input-size", "32", "--steps", "3"]
+TINY = ["--model", "nets.tiny:make", "--input-size", "32"]
+ALL = [*TINY, "--steps", "3", "--preset", "simonyan"]
+"""For all methods, and for visualize."""
 EIGHT = ["saliency", "deconvnet", "guided_backprop", "cam", "grad_cam", "guided_grad_cam", "occlusion",
          "class_visualization"]  # fmt: skip
 
@@ -26,7 +28,7 @@ def test_explain_writes_everything(seewhy, photo, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("cat\ntiger cat\n<script>alert(1)</script>\nsea lion\n")
     out = tmp_path / "out"
-    code, said, _ = seewhy("explain", photo, *TINY, "--labels", labels, "-o", out)
+    code, said, _ = seewhy("explain", photo, *ALL, "--labels", labels, "-o", out)
     assert code == 0
     assert str(out / "report.html") in said
     folder = out / photo.stem
@@ -155,7 +157,7 @@ def test_bad_photos_lose_no_other_work(seewhy, photo, tmp_path):
 def test_users_errors_are_one_line_and_exit_2(seewhy, photo, tmp_path, arguments, match):
     labels = tmp_path / "labels.json"
     labels.write_text('["cat", "dog", "sea lion", "owl"]')
-    given = [*TINY, "--labels", labels] if "--model" not in arguments else TINY[2:]
+    given = [*ALL, "--labels", labels] if "--model" not in arguments else TINY[2:]
     code, out, err = seewhy("explain", photo, *given, "-o", tmp_path / "out", *arguments)
     assert code == 2
     assert match.replace("\\", "") in out + err
@@ -181,7 +183,7 @@ def test_a_method_that_does_not_apply_stops_no_other(seewhy, photo, tmp_path):
                           "--layer", "2", "-o", tmp_path / "no-maps")  # fmt: skip
     assert code == 2
     assert "grad_cam: layer '2' has no maps" in err
-    code, _, err = seewhy("explain", photo, *TINY, "--occlusion-baseline", "blurr", "-o", tmp_path / "parameter")
+    code, _, err = seewhy("explain", photo, *ALL, "--occlusion-baseline", "blurr", "-o", tmp_path / "parameter")
     assert code == 2
     assert "occlusion: this baseline does not fit the inputs" in err
     assert (tmp_path / "asked" / photo.stem / "figure.png").exists()
@@ -215,8 +217,8 @@ def test_a_terminal_that_does_not_know_every_character(photo, tmp_path):
     """As on Windows, where what is sent to a file is in an old code page."""
     calls = [
         ["methods"],
-        ["layers", *TINY[:4]],
-        ["explain", str(photo), *TINY, "-o", str(tmp_path), "-M", "cam", "--json"],
+        ["layers", *ALL[:4]],
+        ["explain", str(photo), *TINY, "-o", str(tmp_path / "out"), "-M", "cam", "--json"],
     ]
     program = f"""
 import contextlib
@@ -241,7 +243,7 @@ def test_a_click_whose_parameter_types_are_not_generic():
 
 def test_visualize(seewhy, tmp_path, photo):
     out = tmp_path / "out"
-    arguments = ["visualize", *TINY, "-t", 1, "-t", 3, "-o", out, "--size", 24, "--seed", 5, "--start", "noise"]
+    arguments = ["visualize", *ALL, "-t", 1, "-t", 3, "-o", out, "--size", 24, "--seed", 5, "--start", "noise"]
     code, said, _ = seewhy(*arguments, "--json")
     assert code == 0
     first = json.loads(said)[0]
@@ -251,17 +253,17 @@ def test_visualize(seewhy, tmp_path, photo):
     assert json.loads((out / "class-3.json").read_text())["params"]["seed"] == 5
     assert seewhy(*arguments)[0] == 2
     assert seewhy(*arguments, "--force")[0] == 0
-    assert seewhy("visualize", *TINY, "-t", 1, "-o", tmp_path / "photo", "--start", photo)[0] == 0
-    code, _, err = seewhy("visualize", *TINY, "-t", 1, "-o", tmp_path / "b", "--start", "gray")
+    assert seewhy("visualize", *ALL, "-t", 1, "-o", tmp_path / "photo", "--start", photo)[0] == 0
+    code, _, err = seewhy("visualize", *ALL, "-t", 1, "-o", tmp_path / "b", "--start", "gray")
     assert code == 2
     assert "gray" in err
 
 
 def test_layers_and_methods(seewhy):
-    code, out, _ = seewhy("layers", *TINY[:4])
+    code, out, _ = seewhy("layers", *ALL[:4])
     assert code == 0
     assert [line for line in out.splitlines() if "default" in line][0].split()[0] == "3"
-    layers = json.loads(seewhy("layers", *TINY[:4], "--json")[1])
+    layers = json.loads(seewhy("layers", *ALL[:4], "--json")[1])
     assert layers[0] == {"name": "0", "kind": "Conv2d", "shape": [8, 15, 15], "default": False}
     code, out, _ = seewhy("layers", "--model", "nets.tiny:make_undecided")
     assert code == 0
@@ -282,16 +284,16 @@ def test_help_is_instant_and_lists_everything():
 
 
 def test_ctrl_c_keeps_what_is_done(seewhy, photo, tmp_path, monkeypatch):
-    from seewhy.explain import Explainer
+    from seewhy.session import Session
 
-    explain = Explainer.__call__
+    maps = Session.maps
 
-    def interrupted(self, path, progress=None):
-        if path.endswith("second.png"):
+    def interrupted(self, photo, *more, **options):
+        if photo.path.name == "second.png":
             raise KeyboardInterrupt
-        return explain(self, path, progress)
+        return maps(self, photo, *more, **options)
 
-    monkeypatch.setattr(Explainer, "__call__", interrupted)
+    monkeypatch.setattr(Session, "maps", interrupted)
     (tmp_path / "second.png").write_bytes(photo.read_bytes())
     out = tmp_path / "out"
     code, _, err = seewhy("explain", photo, tmp_path / "second.png", *TINY, "-o", out, "-M", "cam")
@@ -318,7 +320,7 @@ def test_folders_stay_inside_the_output_dir(seewhy, photo, tmp_path):
 def test_an_output_dir_that_cannot_be_used(seewhy, photo, tmp_path):
     (tmp_path / "file").write_text("x")
     for command in (["explain", photo], ["visualize", "-t", 1]):
-        code, _, err = seewhy(*command, *TINY, "-o", tmp_path / "file" / "sub")
+        code, _, err = seewhy(*command, *ALL, "-o", tmp_path / "file" / "sub")
         assert code == 2
         assert "cannot be used as a folder" in err
 
@@ -346,7 +348,7 @@ def test_a_model_for_pictures_of_another_size(seewhy, photo, tmp_path, arguments
 
 def test_a_class_visualization_that_fails_loses_no_map(seewhy, photo, tmp_path):
     code, said, _ = seewhy("explain", photo, "--model", "nets.tiny:make_without_bias", "--input-size", 32, "-o",
-                           tmp_path / "out", "--json")  # fmt: skip
+                           tmp_path / "out", "--json", "--preset", "simonyan")  # fmt: skip
     assert code == 0
     methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
     assert "nothing to ascend" in methods["class_visualization"]["error"]

@@ -12,7 +12,9 @@ from seewhy.errors import InputError
 from seewhy.gallery import wanted_channel
 from seewhy.methods import Occlusion
 
-TINY = ["--model", "nets.tiny:make", "--input-size", "32", "--steps", "2"]
+TINY = ["--model", "nets.tiny:make", "--input-size", "32"]
+ALL = [*TINY, "--steps", "2", "--preset", "simonyan"]
+"""For all methods, and for visualize."""
 NETS = r"""
 import torch
 from torch import nn
@@ -62,13 +64,13 @@ def refused(answer):
 @pytest.fixture
 def no_work(monkeypatch):
     """Explaining or ascending is a failure of the test."""
-    from seewhy.explain import Explainer
     from seewhy.gallery import Gallery
+    from seewhy.session import Session
 
     def worked(*_, **__):
         pytest.fail("it worked")
 
-    monkeypatch.setattr(Explainer, "__call__", worked)
+    monkeypatch.setattr(Session, "maps", worked)
     monkeypatch.setattr(Gallery, "_ascend", worked)
 
 
@@ -84,7 +86,7 @@ def no_work(monkeypatch):
     ],
 )  # fmt: skip
 def test_numbers_that_are_none_are_refused_before_the_work(seewhy, photo, tmp_path, no_work, arguments):
-    refused(seewhy("explain", photo, *TINY, "-o", tmp_path / "out", *arguments))
+    refused(seewhy("explain", photo, *ALL, "-o", tmp_path / "out", *arguments))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -116,7 +118,7 @@ def test_visualize_refuses_before_the_ascent(seewhy, photo, tmp_path, arguments,
     (tmp_path / "a-folder.gif").mkdir()
     (tmp_path / "a-file").write_text("x")
     monkeypatch.setattr(task, "ascend", lambda *_, **__: pytest.fail("it ascended"))
-    refused(seewhy("visualize", "-t", 1, *TINY, "-o", tmp_path / "out", "--force", *arguments))
+    refused(seewhy("visualize", "-t", 1, *ALL, "-o", tmp_path / "out", "--force", *arguments))
     assert not list((tmp_path / "out").glob("*.png"))
 
 
@@ -124,13 +126,13 @@ def test_visualize_refuses_before_the_ascent(seewhy, photo, tmp_path, arguments,
 def test_a_folder_in_a_files_place_is_told_before_the_ascent(seewhy, photo, tmp_path, no_work, name):
     out = tmp_path / "out"
     (out / name).mkdir(parents=True)
-    arguments = ["visualize", "-t", 1, *TINY, "--grid", "--video", out / "film.gif", "-o", out, "--force"]
+    arguments = ["visualize", "-t", 1, *ALL, "--grid", "--video", out / "film.gif", "-o", out, "--force"]
     assert "is a folder" in refused(seewhy(*arguments))
 
 
 def test_a_folder_in_the_reports_place(seewhy, photo, tmp_path, no_work):
     (tmp_path / "out" / "report.html").mkdir(parents=True)
-    assert "is a folder" in refused(seewhy("explain", photo, *TINY, "-o", tmp_path / "out", "--force"))
+    assert "is a folder" in refused(seewhy("explain", photo, *ALL, "-o", tmp_path / "out", "--force"))
 
 
 def test_names_of_layers_as_long_as_one_likes():

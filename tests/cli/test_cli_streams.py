@@ -279,27 +279,27 @@ def test_a_signal_keeps_what_is_done(place, command, number):
 def test_what_is_being_written_is_finished_first(place, seewhy, monkeypatch):
     """Ctrl-C in the middle of a photo's files, and again while the report is written."""
     from seewhy.cli import explain as module
-    from seewhy.explain import folder
+    from seewhy.results import saved
 
-    write_png, render = folder.write_png, module.render_report
+    write_picture, report_of = saved.write_picture, module.report_of
 
     def told(*given, **options):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
-        write_png(*given, **options)
+        write_picture(*given, **options)
 
     def told_again(*given, **options):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
-        return render(*given, **options)
+        return report_of(*given, **options)
 
-    monkeypatch.setattr(folder, "write_png", told)
-    monkeypatch.setattr(module, "render_report", told_again)
+    monkeypatch.setattr(saved, "write_picture", told)
+    monkeypatch.setattr(module, "report_of", told_again)
     code, _, err = seewhy("explain", "a.png", "b.png", "--model", "nets.tiny:make", *TINY)
     assert code == 1
     assert "seewhy: interrupted" in err
     out = place / "seewhy-out"
-    assert {path.name for path in (out / "a").iterdir()} == {"figure.png", "maps.npz", "explanation.json"}
+    assert {path.name for path in (out / "a").iterdir()} == {"figure.png", "maps.npz", "crop.png", "explanation.json"}
     assert not (out / "b").exists()
     assert "a.png" in (out / "report.html").read_text()
     assert not list(place.rglob("*.part"))

@@ -32,8 +32,8 @@ def test_channels_and_classes_with_a_sheet_and_a_film(seewhy, tmp_path, labels):
     out = tmp_path / "out"
     arguments = [*TINY, "--labels", labels, "-t", "cat", "-t", 2, "--layer", "2", "--channel", 4, "--channel", 7,
                  "--grid", "--video", out / "film.gif", "-o", out]  # fmt: skip
-    code, said, _ = seewhy(*arguments)
-    assert code == 0
+    code, said, err = seewhy(*arguments)
+    assert code == 0, err
     assert {path.name for path in out.iterdir()} == {
         *(f"{stem}.{ending}" for stem in ("class-0", "class-2", "2-4", "2-7", "grid") for ending in ("png", "json")),
         "film.gif", "film.gif.json",

@@ -216,13 +216,12 @@ def test_to_another_device(attribution):
         assert torch.equal(there.to("cpu").values, attribution.values)
 
 
-def test_details_are_one_per_image_or_said_to_be_shared(attribution):
+def test_details_are_one_per_image_or_shared(attribution):
     kept = {"values": attribution.values, "method": "m", "params": {}, "target": None, "score": attribution.score}
     for detail in (torch.zeros(4, 2), torch.zeros(())):
-        with pytest.raises(InputError, match="'extra' is not one per image"):
-            seewhy.Attribution(**kept, input_size=(12, 20), details={"extra": detail})
-        made = seewhy.Attribution(**kept, input_size=(12, 20), details={"extra": detail}, shared={"extra"})
-        assert torch.equal(made[1].details["extra"], detail)
+        for told in (set(), {"extra"}):
+            made = seewhy.Attribution(**kept, input_size=(12, 20), details={"extra": detail}, shared=told)
+            assert torch.equal(made[1].details["extra"], detail)
     with pytest.raises(InputError, match="rather than which"):
         seewhy.Attribution(**kept, input_size=(12, 20), against=torch.tensor([1, 2, 3]))
 

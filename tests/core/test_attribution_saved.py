@@ -151,8 +151,3 @@ def test_against_is_one_class_per_image(tmp_path):
     assert seewhy.Attribution.load(saved(tmp_path / "a.npz", against=np.ones(2, np.int64))).against.tolist() == [1, 1]
     for wrong in (np.ones(3, np.int64), np.ones(2, np.float32), np.ones((2, 1), np.int64)):
         assert "its against is wrong" in refused(saved(tmp_path / "b.npz", against=wrong))
-
-
-def test_a_detail_that_is_neither_is_refused(tmp_path):
-    path = saved(tmp_path / "a.npz", {**ABOUT, "shared": []}, **{"details.odd": np.ones(5, np.float32)})
-    assert "'odd' is not one per image" in refused(path)

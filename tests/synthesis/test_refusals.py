@@ -301,6 +301,7 @@ def test_params_tell_what_had_a_part_and_nothing_else():
     assert set(params()) == always | chance | default
     assert set(params(autocast=True, patience=9)) == always | chance | default | {"autocast", "patience"}
     assert params(alpha=0.0, preset="simonyan")["decay"] == 1.3
+    assert "blur_every" not in params(alpha=0.0, preset="yosinski")  # behind an alpha channel nothing is filtered
     assert params(alpha=0.0)["alpha"] == 0.0
     assert params(preset="simonyan", l2=0.0)["l2"] == 0.0  # switched off: told, since the preset has it
     assert params(transforms=())["transforms"] == []

@@ -19,6 +19,7 @@ from .streams import GONE, steady_streams
 COMMANDS = {
     "explain": "Explain what a model said about photos, with every view at once.",
     "visualize": "Make the image that a class is, to the network.",
+    "report": "Draw the report again from what was saved.",
     "cache": "Show where pictures of classes are kept, or remove them.",
     "layers": "List a model's layers, with the one explained by default.",
     "methods": "List the methods: what they compute, and how they mislead.",

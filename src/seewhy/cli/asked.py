@@ -75,7 +75,9 @@ class Asked:
             find_layer(classifier.model, name.split(" + ")[0])
         if len(names) < 2:
             return names
-        order = [layer.name for layer in layers(classifier, torch.zeros(1, len(classifier.mean), *classifier.input_size))]
+        order = [
+            layer.name for layer in layers(classifier, torch.zeros(1, len(classifier.mean), *classifier.input_size))
+        ]
         return sorted(names, key=lambda name: order.index(found) if (found := name.split(" + ")[0]) in order else -1)
 
     def _check_all_apply(self) -> None:
@@ -119,7 +121,7 @@ def _kinds(names: tuple[str, ...]) -> list[type[Method]]:
         if ":" not in name and plain(name) not in {plain(other) for other in installed}:
             ids = [*(kind.id for kind in METHODS), CLASS_VISUALIZATION, *installed]
             close = close_matches(name, ids)
-            expected = None if close else f"{', '.join(ids)}, or MODULE:CLASS"
+            expected = None if close else f"{', '.join(ids)}, or module:Class"
             raise MethodError(f"there is no method {name!r}", expected=expected, close=close)
         found.append(find_kind(name))
     ids = [kind.id for kind in found]
@@ -138,4 +140,3 @@ def _colour(text: str) -> tuple[int, int, int]:
     except (ValueError, OverflowError) as error:  # an angle may be infinite
         raise InputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
     return red, green, blue
-

@@ -10,17 +10,15 @@ from .. import events
 from ..interrupts import uninterrupted
 from ..results import Explained, Explanation, View
 from ..session import Session, pending
+from ..synthesis.cached import at_once
 from .ending import check
 from .progress import Bar
 
 AT_ONCE = 4
 """Photos of a run, at most, whose figures are drawn before the images of their classes, and again with them."""
 
-TOGETHER = 4
-"""Classes that are made in one ascent."""
-
 MOST = 16
-"""Classes whose images are made unless they were asked for by name: each takes as long as the maps of several photos."""
+"""Classes whose images are made unless they were asked for by name: each takes as long as several photos' maps."""
 
 
 class ClassPictures:
@@ -73,9 +71,10 @@ class ClassPictures:
             made = {key: View.without_visualization(why) for key in order[MOST:]}
             order = order[:MOST]
             self._hand_out(made)
-        for start in range(0, len(order), TOGETHER):
+        together = at_once(self._session.classifier.input_size)
+        for start in range(0, len(order), together):
             check()
-            part = order[start : start + TOGETHER]
+            part = order[start : start + together]
             names = ", ".join(self._wanted[key].name for key in part)
             with events.job(f"Class visualization: {names}", listener=bar.listen):
                 made |= self._session.visualizations([self._wanted[key] for key in part])

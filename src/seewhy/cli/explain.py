@@ -41,13 +41,19 @@ from .streams import output
 @click.command("explain", short_help="Explain what a model said about photos.")
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO|DIR...", type=click.Path(readable=False))
 @model_options
-@click.option("--method", "-M", "methods", multiple=True, metavar="ID|MODULE:CLASS", help="Only these; see `seewhy methods`.")
+@click.option(
+    "--method", "-M", "methods", multiple=True, metavar="ID|MODULE:CLASS", help="Only these; see `seewhy methods`."
+)
 @click.option("--target", "-t", "targets", multiple=True, metavar="NAME|INDEX", help="Default: the predicted class.")
-@click.option("--versus", multiple=True, metavar="NAME|INDEX", help="Also: why the first target rather than this class.")
-@click.option("--layer", "layers", multiple=True, metavar="NAME", help="For Grad-CAM; may be repeated: one column each. "
+@click.option(
+    "--versus", multiple=True, metavar="NAME|INDEX", help="Also: why the first target rather than this class."
+)
+@click.option("--layer", "layers", multiple=True, metavar="NAME", help="For Grad-CAM; may be repeated. "
               "Default: the last spatial layer before pooling.")  # fmt: skip
 @click.option("--shared-scale", is_flag=True, help="One colour scale for all targets of a photo; usual with --versus.")
-@click.option("--output-dir", "-o", type=click.Path(readable=False), help="Default: seewhy-out, or the next free number.")
+@click.option(
+    "--output-dir", "-o", type=click.Path(readable=False), help="Default: seewhy-out, or the next free number."
+)
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--figure/--no-figure", default=True, help="Whether to draw figure.png of each photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -57,13 +63,13 @@ from .streams import output
 @click.option("--background", default="white", show_default=True, help="Colour behind transparent pixels.")
 @method_options
 @click.pass_context
-def command(context: click.Context, photos: tuple[str, ...], **given: Any) -> int:
+def command(context: click.Context, /, photos: tuple[str, ...], **given: Any) -> int:
     """Explain what a model said about photos, with every view at once.
 
     Writes, for each photo, a folder with figure.png, maps.npz (raw values) and explanation.json; and one report.html.
-    Of a folder, all photos in it are explained; folders in it that are named like classes tell the true classes, and the
-    report lists the wrong ones first. A photo that cannot be read stops no other. Exit code 0: all photos explained; 2:
-    some, or none. Where the model itself fails, SEEWHY_TRACEBACK=1 in the environment shows where.
+    Of a folder, all photos in it are explained; folders in it that are named like classes tell the true classes, and
+    the report lists the wrong ones first. A photo that cannot be read stops no other. Exit code 0: all photos
+    explained; 2: some, or none. Where the model itself fails, SEEWHY_TRACEBACK=1 in the environment shows where.
     """
     return _Run(photos, given, context).all()
 
@@ -122,6 +128,8 @@ class _Run:
 
     def _one(self, photo: Found, folder: Path) -> None:
         try:
+            if photo.error:
+                raise PhotoError(photo.error)
             check_folder(folder, self.given["force"])
             with foreign(self.classifier), events.job(Path(photo.path).name, listener=self.bar.listen):
                 read = read_photo(photo.path, background=self.background)
@@ -182,4 +190,3 @@ def _facts(classifier: Classifier, seconds: float) -> dict[str, str]:
 
     device = next((str(p.device) for p in classifier.model.parameters()), "cpu")
     return {"torch": torch.__version__, "device": device, "time": f"{seconds:.1f} s"}
-

@@ -8,10 +8,11 @@ from dataclasses import fields
 import click
 
 from ..bibliography import BIBLIOGRAPHY
-from ..explain import CLASS_VISUALIZATION
-from ..explain.drawing import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
-from ..methods import METHODS
-from .console import console
+from ..errors import SeewhyError
+from ..methods import METHODS, Method
+from ..results import CLASS_VISUALIZATION
+from ..results.view import VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS
+from .console import console, shown
 from .streams import output
 
 
@@ -19,16 +20,17 @@ from .streams import output
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(as_json: bool) -> None:
     """List the methods: what they compute, where they come from, their parameters, and how they mislead."""
+    kinds, broken = _installed()
     rows = [
         {
             "id": method.id,
             "title": method.title,
             "formula": method.formula,
-            "source": str(BIBLIOGRAPHY[method.source]),
+            "source": str(BIBLIOGRAPHY.get(method.source, method.source)),
             "misleads": method.misleads,
-            "params": {field.name: field.metadata["help"] for field in fields(method)},
+            "params": {field.name: field.metadata["help"] for field in fields(method) if "help" in field.metadata},
         }
-        for method in METHODS
+        for method in (*METHODS, *kinds)
     ]
     rows.append(
         {
@@ -45,9 +47,22 @@ def command(as_json: bool) -> None:
         return
     terminal = console()
     for row in rows:
-        terminal.print(f"[bold]{row['id']}[/bold]  {row['formula']}".replace("[R", r"\[R").replace("[h", r"\[h"))
-        terminal.print(f"  [dim]{row['source']}[/dim]")
-        terminal.print(f"  misleads: {row['misleads']}")
+        terminal.print(f"[bold]{shown(row['id'])}[/bold]  {shown(row['formula'])}")
+        terminal.print(f"  [dim]{shown(row['source'])}[/dim]")
+        terminal.print(f"  misleads: {shown(row['misleads'])}")
         for name, text in row["params"].items():  # type: ignore[attr-defined]
             terminal.print(f"  {name}: {text}", markup=False)
         terminal.print()
+    for name, error in broken.items():
+        terminal.print(f"{name} cannot be used: {error}", markup=False)
+
+
+def _installed() -> tuple[list[type[Method]], dict[str, SeewhyError]]:
+    """The methods that packages offer; and those of them that cannot be used, with the reason."""
+    found, broken = [], {}
+    for name in installed_methods():
+        try:
+            found.append(find_kind(name))
+        except SeewhyError as error:
+            broken[name] = error
+    return found, broken

@@ -12,7 +12,7 @@ NAME_BYTES = 255
 
 
 def folder_names(labels: Sequence[str], most: int = NAME_BYTES) -> list[str]:
-    """One folder name per photo: its label, without dots around it; cut where it is too long, numbered where it repeats.
+    """One folder name per photo: its label without dots around it, cut where it is too long, numbered where it repeats.
 
     Args:
         labels: what the photos are called.

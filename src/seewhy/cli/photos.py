@@ -21,19 +21,17 @@ class Found:
         path: of the file.
         label: what its results are called after: the path within the folder that was given.
         group: the folder that it lies in, within the folder that was given; empty for a file that was named itself.
+        error: why there is nothing to read; empty where there is.
     """
 
     path: str
     label: str
     group: str = ""
+    error: str = ""
 
 
 def found_in(given: Sequence[str]) -> list[Found]:
-    """Each photo once, in the order of the command line, folders in the order of their names.
-
-    Raises:
-        InputError: a folder holds no photo.
-    """
+    """Each photo once, in the order of the command line, folders in the order of their names."""
     found: dict[str, Found] = {}
     for name in given:
         if not os.path.isdir(name):
@@ -41,7 +39,10 @@ def found_in(given: Sequence[str]) -> list[Found]:
             continue
         inside = list(photos_in(name))
         if not inside:
-            raise InputError(f"{in_one_line(name)} holds no photo", expected="files that end in .jpg, .png or the like")
+            error = InputError(
+                f"{in_one_line(name)} holds no photo", expected="files that end in .jpg, .png or the like"
+            )
+            found.setdefault(name, Found(name, Path(name).stem, error=str(error)))
         for path in inside:
             place = path.relative_to(name)
             group = place.parts[-2] if len(place.parts) > 1 else ""
@@ -50,7 +51,7 @@ def found_in(given: Sequence[str]) -> list[Found]:
 
 
 def truths(found: Sequence[Found], classifier: Classifier) -> tuple[dict[str, str], list[str]]:
-    """The photos' true classes, by their paths, where their folders are named like classes; and the folders that are not.
+    """The photos' true classes by their paths, where their folders are named like classes; and which folders are not.
 
     Where no folder is, the folders mean something else, and none is told.
     """

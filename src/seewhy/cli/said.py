@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Teller:
 
     def begin(self, given: Sequence[str], found: Sequence[Found], unknown: Sequence[str]) -> None:
         """How many photos folders hold; folders that are named like no class, where others are."""
-        folders = [name for name in given if Path(name).is_dir()]
+        folders = [name for name in given if os.path.isdir(name)]
         if folders and not self._quiet:
             many = f"{len(found)} photo{'' if len(found) == 1 else 's'}"
             self._to.print(f"{many} found in {', '.join(map(shown, folders))}", soft_wrap=True)
@@ -98,7 +99,8 @@ class Teller:
     def _in_a_line(self, explanation: Explanation) -> None:
         first = explanation.top[0]
         said = f"{percentage(first.probability):>8}  {shown(in_one_line(first.name, 60))}"
-        truth = f"  [red]truly {shown(in_one_line(explanation.truth, 60))}[/red]" if explanation.right is False else ""
+        truly = shown(in_one_line(explanation.truth or "", 60))
+        truth = f"  [red]truly {truly}[/red]" if explanation.right is False else ""
         self._to.print(f"{said}  [dim]{shown(explanation.photo.path)}[/dim]{truth}", soft_wrap=True)
 
     def _is_error(self, id: str, view: View) -> bool:

@@ -13,14 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError
 from ..files import write_arrays, write_atomically
+from ..pictures import MapPanel, figure
+from ..pictures.in_memory import as_photo
+from ..pictures.notebook import display, img
 from .saved import attribution_parts, read_saved
 from .target import check_finite
 
 _FORMAT = 1
+
+MOST_SHOWN = 8
+"""Images of a batch that a notebook shows."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,8 +46,10 @@ class Attribution:
         details: further arrays of the method's own, (B, ...), e.g. occlusion's grid of scores per mask position.
         notes: what should be said of how it was done, as JSON holds it, e.g. occlusion's engine.
         against: (B,) int64, the class rather than which ``target`` is explained (``Versus``); None otherwise.
-        shared: the names of those details that are the same for all images, and have no batch, e.g. occlusion's
-            windows.
+        shared: the names of those details that are the same for all images, e.g. occlusion's windows; those that have
+            no row per image are taken to be.
+
+    In a notebook it shows itself. ``len`` is the number of images, and ``a[i]`` the attribution of one of them.
     """
 
     values: Tensor
@@ -64,10 +73,6 @@ class Attribution:
             raise InputError(
                 f"the values of {self.method!r} have the wrong shape", expected=f"({batch}, 1 or C, h, w)", got=got
             )
-        for name, part in self.details.items():
-            if name not in self.shared and (part.dim() == 0 or len(part) != batch):
-                expected = f"({batch}, ...), or its name in shared=: all images have it together"
-                raise InputError(f"the detail {name!r} is not one per image", expected=expected, got=tuple(part.shape))
         if self.against is not None and (self.target is None or self.against.shape != (batch,)):
             raise InputError("a class is told for each image, rather than which", got=tuple(self.against.shape))
         # One question to the device instead of two.
@@ -81,7 +86,9 @@ class Attribution:
         keep(self, "params", MappingProxyType(dict(self.params)))
         keep(self, "details", MappingProxyType({name: part.detach() for name, part in self.details.items()}))
         keep(self, "notes", MappingProxyType(dict(self.notes)))
-        keep(self, "shared", frozenset(self.shared) & self.details.keys())
+        # A detail without a row per image can only be of all of them.
+        common = {name for name, part in self.details.items() if part.dim() == 0 or len(part) != batch}
+        keep(self, "shared", (frozenset(self.shared) & self.details.keys()) | common)
 
     def __repr__(self) -> str:
         """One line: the values themselves would fill the screen."""
@@ -142,6 +149,51 @@ class Attribution:
             against=None if self.against is None else self.against.to(device),
             details={name: part.to(device) for name, part in self.details.items()},
         )
+
+    def to_image(self, photo: Any = None, *, size: tuple[int, int] | None = None) -> Image.Image:
+        """The map of one image as a picture: over the photo, or on white paper.
+
+        Zero is the colour of paper; nothing is min-max normalised.
+
+        Args:
+            photo: exactly what the model saw, (W, H) as the inputs: a path, a PIL image or an array, such as
+                ``classifier.crop(photo)``. None: no photo.
+            size: (width, height) of the picture; None: of the inputs.
+
+        Returns:
+            RGB.
+
+        Raises:
+            InputError: there are several images (take ``a[i]``), or the photo is not what the model saw: on the
+                uncropped one the map would lie in the wrong place.
+            PhotoError: it cannot be read.
+        """
+        panel = self._panel(photo)
+        return panel.picture(size or panel.size)
+
+    def show(self, photo: Any = None) -> None:
+        """Show the map of one image, with its colour bar: in a notebook below the cell, else in the system's viewer."""
+        display(self._figure(photo))
+
+    def _repr_html_(self) -> str:
+        shown = [img(one._figure(None), repr(one)) for one in self[:MOST_SHOWN]]
+        more = f"<p>and {len(self) - MOST_SHOWN} more</p>" if len(self) > MOST_SHOWN else ""
+        return f"<div>{''.join(shown)}{more}</div>"
+
+    def _figure(self, photo: Any) -> Image.Image:
+        about = "" if self.target is None else f"class {_few(self.target)} · "
+        return figure([self._panel(photo)], title=self.method, subtitle=f"{about}score {_few(self.score)}")
+
+    def _panel(self, photo: Any) -> MapPanel:
+        if len(self) > 1:
+            raise InputError("a picture is of one image", expected="a[i].to_image(...)", got=f"{len(self)} images")
+        height, width = self.input_size
+        base = Image.new("RGB", (width, height), "white") if photo is None else as_photo(photo).image
+        if base.size != (width, height):
+            expected = f"{width} × {height} pixels, exactly what the model saw: classifier.crop(photo)"
+            got = f"{base.width} × {base.height}"
+            raise InputError("the map does not lie on this photo", expected=expected, got=got)
+        return MapPanel(self.method, self.values[0].cpu().numpy(), base, self.layer or "")
 
     def upsampled(self, size: tuple[int, int] | None = None) -> Tensor:
         """The values at ``size`` (default: the inputs'), (B, C|1, H, W), bilinear with half-pixel centres."""

@@ -44,8 +44,8 @@ def classifier(
             three channels, a half for one that reads grey.
         size: (H, W) of its pictures, or one number for both. None: 224. The photo's shorter side is resized to the
             size, and the centre is cut out.
-        transform: instead of that preprocessing a function of one's own, such as torchvision's: a PIL image -> (C, H, W)
-            or (1, C, H, W), normalised by ``mean`` and ``std``, which then default to ImageNet's.
+        transform: instead of that preprocessing a function of one's own, such as torchvision's: a PIL image ->
+            (C, H, W) or (1, C, H, W), normalised by ``mean`` and ``std``, which then default to ImageNet's.
         name: what it is called in figures and reports; None: its class's name.
 
     Raises:
@@ -89,4 +89,3 @@ def _borrowed(transform: Callable[[Image.Image], torch.Tensor], told: Told) -> B
     if told.size not in (None, size):
         raise InputError("the transform gives pictures of another size than size=", expected=told.size, got=size)
     return BorrowedPreprocessing(transform, (size[0], size[1]), told.mean or IMAGENET_MEAN, told.std or IMAGENET_STD)
-

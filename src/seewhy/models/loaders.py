@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from os import PathLike, fspath
-from typing import Any
 
 import torch
 from torch import nn
@@ -203,4 +202,3 @@ def _moved(model: nn.Module, device: str | torch.device | None) -> nn.Module:
         return model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"the model cannot go to the device {str(device)!r}", got=first_line(error)) from error
-

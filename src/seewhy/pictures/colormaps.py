@@ -93,7 +93,7 @@ class Scale:
         clipped = high < largest
         remark = f"ends at the {PERCENTILE:g}th percentile" if clipped else ""
         if limit is not None:
-            high, clipped, remark = limit, largest > limit, "one scale for all that are compared"
+            high, clipped, remark = limit, largest > limit, "scale shared by what is compared"
         elif at_least > high:
             high, clipped, remark = at_least, False, f"faint: the largest value is {number(largest)}"
         low = -high if kind == "diverging" else 0.0

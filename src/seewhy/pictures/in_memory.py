@@ -71,6 +71,8 @@ def _from_array(photo: Any) -> Image.Image:
             raise PhotoError("the array is no photo", expected="floats in [0, 1], before any normalisation", got=got)
         array = np.rint(array * 255)
     elif array.size and (array.min() < 0 or array.max() > 255):
-        raise PhotoError("the array is no photo", expected="whole numbers 0..255", got=f"{array.min()} to {array.max()}")
+        raise PhotoError(
+            "the array is no photo", expected="whole numbers 0..255", got=f"{array.min()} to {array.max()}"
+        )
     array = array.astype(np.uint8)
     return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)

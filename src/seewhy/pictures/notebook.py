@@ -34,8 +34,6 @@ def display(image: Image.Image) -> None:
     """Show a picture: in a notebook below the cell, else in the system's viewer."""
     ipython = sys.modules.get("IPython")
     if ipython is not None and ipython.get_ipython() is not None:
-        from IPython.display import display as show
-
-        show(image)
+        ipython.display.display(image)
     else:
         image.show()

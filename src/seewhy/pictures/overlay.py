@@ -86,7 +86,8 @@ def stretched(photo: Image.Image) -> NDArray[np.uint8]:
     half, middle = (high - low) * gain / 2, (high + low) / 2
     # What cannot be stretched to the full range stays about as light as it is.
     lightness = (np.arange(256) - middle) * gain + np.clip(middle, half, 255 - half)
-    return np.rint(lightness).clip(0, 255).astype(np.uint8)[grey]
+    found: NDArray[np.uint8] = np.rint(lightness).clip(0, 255).astype(np.uint8)[grey]
+    return found
 
 
 def one_channel(values: Floats) -> Floats:

@@ -61,7 +61,14 @@ def _found_in(folder: Path) -> Run:
     if not folders:
         what = f"there is no explanation in {in_one_line(folder)}"
         raise InputError(what, expected="a folder that `seewhy explain` or Explanation.save wrote")
-    first = next((item.shown for name in folders if isinstance((item := _item(folder, RunPhoto(name, name))).shown, Explanation)), None)
+    first = next(
+        (
+            item.shown
+            for name in folders
+            if isinstance((item := _item(folder, RunPhoto(name, name))).shown, Explanation)
+        ),
+        None,
+    )
     if first is None:
         return Run("", "", "", "", "", [RunPhoto(name, name) for name in folders])
     made = first.made

@@ -116,7 +116,11 @@ def _links(item: Item) -> Mapping[str, str]:
     """The key of a target -> its figure in full, relative to the report."""
     if not item.folder or not isinstance(item.shown, Explanation):
         return {}
-    return {found.key: f"./{quote(item.folder)}/{quote(name)}" for name, found in figures(item.shown).items()}
+    return {found.key: f"./{_quoted(item.folder)}/{_quoted(name)}" for name, found in figures(item.shown).items()}
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="surrogateescape")  # a name may hold bytes that are no UTF-8
 
 
 def _alt(panel: MapPanel | PicturePanel, found: Explained) -> str:

@@ -90,7 +90,9 @@ def summed_up(rows: Sequence[Row]) -> Summary | None:
     classes = tuple(sorted({name for pair in pairs for name in pair}))
     classes = classes if len(classes) <= MOST_CLASSES else ()
     table = tuple(tuple(pairs[true, predicted] for predicted in classes) for true in classes)
-    confused = [(true, predicted, count) for (true, predicted), count in pairs.items() if plain(true) != plain(predicted)]
+    confused = [
+        (true, predicted, count) for (true, predicted), count in pairs.items() if plain(true) != plain(predicted)
+    ]
     confused.sort(key=lambda each: (-each[2], each[:2]))
     return Summary(sum(bool(row.right) for row in known), len(known), classes, table, tuple(confused[:MOST_CLASSES]))
 

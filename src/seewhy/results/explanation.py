@@ -162,7 +162,9 @@ class Explanation:
         for found in self.targets:
             if plain(str(which)) == plain(found.name):
                 return found
-        raise InputError(f"{which!r} was not explained", close=close_matches(str(which), [t.name for t in self.targets]))
+        raise InputError(
+            f"{which!r} was not explained", close=close_matches(str(which), [t.name for t in self.targets])
+        )
 
     def panel(self, view: View, which: int | str | Explained = 0) -> MapPanel:
         """A map as it is drawn: over the crop, with its scale.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -23,13 +23,16 @@ from ..pictures import read_photo
 from ..synthesis import Visualization
 from .amounts import Amount
 from .explanation import Explained, Explanation, Made, ModelFacts
-from .saved import ABOUT, FORMAT, MAPS
+from .saved import ABOUT, FORMAT, MAPS, course_of
 from .seen import SeenPhoto
 from .view import View
 
 T = TypeVar("T")
 
 MOST_TARGETS, MOST_VIEWS = 1000, 1000
+
+_Of: TypeAlias = "tuple[Ranked, float, tuple[int, int], int | None]"
+"""The target, the score that is explained, (H, W) of the crop, and the index of the other class."""
 
 
 def read(folder: Path) -> Explanation:
@@ -117,7 +120,7 @@ def _explanation(about: _Object, arrays: Mapping[str, Any], folder: Path) -> Exp
     return Explanation(
         photo=SeenPhoto(
             photo.get("path", str), photo.get("sha256", str), photo.pair("size", 1 << 24), crop, _box(photo),
-            photo.texts("notes"),
+            photo.texts("notes")[len(model.texts("notes")) :],
         ),
         model=ModelFacts(
             model.get("spec", str), model.get("weights_sha256", str), model.get("preprocessing_in_words", str),
@@ -147,28 +150,30 @@ def _box(photo: _Object) -> tuple[float, float, float, float] | None:
 
 def _ranked(entry: _Object) -> Ranked:
     sign = -1 if entry.get("sign", int, 1) == -1 else 1
-    return Ranked(entry.count("index"), entry.get("name", str), entry.number("score"), entry.number("probability"), sign)
+    return Ranked(
+        entry.count("index"), entry.get("name", str), entry.number("score"), entry.number("probability"), sign
+    )
 
 
 def _explained(found: _Object, arrays: Mapping[str, Any], folder: Path, size: tuple[int, int]) -> Explained:
-    target, against = _ranked(found), found.get("against", dict, None)
+    target, other = _ranked(found), found.get("against", dict, None)
+    against = None if other is None else _ranked(_Object(other, "against"))
     score = found.number("explained_score")
     views = found.get("methods", dict)
     if len(views) > MOST_VIEWS:
         raise InputError("'methods' is too long", expected=f"up to {MOST_VIEWS}", got=len(views))
+    of = (target, score, size, None if against is None else against.index)
     return Explained(
         target=target,
         score=score,
-        views={id: _view(id, _Object(view, id), arrays, folder, (target, score, size)) for id, view in views.items()},
-        against=None if against is None else _ranked(_Object(against, "against")),
+        views={id: _view(id, _Object(view, id), arrays, folder, of) for id, view in views.items()},
+        against=against,
         forwards=found.count("forwards"),
         backwards=found.count("backwards"),
     )
 
 
-def _view(
-    id: str, view: _Object, arrays: Mapping[str, Any], folder: Path, of: tuple[Ranked, float, tuple[int, int]]
-) -> View:
+def _view(id: str, view: _Object, arrays: Mapping[str, Any], folder: Path, of: _Of) -> View:
     about: dict[str, Any] = {
         "id": id,
         **{name: view.get(name, str) for name in ("title", "formula", "source", "misleads")},
@@ -179,7 +184,7 @@ def _view(
         return View(**about, error=error, error_kind=view.get("error_kind", str))
     about |= {"caption": view.get("caption", str), "notes": view.texts("said")}
     if (image := view.get("image", str, None)) is not None:
-        return View(**about, visualization=_visualization(view, image, folder, of[0].index))
+        return View(**about, visualization=_visualization(view, image, folder, arrays, of[0].index))
     amount = view.get("amount", dict, None)
     return View(
         **about,
@@ -193,7 +198,7 @@ def _amount(amount: _Object) -> Amount:
 
 
 def _attribution(
-    view: _Object, arrays: Mapping[str, Any], target: Ranked, score: float, size: tuple[int, int]
+    view: _Object, arrays: Mapping[str, Any], target: Ranked, score: float, size: tuple[int, int], against: int | None
 ) -> Attribution:
     name, row = view.get("array", str), view.count("row")
     of = {key.removeprefix(f"{name}."): value for key, value in arrays.items() if key.startswith(f"{name}.")}
@@ -211,18 +216,24 @@ def _attribution(
         overridden=view.count("overridden"),
         details={key: value[row] for key, value in of.items() if "." not in key and row < len(value)},
         notes=view.get("notes", dict),
+        shared=frozenset(view.texts("shared")),
+        against=None if against is None else torch.tensor([against]),
     )
 
 
-def _visualization(view: _Object, image: str, folder: Path, index: int) -> Visualization:
+def _visualization(view: _Object, image: str, folder: Path, arrays: Mapping[str, Any], index: int) -> Visualization:
     pixels = np.asarray(_picture(folder, image), dtype=np.float32) / 255
-    column: Callable[[str], torch.Tensor] = lambda name: torch.tensor(view.get(name, list), dtype=torch.float32)[:, None]  # noqa: E731
-    one: Callable[[str], torch.Tensor | None] = (
-        lambda name: None if view.get(name, (int, float), None) is None else torch.tensor([view.number(name)])
+    score, probability = (
+        None if view.get(name, (int, float), None) is None else torch.tensor([view.number(name)])
+        for name in ("score", "probability")
     )
+    course = arrays.get(course_of(index))
+    if course is None or course.dim() != 2 or len(course) != 2 or not course.is_floating_point():
+        raise InputError(f"{MAPS} does not hold how the image of class {index} was made")
+    history, objective = course[:, :, None]
     return Visualization(
         images=torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(),
-        score=one("score"), probability=one("probability"), history=column("history"), objective=column("objective"),
+        score=score, probability=probability, history=history, objective=objective,
         target=torch.tensor([index]), params=view.get("params", dict), frames={},
         interrupted=view.get("interrupted", bool),
     )  # fmt: skip

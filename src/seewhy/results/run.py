@@ -77,11 +77,18 @@ class Run:
             about = json.loads(content)
             if about.pop("format") != FORMAT:
                 raise ValueError("its format is not known here")
-            photos = tuple(RunPhoto(**{key: _text(value) for key, value in each.items()}) for each in about.pop("photos"))
+            photos = tuple(_photo(each) for each in about.pop("photos"))
             facts = {str(key): str(value) for key, value in about.pop("facts").items()}
             return cls(**{key: _text(value) or "" for key, value in about.items()}, photos=photos, facts=facts)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(f"{name} is not what `seewhy explain` wrote: {error}") from error
+
+
+def _photo(about: Any) -> RunPhoto:
+    path = _text(about["path"])
+    if path is None:
+        raise ValueError("a photo has no path")
+    return RunPhoto(path, _text(about.get("folder")), _text(about.get("error")))
 
 
 def _text(value: Any) -> str | None:

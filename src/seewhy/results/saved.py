@@ -106,7 +106,16 @@ def _arrays(explanation: Explanation) -> tuple[dict[str, Any], Places]:
                 arrays[name] = np.concatenate([each.values.numpy() for each in part])
                 for detail in part[0].details:
                     arrays[f"{name}.{detail}"] = np.stack([each.details[detail].numpy() for each in part])
+    for found in explanation.targets:
+        for view in found.views.values():
+            if (made := view.visualization) is not None:
+                arrays[course_of(found.target.index)] = np.stack([made.history[:, 0], made.objective[:, 0]])
     return arrays, places
+
+
+def course_of(index: int) -> str:
+    """The array of how an ascent went, (2, steps): the score before each step, and what was ascended."""
+    return f"class-{index}.course"
 
 
 def id_of(found: Attribution) -> int:
@@ -138,7 +147,7 @@ def describe(explanation: Explanation, places: Places | None = None) -> dict[str
             "size": photo.size,
             "crop": CROP,
             "box": photo.box,
-            "notes": photo.notes,
+            "notes": (*model.notes, *photo.notes),
         },
         "model": {
             **model.provenance,
@@ -188,8 +197,6 @@ def _view(view: View, found: Explained, places: Places) -> dict[str, Any]:
             "image": _class_picture(found),
             "score": None if made.score is None else float(made.score[0]),
             "probability": None if made.probability is None else float(made.probability[0]),
-            "history": made.history[:, 0].tolist(),
-            "objective": made.objective[:, 0].tolist(),
             "interrupted": made.interrupted,
         }
     assert view.attribution is not None
@@ -202,6 +209,7 @@ def _view(view: View, found: Explained, places: Places) -> dict[str, Any]:
         "layer": map_.layer,
         "overridden": map_.overridden,
         "notes": map_.notes,
+        "shared": sorted(map_.shared),
         "array": array,
         "row": row,
         "shape": list(map_.values.shape[1:]),

@@ -51,8 +51,9 @@ class SeenPhoto:
         if original.size == self.crop.size != self.size:
             return drawn.resize(original.size, Image.Resampling.BILINEAR)
         if original.size != self.size:
-            expected = f"the original, {self.size[0]} × {self.size[1]} pixels, or the crop, {self.crop.width} × {self.crop.height}"
-            raise InputError("this is not the photo", expected=expected, got=f"{original.width} × {original.height}")
+            sizes = [f"{width} × {height}" for width, height in (self.size, self.crop.size, original.size)]
+            expected = f"the original, {sizes[0]} pixels, or the crop, {sizes[1]}"
+            raise InputError("this is not the photo", expected=expected, got=sizes[2])
         if self.box is None:
             what = "where the model's crop lies on the photo is not known: its preprocessing is another library's"
             raise InputError(what, expected="the crop itself: explanation.photo.crop")

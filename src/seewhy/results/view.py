@@ -104,11 +104,13 @@ class View:
 def _as_shown(made: Visualization) -> Visualization:
     """As a file of eight bits holds it, so that what is loaded is what was saved."""
     images = (made.images.cpu().clamp(0, 1) * 255).round() / 255
-    history, objective = ((part.cpu().double() * 1e4).round().div(1e4).float() for part in (made.history, made.objective))
+    history, objective = (
+        (part.cpu().double() * 1e4).round().div(1e4).float() for part in (made.history, made.objective)
+    )
     return replace(made, images=images, history=history, objective=objective, frames={}, params=jsonable(made.params))
 
 
-_ABOUT_VISUALIZATION = {
+_ABOUT_VISUALIZATION: dict[str, Any] = {
     "id": CLASS_VISUALIZATION,
     "title": VISUALIZATION_TITLE,
     "formula": VISUALIZATION_FORMULA,
@@ -127,4 +129,3 @@ def _about(method: Method, id: str | None, title: str | None) -> dict[str, Any]:
         "misleads": method.misleads,
         "params": jsonable(method.params),
     }
-

@@ -131,8 +131,7 @@ def _each_made(
 ) -> Iterator[tuple[_Class, Visualization]]:
     """All of ``missing``, in as few ascents as may be."""
     if batch is None:
-        height, width = sized(None, classifier)
-        batch = min(max(1, MOST_PIXELS // (height * width)), MOST_AT_ONCE)
+        batch = at_once(sized(None, classifier))
     waiting = [*missing]
     while waiting:
         together = [each for each in waiting if each.sign > 0][:batch] or waiting[:1]
@@ -150,6 +149,12 @@ def _each_made(
         for row, each in enumerate(together):
             yield each, made[row]
         waiting = [each for each in waiting if each not in together]
+
+
+def at_once(size: tuple[int, int]) -> int:
+    """How many pictures of (H, W) go into one ascent."""
+    height, width = size
+    return min(max(1, MOST_PIXELS // (height * width)), MOST_AT_ONCE)
 
 
 def _made(classifier: Any, together: Sequence[_Class], options: dict[str, Any]) -> Visualization:

@@ -148,7 +148,8 @@ def layers_of(aim: Objective, penalty: Objective | None) -> frozenset[str]:
 
 
 MIXED = 0.05
-"""So far, as a share of their size, an answer may move with the company; far above rounding, also in bfloat16."""
+"""So far, as a share of their size, an answer may move with the company; far above rounding, also in bfloat16:
+here it decides on a refusal, not on the slower way that ``core.company`` chooses at a hundredth of this."""
 
 
 def mixed(network: nn.Module, x: Tensor) -> bool:

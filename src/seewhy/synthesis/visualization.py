@@ -9,6 +9,7 @@ import operator
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class Visualization:
         """Show the images: in a notebook below the cell, else as the system shows pictures."""
         shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
         if shell is not None:
-            sys.modules["IPython"].display.display(self)
+            import_module("IPython.display").display(self)
         else:
             tiled([self.to_image(i) for i in range(len(self))]).show()
 

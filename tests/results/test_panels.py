@@ -12,10 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 import seewhy
-from seewhy.explain import CLASS_VISUALIZATION, Explainer, Request, draw, photo_entry
 from seewhy.methods import METHODS
 from seewhy.pictures.colormaps import table
-from seewhy.report import RunInfo, render_report
+from seewhy.report import Item, RunInfo, render_report
 
 SIDE = 448  # pixels of a picture, in the figure and in the report
 FIRST, NEXT = 80, 504  # where the figure's columns begin, and how far they are apart
@@ -28,36 +27,43 @@ def explained(tmp_path_factory):
     path = tmp_path_factory.mktemp("photo") / "waves.png"
     Image.fromarray(photo).save(path)
     classifier = seewhy.load("nets.tiny:make", input_size=32)
-    explainer = Explainer(classifier, Request(tuple(method() for method in METHODS), targets=(1, 3), steps=4))
-    return explainer, explainer(path)
+    return seewhy.explain(path, classifier, targets=[1, 3], steps=4)
 
 
-def drawn_again(values, crop, signed):
+def drawn_again(values, crop, signed, at_least):
     """(448, 448, 3) in 0..255: a map over the photo, as ``overlay`` describes it."""
     strongest = np.abs(values).argmax(0)
     native = np.take_along_axis(values, strongest[None], 0)[0].astype(np.float64)
     limit = np.abs(native).max()
     if native.size >= 64 * 64 and 0 < 1.5 * np.percentile(np.abs(native), 99.5) < limit:
         limit = np.percentile(np.abs(native), 99.5)
+    limit = max(limit, at_least)  # a faint map
     full = F.interpolate(torch.tensor(native)[None, None], size=(SIDE, SIDE), mode="bilinear")[0, 0].numpy()
     diverging = signed or (native < 0).any()
-    share = np.clip(full / (limit or 1.0), -1 if diverging else 0, 1)
+    share = np.rint(np.clip(full / (limit or 1.0), -1 if diverging else 0, 1) * 255) / 255
     colours = table("diverging")[np.rint((share + 1) * 255).astype(int)] if diverging else None
     colours = table("sequential")[np.rint(share * 255).astype(int)] if colours is None else colours
     times = SIDE // crop.width  # few pixels keep their edges
-    light = np.asarray(crop.convert("L"), np.float64).repeat(times, 0).repeat(times, 1)[..., None] / 255
+    grey = np.asarray(crop.convert("L"), np.float64)
+    ordered = np.sort(grey.reshape(-1))
+    low, high = (ordered[np.ceil(share * grey.size).astype(int) - 1] for share in (0.01, 0.99))
+    grey = np.rint((grey - low) / (high - low) * 255).clip(0, 255) / 255
+    light = grey.repeat(times, 0).repeat(times, 1)[..., None]
     opacity = 0.85 * np.sqrt(np.abs(share))[..., None]
     ink = colours / 255 * (0.65 + 0.7 * light)
     return 255 * np.clip(ink * opacity + (0.56 + 0.44 * light) * (1 - opacity), 0, 1)
 
 
-def pictures_of(explainer, explanation, found):
+def pictures_of(explanation, found):
     """Title -> what its panel has to show, in the order of the panels."""
     wanted = {
-        method.title: drawn_again(found.views[method.id].values[0].numpy(), explanation.crop, method.signed)
-        for method in explainer.request.methods
-    }
-    made = found.visualization.images[0].permute(1, 2, 0).numpy() * 255
+        view.title: drawn_again(
+            view.attribution.values[0].numpy(), explanation.photo.crop, view.signed,
+            0.0 if view.amount is None else view.amount.at_least,
+        )
+        for view in found.views.values() if view.attribution is not None
+    }  # fmt: skip
+    made = found.views["class_visualization"].visualization.images[0].permute(1, 2, 0).numpy() * 255
     wanted["Class visualization"] = made.repeat(SIDE // 32, 0).repeat(SIDE // 32, 1)
     return wanted
 
@@ -80,8 +86,8 @@ def in_order(wanted, sheet):
 
 
 def test_the_maps_differ_so_that_a_wrong_one_would_show(explained):
-    explainer, explanation = explained
-    wanted = pictures_of(explainer, explanation, explanation.targets[0])
+    explanation = explained
+    wanted = pictures_of(explanation, explanation.targets[0])
     assert len(wanted) == len(METHODS) + 1
     many = list(wanted.items())
     for number, (title, picture) in enumerate(many):
@@ -91,30 +97,30 @@ def test_the_maps_differ_so_that_a_wrong_one_would_show(explained):
 
 @pytest.mark.parametrize("target", [0, 1])
 def test_every_panel_of_the_figure_shows_its_own_map(explained, target):
-    explainer, explanation = explained
+    explanation = explained
     found = explanation.targets[target]
-    wanted = pictures_of(explainer, explanation, found)
-    assert in_order(wanted, np.asarray(draw(explanation, found, explainer)))
+    wanted = pictures_of(explanation, found)
+    assert in_order(wanted, np.asarray(explanation.figure(found)))
 
 
 def test_two_maps_that_are_swapped_would_be_seen(explained):
-    explainer, explanation = explained
+    explanation = explained
     found = explanation.targets[0]
-    wanted = pictures_of(explainer, explanation, found)
+    wanted = pictures_of(explanation, found)
     first, second = METHODS[3].id, METHODS[4].id
     swapped = replace(found, views={**found.views, first: found.views[second], second: found.views[first]})
-    assert not in_order(wanted, np.asarray(draw(explanation, swapped, explainer)))
+    assert not in_order(wanted, np.asarray(explanation.figure(swapped)))
     alike = replace(found, views=dict.fromkeys(found.views, found.views[first]))
-    assert not in_order(wanted, np.asarray(draw(explanation, alike, explainer)))
+    assert not in_order(wanted, np.asarray(explanation.figure(alike)))
 
 
 def test_every_picture_of_the_report_shows_its_own_map(explained):
-    explainer, explanation = explained
-    page = render_report([photo_entry(explanation, explainer)], run=RunInfo("m", "w", "v", "d", "c"))
-    shown = re.findall(r'<img\s+src="data:image/jpeg;base64,([^"]+)"[^>]*alt="([^"]+)"', page)[1:]  # after the crop
+    explanation = explained
+    page = render_report([Item(explanation)], run=RunInfo("m", "w", "v", "d", "c"))
+    shown = re.findall(r'<img\s+src="data:image/webp;base64,([^"]+)"[^>]*alt="([^"]+)"', page)[1:]  # after the crop
     targets = explanation.targets
     assert len(shown) == len(targets) * (len(METHODS) + 1)
-    everything = [pictures_of(explainer, explanation, found) for found in targets]
+    everything = [pictures_of(explanation, found) for found in targets]
     for number, (source, alt) in enumerate(shown):
         picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(source))), np.float64)
         wanted = everything[number // (len(METHODS) + 1)]
@@ -127,15 +133,12 @@ def test_every_picture_of_the_report_shows_its_own_map(explained):
 
 
 def test_what_is_saved_is_what_is_drawn(explained, tmp_path):
-    from seewhy.explain import Folder
-
-    explainer, explanation = explained
-    Folder(tmp_path / "waves", force=False).write(explanation, explainer, "seewhy explain")
+    explanation = explained
+    explanation.save(tmp_path / "waves")
     with np.load(tmp_path / "waves" / "maps.npz") as maps:
         for row, found in enumerate(explanation.targets):
-            for method in explainer.request.methods:
-                assert np.array_equal(maps[method.id][row], found.views[method.id].values[0].numpy())
+            for method in METHODS:
+                assert np.array_equal(maps[method.id][row], found.views[method.id].attribution.values[0].numpy())
     for name, found in (("figure.png", explanation.targets[0]), ("figure-3.png", explanation.targets[1])):
-        wanted = pictures_of(explainer, explanation, found)
+        wanted = pictures_of(explanation, found)
         assert in_order(wanted, np.asarray(Image.open(tmp_path / "waves" / name)))
-        assert CLASS_VISUALIZATION not in found.views  # it is no error

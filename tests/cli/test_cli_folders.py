@@ -1,0 +1,278 @@
+"""Folders of photos, where results go, and what is asked for on the command line."""
+
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import seewhy as package
+
+TINY = ["--model", "nets.tiny:make", "--input-size", "32"]
+OWN = """
+from dataclasses import dataclass
+from seewhy.methods import INPUT, Method, Needs, param
+
+
+@dataclass(frozen=True)
+class InputTimesGradient(Method):
+    id = "input_times_gradient"
+    title = "Input × gradient"
+    source = "simonyan2013"
+    formula = "x · ∂y/∂x"
+    misleads = "Zero is the mean colour."
+    absolute: bool = param(False, "the magnitude")
+
+    def needs(self):
+        return Needs(input_gradient=True)
+
+    def __call__(self, record):
+        return record.inputs * record.gradient(INPUT)
+
+
+class NoMethod:
+    pass
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The current directory, with photos in folders named like classes, and labels."""
+    draws = np.random.default_rng(0)
+    for name in ("cat/a.png", "cat/b.png", "dog/a.png", "deep/owl/c.jpg", "dog/notes.txt"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.write_text("no photo")
+        else:
+            Image.fromarray(draws.integers(0, 255, (40, 56, 3), dtype=np.uint8)).save(path)
+    (tmp_path / "labels.txt").write_text("cat\ndog\nowl\nfox\n")
+    (tmp_path / "own_method_of_test.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_is_all_photos_in_it_and_its_folders_are_the_truth(seewhy, place):
+    code, said, _ = seewhy("explain", "photos", *TINY, "--labels", "labels.txt", "-M", "cam", "-o", "out")
+    assert code == 0
+    assert "4 photos found in photos" in said
+    names = {path.name for path in (place / "out").iterdir()}
+    assert names == {"cat-a", "cat-b", "dog-a", "deep-owl-c", "report.html", "run.json"}
+    found = {name: package.Explanation.load(place / "out" / name) for name in ("cat-a", "cat-b", "dog-a", "deep-owl-c")}
+    assert [each.truth for each in found.values()] == ["cat", "cat", "dog", "owl"]
+    right = sum(each.right for each in found.values())
+    page = (place / "out" / "report.html").read_text()
+    assert f"{right} of 4 right" in page
+    assert f"{right} of 4 right" in said.splitlines()[-1]
+    assert "report.html" in said.splitlines()[-1]
+    # The wrong ones come first, the most confident of them at the top.
+    shown = re.findall(r'<h2 id="photo-\d+-name"><bdi>photos/([^<]+)</bdi>', page)
+    rank = {
+        each.photo.path.removeprefix("photos/"): (each.right, -each.top[0].probability * (-1 if each.right else 1))
+        for each in found.values()
+    }
+    assert shown == sorted(rank, key=rank.get)
+
+
+def test_folders_that_mean_no_class_tell_no_truth(seewhy, place):
+    (place / "photos").rename(place / "holiday")
+    code, _, err = seewhy("explain", "holiday", *TINY, "-M", "cam", "-o", "out")  # classes without names
+    assert code == 0
+    assert "of 4 right" not in (place / "out" / "report.html").read_text()
+    assert "no class is called" not in err
+    (place / "holiday" / "dog").rename(place / "holiday" / "cow")
+    code, _, err = seewhy("explain", "holiday", *TINY, "--labels", "labels.txt", "-M", "cam", "-o", "other")
+    assert code == 0
+    assert "no class is called cow" in err
+    assert "of 3 right" in (place / "other" / "report.html").read_text()
+
+
+def test_a_folder_without_photos_stops_no_other(seewhy, place):
+    (place / "empty").mkdir()
+    code, _, err = seewhy("explain", "empty", "photos/cat", *TINY, "-M", "cam", "-o", "out")
+    assert code == 2
+    assert "empty holds no photo" in err
+    assert (place / "out" / "a" / "figure.png").exists()
+
+
+def test_the_usual_output_folder_is_numbered(seewhy, place):
+    for folder in ("seewhy-out", "seewhy-out-2", "seewhy-out-3"):
+        code, said, _ = seewhy("explain", "photos/cat/a.png", *TINY, "-M", "cam")
+        assert code == 0
+        assert f"{folder}{os.sep}report.html" in said
+        assert (place / folder / "a" / "figure.png").exists()
+    before = (place / "seewhy-out-2" / "report.html").read_bytes()
+    (place / "seewhy-out-3").rename(place / "kept")
+    (place / "seewhy-out-3").mkdir()  # an empty one is free
+    assert "seewhy-out-3" in seewhy("explain", "photos/cat/b.png", *TINY, "-M", "cam")[1]
+    assert f"seewhy-out{os.sep}report" in seewhy("explain", "photos/cat/b.png", *TINY, "-M", "cam", "--force")[1]
+    assert (place / "seewhy-out-2" / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["-M", "cam", "--steps", 3], "--steps applies to the class visualization"),
+        (["-M", "cam", "--preset", "olah"], "--preset applies to the class visualization"),
+        (["-M", "cam", "--layer", "1"], "--layer applies to Grad-CAM"),
+        (["-M", "cam", "--batch-size", 4], "--batch-size applies to occlusion"),
+        (["-M", "cam", "--occlusion-window", 8], "--occlusion-window applies to occlusion"),
+        (["-M", "saliency", "--no-grad-cam-relu"], "grad-cam-relu applies to grad_cam"),
+        (["-M", "cam", "--shared-scale"], "--shared-scale applies to several targets"),
+        (["-M", "cam", "--shared-scale", "-t", 1], "--shared-scale applies to several targets"),
+    ],
+)
+def test_an_option_that_applies_to_nothing_is_an_error(seewhy, place, arguments, match):
+    code, _, err = seewhy("explain", "photos/cat/a.png", *TINY, *arguments)
+    assert code == 2
+    assert match in err
+    assert not (place / "seewhy-out").exists()
+
+
+def test_layers_by_depth(seewhy, place):
+    code, said, _ = seewhy("explain", "photos/cat/a.png", *TINY, "-M", "grad_cam", "--layer", 3, "--layer", 1, "--json")
+    assert code == 0
+    methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
+    assert [method["layer"] for method in methods.values()] == ["1", "3"]
+    assert [method["title"] for method in methods.values()] == ["Grad-CAM, 1", "Grad-CAM, 3"]
+    assert seewhy("explain", "photos/cat/a.png", *TINY, "-M", "grad_cam", "--layer", 33)[0] == 2
+
+
+def test_why_this_rather_than_that(seewhy, place):
+    code, said, _ = seewhy("explain", "photos/cat/a.png", *TINY, "--labels", "labels.txt", "-M", "cam", "-t", "owl",
+                           "--versus", "fox", "--json", "-o", "out")  # fmt: skip
+    assert code == 0
+    owl, difference = json.loads(said)["photos"][0]["targets"]
+    assert (owl["name"], difference["name"], difference["against"]["name"]) == ("owl", "owl", "fox")
+    assert difference["explained_score"] == pytest.approx(owl["score"] - difference["against"]["score"], abs=1e-5)
+    assert (place / "out" / "a" / "figure-2-rather-than-3.png").exists()
+    assert "owl rather than fox" in (place / "out" / "report.html").read_text()
+    with np.load(place / "out" / "a" / "maps.npz") as maps:
+        assert maps["cam"][1].mean() == pytest.approx(difference["explained_score"], abs=2)  # but for the biases
+    assert seewhy("explain", "photos/cat/a.png", *TINY, "--labels", "labels.txt", "--versus", "wolf")[0] == 2
+
+
+def test_means_are_written_as_people_write_them(seewhy, place):
+    shown = set()
+    for given in (".3", "0.3", ".3,.3,.3", "0.3,0.3,0.3"):
+        code, said, _ = seewhy(
+            "explain", "photos/cat/a.png", *TINY, "--mean", given, "--std", ".5", "-M", "cam", "--json"
+        )
+        assert code == 0
+        shown.add(json.dumps(json.loads(said)["photos"][0]["model"]["preprocessing"]["mean"]))
+    assert shown == {"[0.3, 0.3, 0.3]"}
+
+
+def test_no_figure_is_drawn_where_none_is_wanted(seewhy, place):
+    code, said, _ = seewhy("explain", "photos/cat", *TINY, "-M", "cam", "--no-figure", "-o", "out")
+    assert code == 0
+    assert not list((place / "out").rglob("figure*.png"))
+    assert "figure" not in said
+    assert "<img " in (place / "out" / "report.html").read_text()
+
+
+def test_a_method_of_ones_own(seewhy, place):
+    own = "own_method_of_test:InputTimesGradient"
+    code, said, _ = seewhy("explain", "photos/cat/a.png", *TINY, "-M", own, "-M", "cam", "--json")
+    assert code == 0
+    methods = json.loads(said)["photos"][0]["targets"][0]["methods"]
+    assert list(methods) == ["cam", "input_times_gradient"]
+    assert methods["input_times_gradient"]["params"] == {"absolute": False}
+    for wrong, match in [
+        ("own_method_of_test:InputTimesGradien", "InputTimesGradient"),
+        ("own_method_of_test:NoMethod", "is no method"),
+        ("own_method_of_tests:InputTimesGradient", "cannot be imported"),
+        ("own_method_of_test", "module:Class"),
+    ]:
+        code, _, err = seewhy("explain", "photos/cat/a.png", *TINY, "-M", wrong)
+        assert code == 2
+        assert match in err, err
+
+
+def test_a_method_that_a_package_offers(seewhy, place, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from seewhy import own_methods
+
+    point = EntryPoint("ixg", "own_method_of_test:InputTimesGradient", own_methods.GROUP)
+    broken = EntryPoint("broken", "there_is_no_such_module:Method", own_methods.GROUP)
+    monkeypatch.setattr(
+        own_methods, "entry_points", lambda group: [point, broken] if group == own_methods.GROUP else []
+    )
+    code, said, _ = seewhy("explain", "photos/cat/a.png", *TINY, "-M", "ixg", "--json")
+    assert code == 0
+    assert list(json.loads(said)["photos"][0]["targets"][0]["methods"]) == ["input_times_gradient"]
+    code, said, err = seewhy("methods")
+    assert code == 0
+    assert "input_times_gradient" in said
+    assert "broken" in said + err
+    assert "did you mean ixg" in seewhy("explain", "photos/cat/a.png", *TINY, "-M", "ixgg")[2]
+    found = package.explain("photos/cat/a.png", package.load("nets.tiny:make", input_size=32), ["ixg"])
+    assert found.views["input_times_gradient"].attribution is not None
+
+
+def test_the_report_is_drawn_again_byte_for_byte(seewhy, place):
+    (place / "photos" / "broken.png").write_bytes(b"no photo")
+    code, _, _ = seewhy(
+        "explain", "photos", *TINY, "--labels", "labels.txt", "-M", "cam", "-M", "saliency", "-o", "out"
+    )
+    assert code == 2  # one of them is broken
+    page = place / "out" / "report.html"
+    before, figure = page.read_bytes(), (place / "out" / "cat-a" / "figure.png").read_bytes()
+    page.unlink()
+    (place / "out" / "cat-a" / "figure.png").unlink()
+    (place / "photos").rename(place / "moved")
+    code, said, _ = seewhy("report", "out", "--figures")
+    assert code == 0
+    assert str(page.relative_to(place)) in said
+    assert page.read_bytes() == before
+    assert (place / "out" / "cat-a" / "figure.png").read_bytes() == figure
+    assert seewhy("report", "out", "-o", "other.html")[0] == 0
+    assert seewhy("report", "out", "-o", "other.html")[0] == 2
+    assert seewhy("report", "moved")[0] == 2
+    assert seewhy("report", "missing")[0] == 2
+
+
+def test_a_report_of_one_photos_folder_and_of_damaged_ones(seewhy, place):
+    seewhy("explain", "photos/cat", *TINY, "-M", "cam", "-o", "out")
+    assert seewhy("report", "out/a")[0] == 0
+    assert "photos/cat/a.png" in (place / "out" / "a" / "report.html").read_text()
+    (place / "out" / "b" / "maps.npz").write_bytes(b"damaged")
+    code, _, _ = seewhy("report", "out")
+    assert code == 0
+    assert "is not a saved explanation" in (place / "out" / "report.html").read_text()
+    about = json.loads((place / "out" / "run.json").read_text())
+    about["photos"][0]["folder"] = "../elsewhere"
+    (place / "out" / "run.json").write_text(json.dumps(about))
+    seewhy("report", "out")
+    assert "own folder" in (place / "out" / "report.html").read_text()
+
+
+def test_class_pictures_of_many_photos_are_made_once_and_after_all_maps(seewhy, place, monkeypatch):
+    from seewhy.session import Session
+
+    order = []
+    maps, visualizations = Session.maps, Session.visualizations
+    monkeypatch.setattr(Session, "maps", lambda self, *a, **k: order.append("maps") or maps(self, *a, **k))
+    monkeypatch.setattr(
+        Session, "visualizations", lambda self, asked: order.append(len(asked)) or visualizations(self, asked)
+    )
+    draws = np.random.default_rng(1)
+    for number in range(8):
+        pixels = draws.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / "photos" / f"{number}.png")
+    quick = ["-M", "cam", "-M", "class_visualization", "--preset", "simonyan", "--steps", 4]
+    code, _, _ = seewhy("explain", "photos", *TINY, *quick, "-o", "out")
+    assert code == 0
+    assert order[:12] == ["maps"] * 12
+    assert len(order) == 13
+    for folder in (place / "out").iterdir():
+        if folder.is_dir():
+            found = package.Explanation.load(folder)
+            assert found.views["class_visualization"].visualization is not None
+            assert (folder / "figure.png").exists()
+    order.clear()
+    assert seewhy("explain", "photos", *TINY, *quick, "-o", "again")[0] == 0
+    assert order == ["maps"] * 12  # all of them are in the cache
