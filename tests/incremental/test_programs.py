@@ -60,9 +60,9 @@ def _unseen(model):
 
 
 def _swapped(model):
-    """The sum of the bits stays."""
+    """The sum of the bits stays: they are read eight bytes at a time."""
     weights = next(model.parameters()).data.view(-1)
-    weights[[0, 1]] = weights[[1, 0]].clone()
+    weights[[0, 1, 2, 3]] = weights[[2, 3, 0, 1]].clone()
 
 
 def _new_data(model):
@@ -97,9 +97,10 @@ def test_weights_that_only_change_places_are_noticed_by_what_they_give():
     programs = Programs()
     occluded(model, x, 1, programs)
     _swapped(model)
-    fresh, _ = occluded(model, x, 1)
-    kept, _ = occluded(model, x, 1, programs)
+    fresh, cost = occluded(model, x, 1)
+    kept, spent = occluded(model, x, 1, programs)
     assert torch.equal(fresh.values, kept.values)
+    assert spent == cost
 
 
 class Gated(nn.Module):

@@ -53,10 +53,10 @@ class Followed:
         with inference():
             few, x = whole.cut_to(classes), _laid(one)
             if few is None:
-                photo = own = whole.photo(x)
+                photo = wanted = whole.photo(x)
             else:
-                photo, own = whole.photos(x, *few)
-            first = _scoring(whole, few, record, own)
+                photo, wanted = whole.photos(x, *few)
+            first = _scoring(whole, few, record, wanted)
             self._together = torch.cat([photo.logits, whole.logits(photo, masked(photo, boxes, fill))[0]])
             apart = torch.cat([first.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes))])
         # So that what is done next does not hang on whether it is for this photo.

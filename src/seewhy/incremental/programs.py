@@ -141,10 +141,12 @@ def _plain(value: Any, tensors: dict[int, Tensor], depth: int = 0) -> Any:
     if isinstance(value, Tensor):
         tensors[id(value)] = value
         return id(value)
-    if value is None or isinstance(value, bool | int | float | str | bytes):
+    if isinstance(value, str | None):
+        return value
+    if isinstance(value, bool | int | float | bytes):
         return repr(value)  # NaN is the same as itself, and 1 another thing than True
     if depth < MOST_NESTED and isinstance(value, dict):
-        return tuple((repr(key), _plain(item, tensors, depth + 1)) for key, item in value.items())
+        return (*value, *(_plain(item, tensors, depth + 1) for item in value.values()))
     if depth < MOST_NESTED and isinstance(value, list | tuple):
         return tuple(_plain(item, tensors, depth + 1) for item in value)
     return id(value)
@@ -162,9 +164,10 @@ def _checksums(tensors: Any) -> Iterator[int]:
 
 
 def _checksum(tensor: Tensor) -> Tensor:
-    flat = tensor.resolve_conj().resolve_neg().contiguous().view(-1).view(torch.uint8)
-    whole = len(flat) // 8 * 8
-    if whole == len(flat) and flat.storage_offset() % 8 == 0:
+    flat = tensor.resolve_conj().resolve_neg().contiguous().view(-1)
+    if tensor.nbytes % 8 == 0 and flat.storage_offset() * flat.element_size() % 8 == 0:
         return flat.view(torch.int64).sum()
-    rest = flat[whole:].sum(dtype=torch.int64)
-    return rest + flat[:whole].clone().view(torch.int64).sum() if whole else rest
+    octets = flat.view(torch.uint8)
+    whole = len(octets) // 8 * 8
+    rest = octets[whole:].sum(dtype=torch.int64)
+    return rest + octets[:whole].clone().view(torch.int64).sum() if whole else rest
