@@ -67,7 +67,8 @@ def _from_array(photo: Any) -> Image.Image:
         raise PhotoError("the array is no photo", expected=f"(H, W, 3){close}", got=array.shape)
     if array.dtype.kind == "f":
         if not np.isfinite(array).all() or (array.size and (array.min() < 0 or array.max() > 1)):
-            got = f"{np.nanmin(array):.3g} to {np.nanmax(array):.3g}"
+            finite = np.isfinite(array).all()
+            got = f"{array.min():.3g} to {array.max():.3g}" if finite else "NaN or infinity among them"
             raise PhotoError("the array is no photo", expected="floats in [0, 1], before any normalisation", got=got)
         array = np.rint(array * 255)
     elif array.size and (array.min() < 0 or array.max() > 255):
