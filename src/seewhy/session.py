@@ -51,11 +51,13 @@ class Session:
 
     Attributes:
         classifier: the model with its labels and its preprocessing.
+        notes: what is to be known of the cache of images, such as that nothing can be written to it.
     """
 
     def __init__(self, model: object = "efficientnet_lite0", *, preset: str = "default", steps: int | None = None):
         self.classifier = _classifier(model)
         self.preset, self.steps = preset, steps
+        self.notes: tuple[str, ...] = ()
         self._programs = Programs()
         self._queue = _Queue()
 
@@ -168,7 +170,9 @@ class Session:
         wanted = {each.key: (each.target.index, each.target.sign) for each in asked}
         found: dict[tuple[int, int], Visualization | SeewhyError] = {}
         try:
-            found |= cached(self.classifier, wanted.values(), preset=self.preset, steps=self.steps, make=make)
+            pictures = cached(self.classifier, wanted.values(), preset=self.preset, steps=self.steps, make=make)
+            self.notes = pictures.notes
+            found |= pictures
         except SeewhyError as error:
             if len(wanted) > 1:  # one that cannot be made stops no other
                 return {key: view for each in asked for key, view in self._visualizations([each], make=make).items()}

@@ -21,20 +21,25 @@ MOST = 16
 """Classes whose images are made unless they were asked for by name: each takes as long as several photos' maps."""
 
 
+Keep = Callable[[Explanation, Path], None]
+
+
 class ClassPictures:
     """What is still to be made.
 
     Args:
         session: makes them.
         keep: writes an explanation again, with them.
-        all_of_them: whether all are made, however many.
+        tell: a line for people.
+        all_of_them: whether they were asked for by name: all are made, however many, and one that cannot be is an
+            error.
 
     Attributes:
         left: photos whose figures were not drawn.
     """
 
-    def __init__(self, session: Session, keep: Callable[[Explanation, Path], None], *, all_of_them: bool):
-        self._session, self._keep, self._all = session, keep, all_of_them
+    def __init__(self, session: Session, keep: Keep, tell: Callable[[str], None], *, all_of_them: bool):
+        self._session, self._keep, self._tell, self._all = session, keep, tell, all_of_them
         self._wanted: dict[str, Explained] = {}
         self._photos: Counter[str] = Counter()
         self._waiting: dict[Path, set[str]] = {}
@@ -63,6 +68,7 @@ class ClassPictures:
         """Make them, the most frequent classes first, and write each photo again as soon as it has all of its own;
         gives how many could not be made.
         """
+        failed = 0
         order = [key for key, _ in self._photos.most_common()]
         made: dict[str, View] = {}
         if not self._all and len(order) > MOST:
@@ -78,8 +84,14 @@ class ClassPictures:
             names = ", ".join(self._wanted[key].name for key in part)
             with events.job(f"Class visualization: {names}", listener=bar.listen):
                 made |= self._session.visualizations([self._wanted[key] for key in part])
+            for key in part:
+                if made[key].error is not None and self._all:
+                    self._tell(f"seewhy: {self._wanted[key].name}: class_visualization: {made[key].error}")
+                    failed += 1
             self._hand_out(made)
-        return 0
+        for note in self._session.notes:
+            self._tell(f"note: {note}")
+        return failed
 
     def _hand_out(self, made: dict[str, View]) -> None:
         for folder, keys in list(self._waiting.items()):

@@ -105,7 +105,7 @@ class _Run:
         self.bar = Bar(self.errors, len(found))
         self.teller = Teller(self.console, asked, len(found), quiet=given["as_json"])
         self.teller.begin(photos, found, unknown)
-        self.pictures = ClassPictures(self.session, self._keep_again, all_of_them=asked.pictures_by_name)
+        self.pictures = ClassPictures(self.session, self._keep_again, self._tell, all_of_them=asked.pictures_by_name)
 
     def all(self) -> int:
         """Every photo, then the images of their classes, then the report; gives the exit code."""
@@ -159,6 +159,9 @@ class _Run:
         for number, result in enumerate(self.results):
             if result.get("folder") == str(folder):
                 self.results[number] = {"folder": str(folder), **describe(explanation)}
+
+    def _tell(self, line: str) -> None:
+        self.errors.print(message(line), markup=False, soft_wrap=True)
 
     def _failed(self, photo: Found, what: str) -> None:
         self.failed += 1

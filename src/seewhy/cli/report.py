@@ -38,9 +38,9 @@ def command(folder: str, output: str | None, redraw: bool) -> None:
         def each(done: int, total: int, found: Explanation | None) -> None:
             status.update(f"{done} of {total}")
 
-        text = report_of(place, each)
         if redraw:
             _draw_figures(place)
+        text = report_of(place, each)
     write_text(page, text, overwrite=output is None)
     terminal.print(f"[bold]{shown(page)}[/bold]", soft_wrap=True)
 

@@ -22,6 +22,7 @@ def figure(
     subtitle: str = "",
     warning: str = "",
     footer: str = "",
+    together: Sequence[Sequence[Panel]] = (),
     scale: int = 2,
 ) -> Image.Image:
     """Draw panels as a grid, in their order, row by row.
@@ -32,6 +33,8 @@ def figure(
         subtitle: one quiet line: model, target.
         warning: one line below it in the accent's colour: what must not be overlooked.
         footer: one small line: versions, date.
+        together: further panels that are compared with each other, such as one method at several layers: each group
+            begins a row.
         scale: pixels per point; 2 is crisp on any screen and in print.
 
     Returns:
@@ -42,9 +45,13 @@ def figure(
     style = Style(scale)
     px = style.px
     columns = columns_for(len(panels))
+    if together:
+        columns = max(columns, *(min(len(group), MOST_COLUMNS) for group in together))
     text = Typesetter()
-    cells = [Cell(panel, style, text) for panel in panels]
-    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    rows = [
+        [Cell(panel, style, text) for panel in group[start : start + columns]]
+        for group in (panels, *together) for start in range(0, len(group), columns)
+    ]  # fmt: skip
     heights = [max(cell.height for cell in row) for row in rows]
 
     width = 2 * MARGIN + max(columns, 2) * CELL + (max(columns, 2) - 1) * GUTTER

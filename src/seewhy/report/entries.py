@@ -48,7 +48,7 @@ class Item:
 
     Attributes:
         shown: its explanation, or why there is none.
-        folder: where its files lie, relative to the report; empty where there are none.
+        folder: where its figures lie, relative to the report; empty where there are none.
     """
 
     shown: Explanation | Failure

@@ -11,7 +11,7 @@ from seewhy.report.entries import Failure, Item, RunInfo
 from seewhy.report.render import render_report
 from seewhy.results import Explanation
 from seewhy.results.run import RUN, Run, RunPhoto
-from seewhy.results.saved import ABOUT
+from seewhy.results.saved import ABOUT, figures
 
 Each = Callable[[int, int, Explanation | None], None]
 
@@ -47,7 +47,9 @@ def _item(folder: Path, photo: RunPhoto) -> Item:
     try:
         if photo.folder != "." and Path(photo.folder).name != photo.folder:
             raise InputError("an explanation lies in the run's own folder", got=photo.folder)
-        return Item(Explanation.load(folder / photo.folder), photo.folder)
+        found = Explanation.load(folder / photo.folder)
+        drawn = all((folder / photo.folder / name).exists() for name in figures(found))
+        return Item(found, photo.folder if drawn else "")
     except InputError as error:
         return Item(Failure(photo.path, str(error)))
 

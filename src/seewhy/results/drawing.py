@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from PIL import Image
+
 from ..pictures import ErrorPanel, Panel, PicturePanel, TopPanel, figure, percentage
 from .explanation import Explained, Explanation
 from .view import View
-
-from PIL import Image  # isort: skip
 
 
 def draw(explanation: Explanation, found: Explained) -> Image.Image:
@@ -21,6 +23,12 @@ def draw(explanation: Explanation, found: Explained) -> Image.Image:
         said = f"score {target.score:.2f} rather than {against.score:.2f}: a difference of {found.score:.2f}"
     marked = (target.name,) if against is None else (target.name, against.name)
     scale = "each method has one scale for all targets" if explanation.shared_scale else "each map has its own scale"
+    methods = Counter(view.attribution.method for view in found.views.values() if view.attribution is not None)
+    groups = [
+        [view for view in found.views.values() if view.attribution is not None and view.attribution.method == method]
+        for method, count in methods.items() if count > 1
+    ]  # fmt: skip
+    grouped = {view.id for group in groups for view in group}
     panels: list[Panel] = [
         PicturePanel("What the model saw", crop, f"{crop.width} × {crop.height}, from {width} × {height}"),
         TopPanel(
@@ -29,11 +37,12 @@ def draw(explanation: Explanation, found: Explained) -> Image.Image:
             explanation.probabilities,
             marked,
         ),
-        *(panel_of(explanation, view) for view in found.views.values()),
+        *(panel_of(explanation, view) for view in found.views.values() if view.id not in grouped),
     ]
     return figure(
         panels,
         title=found.title,
+        together=[[panel_of(explanation, view) for view in group] for group in groups],
         subtitle=f"{explanation.photo.name} · {said}{truth} · {explanation.model.spec}",
         warning="; ".join(explanation.model.notes),
         footer=f"seewhy {made.seewhy} · weights sha256 {explanation.model.weights_sha256[:12]} · "
