@@ -228,7 +228,7 @@ def _numbered(model: object, target: Any) -> Any:
         index = None if isinstance(model, nn.Module) else getattr(model, "index", None)
         if not callable(index):
             raise TargetError(
-                "this model has no names of classes", got=repr(target)[:80],
+                "a name is not a target here: this model has no names of classes", got=repr(target)[:80],
                 expected="a number; seewhy.classifier(module, labels=...) gives names",
             )  # fmt: skip
         return int(index(target))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.channels import channels_read, complaint, first_guess
+from ..core.target import Score, Versus, logits_of, resolve_names
 from ..errors import InputError, TargetError
 from .checked import is_count
 from .pixels import Scale
@@ -62,27 +63,28 @@ def classes_of(target: Any, model: object) -> Any:
     Raises:
         TargetError: it is an empty list, or a name that means no class.
     """
+    target = resolve_names(model, target)
+    if isinstance(target, Versus):
+        if target.target is None:
+            raise TargetError("an image has no predicted class before it is made", expected="Versus of two classes")
+        return _rather_than(target)
     if target is None or callable(target):
         return target
-    if isinstance(target, str):
-        return _by_name(target, model)
     classes: Any = target.tolist() if hasattr(target, "tolist") else target
     if isinstance(classes, Sequence):
         if not classes:
             raise TargetError("an empty list names no class", expected="a class, or one class per image")
-        return [_by_name(each, model) if isinstance(each, str) else each for each in classes]
+        return list(classes)
     return classes
 
 
-def _by_name(name: str, model: object) -> int:
-    index = None if isinstance(model, nn.Module) else getattr(model, "index", None)
-    if index is None:
-        raise TargetError(
-            "a name is not a target of a bare module, which knows no names",
-            expected="a class's index, or seewhy.classifier(module, labels=...) instead of the module",
-            got=repr(name)[:80],
-        )
-    return int(index(name))
+def _rather_than(versus: Versus) -> Callable[[Any], Tensor]:
+    """The difference of the scores of two classes, as a function of the output."""
+
+    def difference(outputs: Any) -> Tensor:
+        return Score.resolve(versus, outputs, len(logits_of(outputs)))(outputs)
+
+    return difference
 
 
 def names_of(classes: Tensor | None, model: object) -> tuple[str, ...] | None:
