@@ -301,3 +301,35 @@ def test_methods_of_one_kind_stand_side_by_side():
     found = seewhy.explain(photos(1)[0], seewhy.classifier(make(), size=32), [GradCAM(), GradCAM(layer="1")])
     assert [view.title for view in found.views.values()] == ["Grad-CAM, default", "Grad-CAM, 1"]
     assert len({id(view) for view in found.views.values()}) == 2
+
+
+def test_the_hash_is_of_the_weights_as_they_are():
+    model = make()
+    session = seewhy.Session(seewhy.classifier(model, size=32))
+    (photo,) = photos(1)
+    before = session.explain(photo, "saliency").model.weights_sha256
+    assert session.explain(photo, "saliency").model.weights_sha256 == before
+    with torch.no_grad():
+        model[0].weight.mul_(1.5)
+    after = session.explain(photo, "saliency").model.weights_sha256
+    assert after != before
+    assert after == seewhy.classifier(model, size=32).weights_hash
+
+
+def test_a_turn_is_for_whatever_else_needs_the_model():
+    session = seewhy.Session(seewhy.classifier(make(), size=32))
+    with session.turn() as classifier:
+        assert classifier is session.classifier
+        with pytest.raises(ModelError, match="already"):
+            session.predict(photos(1)[0])
+    assert session.predict(photos(1)[0])
+
+
+def test_how_images_are_made_is_checked_at_once_and_told_once():
+    clf = seewhy.classifier(make(), size=32)
+    with pytest.raises(InputError, match="simonyan"):
+        seewhy.Session(clf, preset="simonyann")
+    with pytest.raises(InputError, match="steps"):
+        seewhy.explain(photos(1)[0], clf, steps=0)
+    with pytest.raises(InputError, match="session's own"):
+        seewhy.explain(photos(1)[0], seewhy.Session(clf), preset="simonyan")

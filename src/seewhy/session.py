@@ -21,18 +21,20 @@ from .api import AnyMethod, run
 from .core.method import Method
 from .core.needs import Needs
 from .core.record import Record, recorded_for
-from .errors import ModelError, SeewhyError
+from .errors import InputError, ModelError, SeewhyError
 from .incremental import Programs
 from .interrupts import interruptible, shielded
 from .models import Classifier, load
 from .models.from_memory import classifier
 from .models.prediction import Prediction, Ranked, predicted, ranked
+from .models.weights import state_hash
 from .pictures import Photo
 from .pictures.in_memory import as_photo
 from .request import AnyTarget, Request
 from .results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
 from .synthesis import Visualization
 from .synthesis.cached import cached
+from .synthesis.presets import find_preset
 
 PENDING = "not made yet: images of classes are made after all maps"
 
@@ -55,14 +57,26 @@ class Session:
     """
 
     def __init__(self, model: object = "efficientnet_lite0", *, preset: str = "default", steps: int | None = None):
+        self.preset, self.steps = find_preset(preset).but(steps=steps).name, steps
         self.classifier = _classifier(model)
-        self.preset, self.steps = preset, steps
         self.notes: tuple[str, ...] = ()
         self._programs = Programs()
         self._queue = _Queue()
+        self._versions = _versions(self.classifier.model)
 
     def __repr__(self) -> str:
         return f"Session({self.classifier!r})"
+
+    @shielded
+    def turn(self, cancellation: events.Cancellation | None = None) -> Iterator[Classifier]:
+        """The model is this thread's for the time of the block, for whatever a session has no method for.
+
+        Raises:
+            ModelError: this thread is at work in this session already, as in a listener.
+            Cancelled: it was cancelled while it waited.
+        """
+        with self._queue.turn(cancellation):
+            yield self.classifier
 
     def predict(self, photo: Any, *, top: int = 5) -> Prediction:
         """See ``Classifier.predict``."""
@@ -136,6 +150,7 @@ class Session:
 
     def _maps(self, photo: Photo, request: Request, truth: str | None, command: str) -> Explanation:
         start = time.perf_counter()
+        self._look_at_weights()
         model, inputs = self.classifier, self.classifier.preprocess(photo.image)
         needs = Needs.of(method for _, method in request.methods)
         with recorded_for(
@@ -185,6 +200,13 @@ class Session:
         model = self.classifier
         return ModelFacts(model.name, model.weights_hash, str(model.transform), model.notes, model.provenance)
 
+    def _look_at_weights(self) -> None:
+        """The hash is of the weights as they are: a network in memory may have been trained since."""
+        versions = _versions(self.classifier.model)
+        if versions != self._versions:
+            self.classifier = replace(self.classifier, weights_hash=state_hash(self.classifier.model))
+            self._versions = versions
+
     def _predicted(self, record: Record) -> Prediction:
         assert record.logits is not None
         self.classifier.check_outputs(record.logits.shape[1])
@@ -221,7 +243,7 @@ def explain(
     truth: str | None = None,
     shared_scale: bool | None = None,
     batch_size: int | None = None,
-    preset: str = "default",
+    preset: str | None = None,
     steps: int | None = None,
     listener: events.Listener | None = None,
     cancellation: events.Cancellation | None = None,
@@ -240,18 +262,30 @@ def explain(
         truth: the photo's true class, where it is known.
         shared_scale: whether the maps of one method have one colour scale over all targets; None: with ``versus``.
         batch_size: images per forward where a method needs many.
-        preset, steps: of the image of the class, see ``seewhy.visualize``; of a ``Session`` its own.
+        preset, steps: of the image of the class, see ``seewhy.visualize``; a ``Session`` has its own. None: "default",
+            and the preset's.
         listener, cancellation: see ``Session.explain``.
 
     Raises:
         SeewhyError: the photo cannot be read, there is no such model, method or class, or the model's output cannot be
             explained. A method that does not apply stops nothing: its view holds the error.
     """
-    session = model if isinstance(model, Session) else Session(model, preset=preset, steps=steps)
+    if isinstance(model, Session):
+        if (preset, steps) != (None, None):
+            raise InputError("preset and steps are the session's own", expected="Session(model, preset=..., steps=...)")
+        session = model
+    else:
+        session = Session(model, preset=preset or "default", steps=steps)
     return session.explain(
         photo, methods, targets, versus, truth=truth, shared_scale=shared_scale, batch_size=batch_size,
         listener=listener, cancellation=cancellation,
     )  # fmt: skip
+
+
+def _versions(model: nn.Module) -> list[tuple[int, int]]:
+    """What changes when a weight is written, or another takes its place."""
+    tensors = (tensor for tensor in model.state_dict(keep_vars=True).values() if isinstance(tensor, torch.Tensor))
+    return [(id(tensor), -1 if tensor.is_inference() else tensor._version) for tensor in tensors]
 
 
 def pending(found: Explanation) -> list[Explained]:
