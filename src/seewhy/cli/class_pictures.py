@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from .. import events
-from ..interrupts import uninterrupted
+from ..legible import message
 from ..results import Explained, Explanation, View
 from ..session import Session, pending
 from ..synthesis.cached import at_once
 from .ending import check
 from .progress import Bar
+from .writing import Writer
 
 AT_ONCE = 4
 """Photos of a run, at most, whose figures are drawn before the images of their classes, and again with them."""
@@ -29,6 +31,7 @@ class ClassPictures:
 
     Args:
         session: makes them.
+        writer: writes, in the background.
         keep: writes an explanation again, with them.
         tell: a line for people.
         all_of_them: whether they were asked for by name: all are made, however many, and one that cannot be is an
@@ -38,12 +41,13 @@ class ClassPictures:
         left: photos whose figures were not drawn.
     """
 
-    def __init__(self, session: Session, keep: Keep, tell: Callable[[str], None], *, all_of_them: bool):
-        self._session, self._keep, self._tell, self._all = session, keep, tell, all_of_them
+    def __init__(self, session: Session, writer: Writer, keep: Keep, tell: Callable[[str], None], *, all_of_them: bool):
+        self._session, self._writer, self._keep, self._tell, self._all = session, writer, keep, tell, all_of_them
         self._wanted: dict[str, Explained] = {}
         self._photos: Counter[str] = Counter()
         self._waiting: dict[Path, set[str]] = {}
         self._undrawn: set[Path] = set()
+        self._failed = 0
 
     @property
     def left(self) -> int:
@@ -64,11 +68,15 @@ class ClassPictures:
             return True
         return False
 
+    def forget(self, folder: Path) -> None:
+        """A photo could not be written."""
+        self._waiting.pop(folder, None)
+        self._undrawn.discard(folder)
+
     def make(self, bar: Bar) -> int:
         """Make them, the most frequent classes first, and write each photo again as soon as it has all of its own;
         gives how many could not be made.
         """
-        failed = 0
         order = [key for key, _ in self._photos.most_common()]
         made: dict[str, View] = {}
         if not self._all and len(order) > MOST:
@@ -87,20 +95,26 @@ class ClassPictures:
             for key in part:
                 if made[key].error is not None and self._all:
                     self._tell(f"seewhy: {self._wanted[key].name}: class_visualization: {made[key].error}")
-                    failed += 1
+                    self._failed += 1
             self._hand_out(made)
+        self._writer.settle()
         for note in self._session.notes:
             self._tell(f"note: {note}")
-        return failed
+        return self._failed
 
     def _hand_out(self, made: dict[str, View]) -> None:
         for folder, keys in list(self._waiting.items()):
             if keys <= made.keys():
                 check()
-                uninterrupted(self._write, folder, made)
+                views = {key: made[key] for key in self._waiting.pop(folder)}
+                self._writer.put(partial(self._write, folder, views), partial(self._written, folder))
 
-    def _write(self, folder: Path, made: dict[str, View]) -> None:
-        keys = self._waiting.pop(folder)
-        found = Explanation.load(folder)
-        self._keep(found.with_visualizations({key: made[key] for key in keys}), folder)
-        self._undrawn.discard(folder)
+    def _write(self, folder: Path, views: dict[str, View]) -> None:
+        self._keep(Explanation.load(folder).with_visualizations(views), folder)
+
+    def _written(self, folder: Path, error: BaseException | None) -> None:
+        if error is None:
+            self._undrawn.discard(folder)
+            return
+        self._tell(f"seewhy: {folder}: {message(error)}")
+        self._failed += 1

@@ -36,6 +36,7 @@ from .places import output_folder
 from .progress import Bar
 from .said import Teller
 from .streams import output
+from .writing import Writer
 
 
 @click.command("explain", short_help="Explain what a model said about photos.")
@@ -100,12 +101,15 @@ class _Run:
         self.truths, unknown = truths(found, self.classifier)
         self.command = shlex.join(["seewhy", *sys.argv[1:]])
         self.done: dict[str, RunPhoto] = {}
-        self.results: list[dict[str, Any]] = []
+        self.results: dict[Path, dict[str, Any]] = {}
+        self.writer = Writer()
         self.failed = 0
         self.bar = Bar(self.errors, len(found))
         self.teller = Teller(self.console, asked, len(found), quiet=given["as_json"])
         self.teller.begin(photos, found, unknown)
-        self.pictures = ClassPictures(self.session, self._keep_again, self._tell, all_of_them=asked.pictures_by_name)
+        self.pictures = ClassPictures(
+            self.session, self.writer, self._keep_again, self._tell, all_of_them=asked.pictures_by_name
+        )
 
     def all(self) -> int:
         """Every photo, then the images of their classes, then the report; gives the exit code."""
@@ -115,16 +119,21 @@ class _Run:
                 for photo, name in self.photos.items():
                     check()
                     self._one(photo, self.folder / name)
+                self.writer.settle()
                 with foreign(self.classifier):
                     self.failed += self.pictures.make(self.bar)
         finally:  # also after Ctrl-C: what is done is done
-            written = bool(self.done) and uninterrupted(self._write_report, time.perf_counter() - start)
+            written = uninterrupted(self._end, time.perf_counter() - start)
         if self.given["as_json"]:
-            printed = {"photos": self.results, "report": str(self.report) if written else None}
+            printed = {"photos": list(self.results.values()), "report": str(self.report) if written else None}
             click.echo(json.dumps(printed), file=output())
         else:
             self.teller.end(self.report if written else None, self.pictures.left)
         return 2 if self.failed else 0
+
+    def _end(self, seconds: float) -> bool:
+        self.writer.settle()
+        return bool(self.done) and self._write_report(seconds)
 
     def _one(self, photo: Found, folder: Path) -> None:
         try:
@@ -135,41 +144,51 @@ class _Run:
                 read = read_photo(photo.path, background=self.background)
                 truth = self.truths.get(photo.path)
                 explanation = self.session.maps(read, self.request, truth=truth, command=self.command)
-            uninterrupted(self._keep, photo, folder, explanation)
-        except SeewhyError as error:
-            self._failed(photo, str(error))
-        except Exception as error:  # one bad thing stops no other
-            if os.environ.get("SEEWHY_TRACEBACK"):
-                raise
-            self._failed(photo, f"{type(error).__name__}: {error}")
+            waits = self.pictures.waits_for(explanation, folder, len(self.photos))
+            self._put(photo, folder, explanation, figure=self.given["figure"] and not waits)
+        except Exception as error:  # noqa: BLE001 - one bad thing stops no other
+            self.writer.settle()
+            self._failed(photo, error)
         finally:
             self.bar.next()
 
-    def _keep(self, photo: Found, folder: Path, explanation: Explanation) -> None:
-        wait = self.pictures.waits_for(explanation, folder, len(self.photos))
-        explanation.save(folder, figure=self.given["figure"] and not wait, overwrite=self.given["force"])
+    def _put(self, photo: Found, folder: Path, explanation: Explanation, *, figure: bool) -> None:
+        def save() -> None:
+            explanation.save(folder, figure=figure, overwrite=self.given["force"])
+
+        def then(error: BaseException | None) -> None:
+            if error is None:
+                self._kept(photo, folder, explanation)
+            else:
+                self.pictures.forget(folder)
+                self._failed(photo, error)
+
+        self.writer.put(save, then)
+
+    def _kept(self, photo: Found, folder: Path, explanation: Explanation) -> None:
         self.done[photo.path] = RunPhoto(photo.path, folder.name)
         if self.given["as_json"]:
-            self.results.append({"folder": str(folder), **describe(explanation)})
+            self.results[folder] = {"folder": str(folder), **describe(explanation)}
         self.failed += self.teller.photo(explanation, folder, figure=self.given["figure"])
 
     def _keep_again(self, explanation: Explanation, folder: Path) -> None:
         """With the images of its classes."""
         explanation.save(folder, figure=self.given["figure"], overwrite=True)
-        for number, result in enumerate(self.results):
-            if result.get("folder") == str(folder):
-                self.results[number] = {"folder": str(folder), **describe(explanation)}
+        if folder in self.results:
+            self.results[folder] = {"folder": str(folder), **describe(explanation)}
 
     def _tell(self, line: str) -> None:
         self.errors.print(message(line), markup=False, soft_wrap=True)
 
-    def _failed(self, photo: Found, what: str) -> None:
+    def _failed(self, photo: Found, error: BaseException) -> None:
+        if not isinstance(error, SeewhyError) and os.environ.get("SEEWHY_TRACEBACK"):
+            raise error
         self.failed += 1
-        line = message(what)
+        line = message(error if isinstance(error, SeewhyError) else f"{type(error).__name__}: {error}")
         where = "" if line.startswith(in_one_line(photo.path)) else f"{in_one_line(photo.path)}: "
-        self.errors.print(f"seewhy: {where}{line}", markup=False, soft_wrap=True)
+        self._tell(f"seewhy: {where}{line}")
         self.done[photo.path] = RunPhoto(photo.path, error=line)
-        self.results.append({"photo": {"path": photo.path}, "error": line})
+        self.results[Path(photo.path)] = {"photo": {"path": photo.path}, "error": line}
 
     def _write_report(self, seconds: float) -> bool:
         run = Run(

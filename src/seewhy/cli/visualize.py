@@ -15,7 +15,6 @@ from rich.progress import Progress
 from .. import events
 from ..errors import InputError
 from ..exemplars import Looked
-from ..files import make_folder
 from ..gallery import Gallery, Wanted, Written, wanted_channel, wanted_class, wanted_layer
 from ..gallery.video import ending_of
 from ..legible import legible
@@ -25,6 +24,7 @@ from ..synthesis import Step
 from ..synthesis.presets import find_preset
 from .console import console, shown
 from .options import foreign, load_model, model_options, tell_notes
+from .places import output_folder
 from .streams import output
 
 TOLD = 64
@@ -53,10 +53,12 @@ TOLD = 64
     type=click.Path(readable=False),
     help="A folder: which photos excite each unit most, and least, and where.",
 )
-@click.option("--output-dir", "-o", default="seewhy-out", show_default=True, type=click.Path(readable=False))
+@click.option(
+    "--output-dir", "-o", type=click.Path(readable=False), help="Default: seewhy-out, or the next free number."
+)
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
+def command(output_dir: str | None, force: bool, as_json: bool, **given: Any) -> None:
     """Make the image that a class, or a channel, is to the network, by gradient ascent.
 
     Writes, for each class, class-INDEX.png and class-INDEX.json, which says how it was made and how far to trust it;
@@ -77,8 +79,8 @@ def command(output_dir: str, force: bool, as_json: bool, **given: Any) -> None:
     names = ("preset", "steps", "l2", "learning_rate", "alpha", "size", "seed")
     options = {name: given[name] for name in names} | {"start": _start(classifier, given)}
     gallery = Gallery(
-        classifier, make_folder(output_dir), options, shlex.join(["seewhy", *sys.argv[1:]]), given["start"], force,
-        given["batch_size"], second, given["photos"], filmed=film is not None,
+        classifier, output_folder(output_dir, force=force), options, shlex.join(["seewhy", *sys.argv[1:]]),
+        given["start"], force, given["batch_size"], second, given["photos"], filmed=film is not None,
     )  # fmt: skip
     more = [gallery.folder / "grid.png", gallery.folder / "grid.json"] if given["grid"] else []
     gallery.check(wanted, [*more, *([film, film.with_name(f"{film.name}.json")] if film else [])])

@@ -148,14 +148,18 @@ def colourise(values: Floats, scale: Scale) -> NDArray[np.uint8]:
     return table(scale.kind)[position(values, scale)]
 
 
-def position(values: Floats, scale: Scale) -> NDArray[np.intp]:
+def position(values: Floats, scale: Scale) -> NDArray[np.int32]:
     """Where each value stands in ``table(scale.kind)``; what lies beyond the ends of the scale, at the end."""
     # The middle of the diverging table is zero itself; each arm has STEPS - 1 colours beside it.
     least = 0 if scale.kind == "sequential" else 1 - STEPS
     if scale.high == 0:
-        return np.full(values.shape, -least, dtype=np.intp)
-    share = values.astype(np.float64) / scale.high
-    return np.rint(share * (STEPS - 1)).clip(least, STEPS - 1).astype(np.intp) - least
+        return np.full(values.shape, -least, dtype=np.int32)
+    share = values / np.float64(scale.high)
+    share *= STEPS - 1
+    np.rint(share, out=share)
+    found: NDArray[np.int32] = share.clip(least, STEPS - 1, out=share).astype(np.int32)
+    found -= least
+    return found
 
 
 @lru_cache(maxsize=2)
