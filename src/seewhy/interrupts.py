@@ -51,7 +51,7 @@ class Shield(AbstractContextManager[T], Generic[T]):
             if self._counted:
                 _leave()
             raise
-        if _waiting and not _shielded(sys._getframe(1)):
+        if self._counted and _waiting and not _shielded(sys._getframe(1)):
             try:
                 _handle_waiting()
             except BaseException as error:
@@ -69,7 +69,7 @@ class Shield(AbstractContextManager[T], Generic[T]):
         finally:
             if self._counted:
                 _leave()
-            if _waiting and not _shielded(sys._getframe(1)):
+            if self._counted and _waiting and not _shielded(sys._getframe(1)):
                 _handle_waiting()
         if isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt):
             # Compiled code of torch's went on after it, which Python complains of.
@@ -109,7 +109,7 @@ def uninterrupted(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     finally:
         if counted:
             _leave()
-        if _waiting and not _shielded(sys._getframe(1)):
+        if counted and _waiting and not _shielded(sys._getframe(1)):
             _handle_waiting()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -12,7 +13,7 @@ import seewhy
 from reliability.storm import Storm, differences, duration, everything, surroundings
 from seewhy import layer_table
 from seewhy.files import write_atomically
-from seewhy.interrupts import Shield, interruptible, shielded
+from seewhy.interrupts import Shield, interruptible, shielded, uninterrupted
 from seewhy.methods import Occlusion
 
 SIGNALS = int(os.environ.get("SEEWHY_SIGNALS", "100"))
@@ -283,3 +284,38 @@ def test_a_file_that_is_being_written_is_gone_after_an_interrupt(tmp_path):
     with pytest.raises(KeyboardInterrupt), write_atomically(tmp_path / "a") as file:
         write(file)
     assert not os.listdir(tmp_path)
+
+
+def test_a_signal_that_waits_is_handled_in_the_main_thread_alone():
+    """Another thread that enters and leaves shields meanwhile is not interrupted."""
+    began, waits, failed, shields = threading.Event(), threading.Event(), [], []
+
+    @shielded
+    def shield():
+        shields.append(1)
+        yield
+
+    def work():
+        try:
+            began.wait(10)
+            for _ in range(200):
+                with shield():
+                    uninterrupted(time.sleep, 0)
+        except BaseException as error:  # noqa: BLE001 - told below
+            failed.append(error)
+        finally:
+            waits.set()
+
+    def told():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        began.set()
+        waits.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        uninterrupted(told)
+    thread.join(10)
+    assert not failed
+    assert len(shields) == 200

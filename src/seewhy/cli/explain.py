@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import click
 from .. import __version__, events
 from ..errors import OutputError, PhotoError, SeewhyError
 from ..files import write_text
-from ..interrupts import uninterrupted
+from ..interrupts import shielded
 from ..legible import in_one_line, message
 from ..models import Classifier
 from ..pictures import read_photo
@@ -104,6 +105,7 @@ class _Run:
         self.results: dict[Path, dict[str, Any]] = {}
         self.writer = Writer()
         self.failed = 0
+        self.reported = False
         self.bar = Bar(self.errors, len(found))
         self.teller = Teller(self.console, asked, len(found), quiet=given["as_json"])
         self.teller.begin(photos, found, unknown)
@@ -113,27 +115,29 @@ class _Run:
 
     def all(self) -> int:
         """Every photo, then the images of their classes, then the report; gives the exit code."""
-        start = time.perf_counter()
-        try:
-            with self.bar:
-                for photo, name in self.photos.items():
-                    check()
-                    self._one(photo, self.folder / name)
-                self.writer.settle()
-                with foreign(self.classifier):
-                    self.failed += self.pictures.make(self.bar)
-        finally:  # also after Ctrl-C: what is done is done
-            written = uninterrupted(self._end, time.perf_counter() - start)
+        with self._finished(), self.bar:
+            for photo, name in self.photos.items():
+                check()
+                self._one(photo, self.folder / name)
+            self.writer.settle()
+            with foreign(self.classifier):
+                self.failed += self.pictures.make(self.bar)
         if self.given["as_json"]:
-            printed = {"photos": list(self.results.values()), "report": str(self.report) if written else None}
+            printed = {"photos": list(self.results.values()), "report": str(self.report) if self.reported else None}
             click.echo(json.dumps(printed), file=output())
         else:
-            self.teller.end(self.report if written else None, self.pictures.left)
+            self.teller.end(self.report if self.reported else None, self.pictures.left)
         return 2 if self.failed else 0
 
-    def _end(self, seconds: float) -> bool:
-        self.writer.settle()
-        return bool(self.done) and self._write_report(seconds)
+    @shielded
+    def _finished(self) -> Iterator[None]:
+        """Also after Ctrl-C, what was begun to be written is finished, and the report is of what is there."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.writer.settle()
+            self.reported = bool(self.done) and self._write_report(time.perf_counter() - start)
 
     def _one(self, photo: Found, folder: Path) -> None:
         try:

@@ -23,7 +23,7 @@ class Writer:
 
     def put(self, job: Callable[[], None], then: Then) -> None:
         """Do ``job``; then call ``then`` in this thread, with what it raised. Waits where too many are waiting."""
-        self._waiting.append((self._pool.submit(job), then))
+        uninterrupted(self._begin, job, then)
         self.settle(AT_ONCE)
 
     def settle(self, most: int = 0) -> None:
@@ -33,6 +33,9 @@ class Writer:
         while self._waiting and (len(self._waiting) > most or self._waiting[0][0].done()):
             wait([self._waiting[0][0]])
             uninterrupted(self._finish)
+
+    def _begin(self, job: Callable[[], None], then: Then) -> None:
+        self._waiting.append((self._pool.submit(job), then))
 
     def _finish(self) -> None:
         future, then = self._waiting.popleft()
