@@ -1,6 +1,7 @@
 """The documents say what is true: their Python runs, their structure is the source's, their links lead somewhere."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,54 @@ from PIL import Image
 import seewhy
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCKS = [(page, block) for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+RECIPES = ROOT / "docs" / "recipes.md"
+BLOCKS = [
+    (page, block)
+    for page in PAGES
+    if page != RECIPES
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+]
+SECTIONS = [section for section in RECIPES.read_text().split("\n## ") if "```" in section]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder with the examples in it, as the current one."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=lambda value: getattr(value, "name", ""))
-def test_python_blocks_run(page, block, tmp_path, monkeypatch):
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    monkeypatch.chdir(tmp_path)
+def test_python_blocks_run(page, block, place):
     exec(compile(block, str(page), "exec"), {"__name__": "block"})
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.partition("\n")[0])
+def test_recipes_run(section, place, seewhy_command, monkeypatch):
+    """Python and commands in their order; a block that begins with the name of a file is that file."""
+    monkeypatch.setattr(Image.Image, "show", lambda *_: None)
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", section, re.S):
+        if language == "python" and (name := re.match(r"# (\w+\.py)\n", block)):
+            (place / name.group(1)).write_text(block)
+        elif language == "python":
+            exec(compile(block, section.partition("\n")[0], "exec"), {"__name__": "block"})
+        elif language == "sh":
+            for line in block.splitlines():
+                program, *arguments = shlex.split(line)
+                assert program == "seewhy"
+                code, _, err = seewhy_command(*arguments)
+                assert code == 0, err
+
+
+def test_every_recipe_is_listed_above():
+    """The list at the top names every section, by the anchor that GitHub gives it."""
+    text = RECIPES.read_text()
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) == anchors
 
 
 def test_the_drawn_house_is_the_built_one():
