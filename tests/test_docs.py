@@ -2,12 +2,14 @@
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import seewhy
+from seewhy.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,6 +21,12 @@ BLOCKS = [
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
 ]
 SECTIONS = [section for section in RECIPES.read_text().split("\n## ") if "```" in section]
+
+
+def anchors(page):
+    """Of a page's sections, as GitHub makes them."""
+    headings = re.findall(r"^##+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.fixture
@@ -52,12 +60,37 @@ def test_recipes_run(section, place, seewhy_command, monkeypatch):
                 assert code == 0, err
 
 
-def test_every_recipe_is_listed_above():
+LINES = [
+    (page, line)
+    for page in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.S)
+    for line in block.splitlines()
+    if re.match(r"(\.venv/bin/)?seewhy ", line)
+]
+
+
+@pytest.mark.parametrize(("page", "line"), LINES, ids=lambda value: getattr(value, "name", value))
+def test_commands_have_the_options_that_documents_give_them(page, line):
+    _, name, *arguments = shlex.split(line, comments=True)
+    assert import_module(f"seewhy.cli.{name}").command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize(
+    "option", sorted({found for page in PAGES for found in re.findall(r"`(--[a-z-]+)", page.read_text())})
+)
+def test_options_in_the_text_exist(option):
+    known = {"--help", "--version"}
+    for name in COMMANDS:
+        for parameter in import_module(f"seewhy.cli.{name}").command.params:
+            known |= {*parameter.opts, *parameter.secondary_opts}
+    assert option in known
+
+
+@pytest.mark.parametrize("page", [RECIPES, RECIPES.with_name("troubleshooting.md")], ids=lambda page: page.name)
+def test_every_section_is_listed_above(page):
     """The list at the top names every section, by the anchor that GitHub gives it."""
-    text = RECIPES.read_text()
-    headings = re.findall(r"^## (.*)$", text, re.M)
-    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) == anchors
+    text = page.read_text()
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) == anchors(page)
 
 
 def test_the_drawn_house_is_the_built_one():
@@ -79,8 +112,10 @@ def test_the_drawn_house_is_the_built_one():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for link, anchor in re.findall(r"\]\(([^)#]*)(#[^)]+)?\)", page.read_text()):
         assert link.startswith("https://") or (page.parent / link).exists(), link
+        if anchor and not link.startswith("https://"):
+            assert anchor[1:] in anchors(page.parent / link if link else page), link + anchor
     for figure in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text()):
         assert len(figure[0]) > 20, "a figure needs a description"
         assert Image.open(page.parent / figure[1]).width > 1000
