@@ -134,3 +134,16 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     exec(compile(path.read_text(), str(path), "exec"), {"__name__": "__main__", "__file__": str(path)})
     assert "mean of CAM" in capsys.readouterr().out
     assert (tmp_path / "seewhy-out" / "grad_cam.npz").exists()
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert citation.group(1) == seewhy.__version__
+    changes = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert changes[0] == "Unreleased"
+    assert changes[1] == seewhy.__version__
+
+
+def test_the_jobs_of_ci_are_told():
+    jobs = set(re.findall(r"^(\w+)\(\)", (ROOT / ".ci" / "run").read_text(), re.M))
+    assert jobs == set(re.findall(r"^\| `(\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M))
