@@ -17,7 +17,7 @@ test: $(VENV)/.tested  ## run the tests, among them those of the built wheel; TE
 	$(BIN)/python -m pytest $(TESTS)
 
 wheel: $(VENV)/.tested  ## build the wheel, install it with all that it needs in an environment of its own, and try it
-	SEEWHY_CLEAN_INSTALL=1 $(BIN)/python -m pytest -m packaging
+	SEEWHY_CLEAN_INSTALL=1 $(BIN)/python -m pytest -m packaging tests/installed
 
 fuzz: $(VENV)/.tested  ## try damaged files and Ctrl-C for as long as SEEWHY_FUZZ_EXAMPLES and SEEWHY_SIGNALS say
 	SEEWHY_FUZZ_EXAMPLES=$${SEEWHY_FUZZ_EXAMPLES:-5000} SEEWHY_SIGNALS=$${SEEWHY_SIGNALS:-2000} \
