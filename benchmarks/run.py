@@ -78,8 +78,8 @@ def main() -> None:
     text = [
         "# Benchmark results",
         f"`make bench` {'QUICK=1 ' if given.quick else ''}on {date.today()}: seewhy {seewhy.__version__}, torch "
-        f"{torch.__version__}, Python {platform.python_version()}, {machine}; {peers()}. All contenders run in turn each round; "
-        "only the ratios mean anything on a shared machine.",
+        f"{torch.__version__}, Python {platform.python_version()}, {machine}; {peers()}. "
+        "All contenders run in turn each round; only the ratios mean anything on a shared machine.",
     ]
     for title, note, columns, rows in SECTIONS:
         if given.only and given.only.lower() not in title.lower():

@@ -132,8 +132,10 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = ROOT / "examples" / "why_this_cat.py"
     exec(compile(path.read_text(), str(path), "exec"), {"__name__": "__main__", "__file__": str(path)})
-    assert "mean of CAM" in capsys.readouterr().out
-    assert (tmp_path / "seewhy-out" / "grad_cam.npz").exists()
+    assert "CAM's strongest argument" in capsys.readouterr().out
+    found = seewhy.Explanation.load(tmp_path / "why-this-cat")
+    assert found.targets[1].name == "tiger cat rather than Egyptian cat"
+    assert Image.open(tmp_path / "why-this-cat" / "cam-on-the-photo.png").size == (451, 300), "on the whole photo"
 
 
 def test_the_version_is_the_same_everywhere():
