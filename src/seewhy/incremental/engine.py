@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import events
 from .activations import followed
 from .cut import cut
-from .operators import Call, Changing, FillingRule, Mean, RowRule, Rule, WindowRule, find_rule, written
+from .operators import Call, Changing, FillingRule, Mean, OperatorRule, RowRule, WindowRule, find_rule, written
 from .patches import IMAGE, Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
 from .scratch import Scratch
@@ -22,7 +22,7 @@ from .windows import Ints, laid_out, windows_of
 
 SMALL = 0.35
 """Windows that cover less than this share of their maps are kept as windows, although others have become whole."""
-CACHED = 18 << 20
+LARGEST_MAPS = 18 << 20
 """Bytes of the largest tensor of whole maps: what fits into caches with its like."""
 
 
@@ -144,7 +144,7 @@ class Step:
     """
 
     node: Node
-    rule: Rule | None
+    rule: OperatorRule | None
     read: list[Ref]
     sources: list[Ref]
     results: list[Ref]
@@ -269,7 +269,7 @@ class _Run:
                 largest = max([largest, *(_bytes(env[ref]) for ref in step.results if ref in env)])
             logits.append(env[engine.program.output])
             done += len(some)
-            engine.at_once = max(4, min(128, CACHED * len(some) // max(1, largest)))
+            engine.at_once = max(4, min(128, LARGEST_MAPS * len(some) // max(1, largest)))
         return torch.cat(logits)
 
     def _whole(self, step: Step, env: dict[Ref, Any], users: dict[Ref, int], masks: int) -> None:
@@ -283,7 +283,7 @@ class _Run:
             env[step.results[0]] = followed(step.node, changed)
             step.let_go(env, users)
 
-    def _windowed(self, node: Node, rule: Rule, inputs: list[Patches]) -> bool:
+    def _windowed(self, node: Node, rule: OperatorRule, inputs: list[Patches]) -> bool:
         """Do a step in windows; False where whole maps are cheaper."""
         if isinstance(rule, Mean):
             shape = self.engine.program.shapes[node.result]

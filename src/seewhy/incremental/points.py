@@ -13,7 +13,7 @@ from .patches import IMAGE, column
 
 TYPICAL = 49
 """Rows that weights are put in order for; other numbers do as well with that order."""
-CACHED = 3 << 20
+PRODUCT_BYTES = 3 << 20
 """Bytes of a product that are still in caches when the activation passes over them."""
 
 
@@ -62,7 +62,7 @@ class Points(Filter):
 
     def fill(self, rows: Tensor, out: Tensor) -> None:
         """The same, into ``out``: slower than by itself, but by less than a copy."""
-        at_once = max(1, CACHED // (out.shape[1] * out.element_size()))
+        at_once = max(1, PRODUCT_BYTES // (out.shape[1] * out.element_size()))
         for x, y in zip(torch.split(rows, at_once), torch.split(out, at_once), strict=True):
             if self.bias is None:
                 torch.mm(x, self.matrix.T, out=y)

@@ -12,7 +12,7 @@ from ..patches import Patches
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import elementwise
-from .rule import BYTES, Call, Rule, WindowRule, written
+from .rule import BYTES, Call, OperatorRule, WindowRule, written
 
 
 class Together(WindowRule):
@@ -64,7 +64,7 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 }  # fmt: skip
 
 
-def binary(call: Call, a: Any, b: Any, **kwargs: Any) -> Rule | None:
+def binary(call: Call, a: Any, b: Any, **kwargs: Any) -> OperatorRule | None:
     """Of two maps of one shape; with a constant it is elementwise."""
     if not (isinstance(a, Ref) and isinstance(b, Ref)):
         return elementwise(call, a, b, **kwargs)
@@ -89,7 +89,7 @@ class Concatenation(Together):
             start += length
 
 
-def cat(call: Call, tensors: Any, dim: int = 0) -> Rule | None:
+def cat(call: Call, tensors: Any, dim: int = 0) -> OperatorRule | None:
     """cat, where all that is put together is maps of one place."""
     sources = list(tensors)
     if not all(isinstance(source, Ref) for source in sources):

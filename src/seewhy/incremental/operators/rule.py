@@ -45,7 +45,7 @@ class Call:
         return int(torch.Size(self.shapes[ref]).numel() // (height * width))
 
 
-class Rule(ABC):
+class OperatorRule(ABC):
     """How one operator carries windows on.
 
     Attributes:
@@ -70,7 +70,7 @@ class Rule(ABC):
         """Where the result differs, from where its inputs (those that depend on the photo) do."""
 
 
-class WindowRule(Rule):
+class WindowRule(OperatorRule):
     """An operator that looks around each position: its result has windows of its own."""
 
     def arrange(self, windows: Windows, inputs: list[Patches]) -> Layout:
@@ -82,7 +82,7 @@ class WindowRule(Rule):
         """Write the result's rows (R, *channels) into ``out``."""
 
 
-class RowRule(Rule):
+class RowRule(OperatorRule):
     """An operator that treats each position by itself: the windows stay, and one call serves all blocks."""
 
     looks = False

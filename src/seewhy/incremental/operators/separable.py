@@ -16,7 +16,7 @@ from torch import Tensor
 from ..patches import IMAGE, Base, Patches, Place, own_places, to_device
 from ..program import Ref
 from ..windows import Ints, Layout, Windows
-from .rule import BYTES, Call, Rule, WindowRule, written
+from .rule import BYTES, Call, OperatorRule, WindowRule, written
 
 
 class Separable(WindowRule):
@@ -133,7 +133,7 @@ def _matrices(function: Callable[[Tensor], Tensor], height: int, width: int) -> 
     return (A, B) if torch.allclose(function(probe)[0, 0], A @ probe[0, 0] @ B.T) else None
 
 
-def separable(call: Call, input: Ref, *args: Any, **kwargs: Any) -> Rule | None:
+def separable(call: Call, input: Ref, *args: Any, **kwargs: Any) -> OperatorRule | None:
     """adaptive_avg_pool2d, avg_pool2d, interpolate, upsample: any that is A x Bᵀ."""
     place = call.places[input]
     if place != IMAGE or any(isinstance(leaf, Ref) for leaf in (*args, *kwargs.values())):
@@ -145,7 +145,7 @@ def separable(call: Call, input: Ref, *args: Any, **kwargs: Any) -> Rule | None:
     return (Mean if found[0].shape[0] == found[1].shape[0] == 1 else Separable)(call, input, *found, place)
 
 
-def mean(call: Call, input: Ref, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Rule | None:
+def mean(call: Call, input: Ref, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> OperatorRule | None:
     """The mean over rows and columns."""
     place = call.places[input]
     dims = [dim] if isinstance(dim, int) else dim

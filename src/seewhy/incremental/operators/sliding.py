@@ -15,7 +15,7 @@ from ..kernels import Filter, Pair, pair
 from ..patches import IMAGE, Patches
 from ..program import Ref
 from ..windows import Layout, Windows, spread
-from .rule import BYTES, CALL, FLOPS, Call, Rule, WindowRule, written
+from .rule import BYTES, CALL, FLOPS, Call, OperatorRule, WindowRule, written
 from .separable import separable
 
 MOSTLY_GROUPED = 0.55
@@ -127,7 +127,7 @@ def max_pool2d(
     call: Call, input: Ref, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Rule | None:  # fmt: skip
+) -> OperatorRule | None:  # fmt: skip
     """The rule of a maximum pool; ``ceil_mode`` shows in the result's size."""
     if return_indices or pair(dilation) != (1, 1) or call.places[input] != IMAGE:
         return None
@@ -139,7 +139,7 @@ def avg_pool2d(
     call: Call, input: Ref, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0, ceil_mode: bool = False, count_include_pad: bool = True,
     divisor_override: int | None = None,
-) -> Rule | None:  # fmt: skip
+) -> OperatorRule | None:  # fmt: skip
     """The rule of an average pool; where outputs at the border divide by less, that of any separable operator."""
     kernel, step, rim = pair(kernel_size), pair(stride or kernel_size), pair(padding)
     if divisor_override is not None or call.places[input] != IMAGE:
@@ -149,7 +149,7 @@ def avg_pool2d(
     return (Pick if kernel == (1, 1) else AveragePool)(call, input, kernel, step, rim)
 
 
-def picked(call: Call, source: Ref, rows: slice, columns: slice) -> Rule | None:
+def picked(call: Call, source: Ref, rows: slice, columns: slice) -> OperatorRule | None:
     """The rule of spatial slices."""
     height, width = call.size(source)
     (top, _, down), (left, _, right) = rows.indices(height), columns.indices(width)

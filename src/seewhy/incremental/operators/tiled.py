@@ -20,7 +20,7 @@ SIDES = (4, 5, 6)
 """Larger tiles lose more to rounding than an exact mode may."""
 PASSES = 3
 """So many times more memory than a tile's own is moved for it, there and back."""
-CACHED, ROWS = 1 << 17, 96
+PLACE_BYTES, ROWS = 1 << 17, 96
 """Bytes of one place of all tiles in one product, for caches; and at least so many rows, for a product's sake."""
 
 
@@ -49,7 +49,7 @@ class TiledConvolution(ChangedConvolution):
         if not self._pays(block.height, block.width, count):
             return [block]
         tiles = prod(tiling(self._side, block.height, block.width))
-        most = max(CACHED // (4 * max(self.filter.weight.shape[:2])), ROWS) / tiles
+        most = max(PLACE_BYTES // (4 * max(self.filter.weight.shape[:2])), ROWS) / tiles
         cuts = np.linspace(0, count, max(1, round(count / most)) + 1).astype(int).tolist()
         rows = [block.rows.start + cut * area for cut in cuts]
         return [
