@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from .relu_rules import Node, kind
+from .relu_rules import GraphNode, kind
 
 SEPARATOR = " + "
 """Between a layer's name and the function after it, as in ``conv2 + relu``."""
@@ -27,13 +27,13 @@ PASSED: frozenset[str] = frozenset({
 """Functions that keep a map's positions; an activation may follow them."""
 
 
-def _result(node: Node) -> Tensor:
+def _result(node: GraphNode) -> Tensor:
     result: Tensor = node._saved_result
     return result
 
 
-def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[Node], Tensor]:
-    def result(node: Node) -> Tensor:
+def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[GraphNode], Tensor]:
+    def result(node: GraphNode) -> Tensor:
         if not hasattr(node, "_saved_self"):  # in place: the result was saved instead
             return _result(node)
         return function(node._saved_self, *(getattr(node, f"_saved_{name}") for name in names))
@@ -41,13 +41,13 @@ def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[Node], 
     return result
 
 
-def _gated(node: Node) -> Tensor | None:
+def _gated(node: GraphNode) -> Tensor | None:
     """The product of two things that both depend on the photo; None of a mere factor."""
     one, other = node._saved_self, node._saved_other
     return one * other if isinstance(one, Tensor) and isinstance(other, Tensor) else None
 
 
-ACTIVATIONS: dict[str, Callable[[Node], Tensor | None]] = {
+ACTIVATIONS: dict[str, Callable[[GraphNode], Tensor | None]] = {
     "Relu": _result,
     "Sigmoid": _result,
     "Tanh": _result,
@@ -74,7 +74,7 @@ ACTIVATIONS: dict[str, Callable[[Node], Tensor | None]] = {
 _NAMES = {"PreluKernel": "prelu", "LeakyRelu": "leaky_relu", "ClampMin": "clamp", "Hardtanh": "hardtanh"}
 
 
-Ways: TypeAlias = dict[Node, set[Node]]
+Ways: TypeAlias = dict[GraphNode, set[GraphNode]]
 """Each function on the ways from a layer to the score -> those that read what it gave."""
 
 
@@ -93,7 +93,7 @@ class After:
     edge: GradientEdge
 
 
-def after(shape: torch.Size, node: Node, ways: Ways, answer: frozenset[Node] = frozenset()) -> After | None:
+def after(shape: torch.Size, node: GraphNode, ways: Ways, answer: frozenset[GraphNode] = frozenset()) -> After | None:
     """The last activation that was applied, as a function, to a layer's output on its way to the score; None if none.
 
     Followed are functions that keep positions, while nothing else reads what they were given.
@@ -127,7 +127,7 @@ def split(name: str) -> tuple[str, str | None]:
     return layer, function if separator else None
 
 
-def _value(node: Node, name: str) -> Tensor | None:
+def _value(node: GraphNode, name: str) -> Tensor | None:
     if (function := ACTIVATIONS.get(name)) is None:
         return None
     try:
@@ -137,7 +137,7 @@ def _value(node: Node, name: str) -> Tensor | None:
         return None  # overwritten since, or saved in another way by this release of torch
 
 
-def ways_up(root: Node | None, node: Node) -> Ways:
+def ways_up(root: GraphNode | None, node: GraphNode) -> Ways:
     """The functions on the ways from ``node`` up to ``root``; empty where ``root`` does not hang on it."""
     read_by: Ways = {}
     seen, stack = {root}, [root]
