@@ -16,7 +16,7 @@ from .sliding import picked
 
 
 class _Padded(WindowRule):
-    """A rim of zeros: the windows move, their rows stay. Rims that cut (negative) are none of it."""
+    """Zero padding: windows move, their rows stay. Negative padding has no rule."""
 
     looks = False
 

@@ -98,7 +98,7 @@ def layer_norm(
 
 
 class Reordered(RowRule):
-    """Channels seen another way: each row is permuted, split or cut, and nothing is computed."""
+    """Views of the channels: each row is permuted, split or sliced, and nothing is computed."""
 
     shares = True
 
@@ -153,7 +153,7 @@ def narrow(call: Call, input: Ref, dim: int, start: int, length: int) -> Operato
 
 
 class _Same(RowRule):
-    """Handed on as it is."""
+    """The identity."""
 
     shares = True
 

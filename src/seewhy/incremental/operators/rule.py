@@ -1,4 +1,4 @@
-"""What a rule is: how one family of operators carries windows on."""
+"""Operator rules: how a family of operators propagates windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..scratch import Scratch
 from ..windows import Layout, Windows, laid_out
 
 FLOPS, BYTES, CALL = 1e11, 1e10, 3e-5
-"""What a step's cost is reckoned with: operations and bytes a second, seconds a call. Only their ratios matter."""
+"""The cost model: operations and bytes per second, seconds per call. Only their ratios matter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +46,16 @@ class Call:
 
 
 class OperatorRule(ABC):
-    """How one operator carries windows on.
+    """How one operator propagates windows.
 
     Attributes:
         place: where the result's rows and columns are.
-        position: seconds that one position of the result costs, as reckoned.
-        block: seconds that one more block costs.
+        position: estimated seconds for one position of the result.
+        block: estimated seconds for one more block.
         mostly: windows that cover more than this share of their maps cost more than the whole maps, which need no
             copies and one call.
-        looks: whether it asks for the map around its inputs' windows.
-        tabled: whether it looks up rows of both in one table.
+        looks: whether it reads the base map around its inputs' windows.
+        tabled: whether it gathers rows of both from one table.
     """
 
     place: Place
@@ -99,7 +99,7 @@ class RowRule(OperatorRule):
 
 
 class FillingRule(RowRule):
-    """One that can write its rows where they will be looked up, without a copy."""
+    """One that can write its rows directly into the table that later rules gather from."""
 
     @abstractmethod
     def fill(self, inputs: list[Patches], out: Tensor) -> None:

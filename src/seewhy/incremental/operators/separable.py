@@ -76,7 +76,7 @@ class Separable(WindowRule):
 
 
 class Mean(Separable):
-    """The mean over all positions: one number per channel, and no map any more."""
+    """The mean over all positions: one number per channel; windows end here."""
 
     def pooled(self, source: Patches) -> Tensor:
         """(M, *channels)."""
@@ -105,7 +105,7 @@ def _integral(base: Base) -> Tensor:
 
 
 def _base(source: Patches, rows: Tensor, columns: Tensor) -> Tensor:
-    """A x Bᵀ of the photo's own map, (H', W', C)."""
+    """A x Bᵀ of the base map, (H', W', C)."""
     x = source.around.rows[:-1].view(rows.shape[1], columns.shape[1], -1)
     return torch.einsum("ij,jkc,lk->ilc", rows.to(x), x, columns.to(x))
 
@@ -115,7 +115,7 @@ def _seen(matrix: Tensor, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
     has = (matrix != 0).cpu().numpy()
     first = np.where(has.any(0), has.argmax(0), len(has))
     last = np.where(has.any(0), len(has) - has[::-1].argmax(0), 0)
-    # Of a run of positions, the least first and the greatest last.
+    # Over a run of positions: the minimum of the first outputs, the maximum of the last.
     top = np.array([first[a:b].min() for a, b in zip(begin, end, strict=True)], np.int64).clip(0, len(has) - 1)
     bottom = np.array([last[a:b].max() for a, b in zip(begin, end, strict=True)], np.int64)
     return top, np.maximum(bottom, top + 1)

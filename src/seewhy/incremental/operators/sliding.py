@@ -1,4 +1,4 @@
-"""Kernels that slide over a map: convolution, pooling, and picking every so many positions."""
+"""Sliding kernels: convolution, pooling, and strided slices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .rule import BYTES, CALL, FLOPS, Call, OperatorRule, WindowRule, written
 from .separable import separable
 
 MOSTLY_GROUPED = 0.55
-"""A depthwise convolution is all memory, and in windows its memory is copied three times more."""
+"""A depthwise convolution is bound by memory, and in windows its memory is copied three times more."""
 
 
 class Sliding(WindowRule):
@@ -32,7 +32,7 @@ class Sliding(WindowRule):
         self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
         self.place = call.places[source]
         self.size = self.place.size(call.shapes[call.node.result])
-        # One-position kernels need not look at what lies between.
+        # A 1x1 kernel with stride does not read the positions between.
         self.step = stride if kernel == (1, 1) else (1, 1)
         seen = prod(s if k > 1 else 1 for k, s in zip(kernel, stride, strict=True))
         channels, given = call.channels(source), prod(call.shapes[call.node.result]) // prod(self.size)
@@ -49,7 +49,7 @@ class Sliding(WindowRule):
 
 
 class Cropped(Sliding):
-    """What the kernels of a window see is cut out, and the operator slides over that.
+    """The receptive field of a window is gathered, and the operator runs on that.
 
     Beyond the border lie zeros, or the border repeated (``clamp``): for a maximum that is the same as nothing.
     """
@@ -79,7 +79,7 @@ class Cropped(Sliding):
 
 
 class Convolution(Cropped):
-    """conv2d, recomputed where anything under its kernel changed."""
+    """conv2d, recomputed wherever its kernel covers a changed position."""
 
     def __init__(self, call: Call, source: Ref, filter: Filter):
         super().__init__(call, source, filter.kernel, filter.stride, filter.padding, filter.dilation)
@@ -91,7 +91,7 @@ class Convolution(Cropped):
         self.block = CALL + 4 * weights / BYTES
 
     def slide(self, crops: Tensor) -> Tensor:
-        # Of a 1x1 kernel's positions, those between were left out already.
+        # For a 1x1 kernel the stride was applied by the gather already.
         return self.filter.on(crops, (0, 0), stride=(1, 1) if self.kernel == (1, 1) else None)
 
 
@@ -117,7 +117,7 @@ class AveragePool(Cropped):
 
 
 class Pick(Cropped):
-    """Every so many positions: ``x[:, :, ::2, ::2]``."""
+    """Strided slices: ``x[:, :, ::2, ::2]``."""
 
     def slide(self, crops: Tensor) -> Tensor:
         return crops
