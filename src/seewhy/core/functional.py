@@ -1,4 +1,4 @@
-"""What functions make of a layer's output before it is pooled: ``F.relu`` after the last convolution.
+"""Functions applied to a layer's output before it is pooled, such as ``F.relu`` after the last convolution.
 
 A network that applies its last ReLU as a function is the same network as one that applies it as a module, so its last
 map is the same one, although no module gives it. The autograd graph shows which functions followed, and holds the
@@ -42,7 +42,7 @@ def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[GraphNo
 
 
 def _gated(node: GraphNode) -> Tensor | None:
-    """The product of two things that both depend on the photo; None of a mere factor."""
+    """A product whose factors both depend on the photo; None where one of them is a constant."""
     one, other = node._saved_self, node._saved_other
     return one * other if isinstance(one, Tensor) and isinstance(other, Tensor) else None
 
@@ -75,12 +75,12 @@ _NAMES = {"PreluKernel": "prelu", "LeakyRelu": "leaky_relu", "ClampMin": "clamp"
 
 
 Ways: TypeAlias = dict[GraphNode, set[GraphNode]]
-"""Each function on the ways from a layer to the score -> those that read what it gave."""
+"""Each autograd node on a path from a layer to the score -> the nodes that read its result."""
 
 
 @dataclass(frozen=True, eq=False)
 class After:
-    """The last map that functions made of a layer's output.
+    """The last map that functions computed from a layer's output.
 
     Attributes:
         function: the name of the last of them.
@@ -117,7 +117,7 @@ def after(shape: torch.Size, node: GraphNode, ways: Ways, answer: frozenset[Grap
 
 
 def above(ways: Ways) -> tuple[str, ...]:
-    """The kinds of the functions between a layer and the score: the same for the same way up."""
+    """The kinds of the nodes between a layer and the score: equal for equal paths."""
     return tuple(sorted(kind(reader) for reading in ways.values() for reader in reading))
 
 
@@ -138,7 +138,7 @@ def _value(node: GraphNode, name: str) -> Tensor | None:
 
 
 def ways_up(root: GraphNode | None, node: GraphNode) -> Ways:
-    """The functions on the ways from ``node`` up to ``root``; empty where ``root`` does not hang on it."""
+    """The nodes on all paths from ``node`` to ``root``; empty where ``root`` does not depend on it."""
     read_by: Ways = {}
     seen, stack = {root}, [root]
     while stack:
