@@ -93,7 +93,7 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
 
 
 def derived(config: Mapping[str, Any]) -> Preprocessing:
-    """The usual switches of an image processor, read as our parameters.
+    """The usual options of an image processor, as our parameters.
 
     Raises:
         KeyError, TypeError, ValueError, InputError: the configuration is of another kind.
@@ -159,7 +159,7 @@ def _per_channel(values: Any) -> tuple[float, ...]:
 
 
 def _trial_picture() -> Image.Image:
-    """Waves of another direction in each channel, wide enough to survive any resize: 400 x 300."""
+    """A test image, 400 x 300: in each channel a wave of another direction, long enough to survive any resize."""
     y, x = np.mgrid[0:300, 0:400] / 50.0
     waves = np.stack([np.sin(x), np.sin(y), np.sin(x + y)], axis=-1)
     return Image.fromarray(np.uint8(127.5 + 127.5 * waves))
