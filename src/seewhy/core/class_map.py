@@ -47,7 +47,7 @@ class ClassMap:
 
 @dataclass(eq=False)
 class _Maps:
-    """Maps (B, K, h, w) that a function returned; the last layer that did so before, and the one that passes them on."""
+    """Maps (B, K, h, w) that a function returned; the last layer that did so before; the one that passes them on."""
 
     tensor: Tensor
     function: str
