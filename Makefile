@@ -8,13 +8,16 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY ?= 8192
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fuzz lint bench figures gallery clean
+.PHONY: demo test wheel fuzz lint bench figures gallery tutorial clean
 
 demo: $(VENV)/.installed  ## explain an example photo
 	$(BIN)/seewhy explain examples/photos/chelsea.png examples/photos/coffee.png --output-dir demo --force
 
-test: $(VENV)/.tested  ## run the tests, among them those of the built wheel
-	$(BIN)/python -m pytest
+test: $(VENV)/.tested  ## run the tests, among them those of the built wheel; TESTS='-k occlusion' some of them
+	$(BIN)/python -m pytest $(TESTS)
+
+wheel: $(VENV)/.tested  ## build the wheel, install it with all that it needs in an environment of its own, and try it
+	SEEWHY_CLEAN_INSTALL=1 $(BIN)/python -m pytest -m packaging tests/installed
 
 fuzz: $(VENV)/.tested  ## try damaged files and Ctrl-C for as long as SEEWHY_FUZZ_EXAMPLES and SEEWHY_SIGNALS say
 	SEEWHY_FUZZ_EXAMPLES=$${SEEWHY_FUZZ_EXAMPLES:-5000} SEEWHY_SIGNALS=$${SEEWHY_SIGNALS:-2000} \
@@ -33,6 +36,9 @@ figures: $(VENV)/.tested  ## draw the README's and the docs' figures anew
 
 gallery: $(VENV)/.tested  ## draw the figures of docs/gallery.md and docs/ingredients.md anew, about twenty minutes
 	$(BIN)/python scripts/make_gallery.py
+
+tutorial: $(VENV)/.tested  ## make examples/tutorial.ipynb of examples/tutorial.py and run it, half a minute
+	$(BIN)/python scripts/make_tutorial.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,6 +44,14 @@ SECTIONS = [
 ]  # fmt: skip
 
 
+PEERS = ("captum", "torchcam", "grad-cam", "torch-lucent")
+
+
+def peers() -> str:
+    """The libraries that are compared with, and their versions."""
+    return ", ".join(f"{name} {version(name)}" for name in PEERS)
+
+
 def table(columns: list[str], rows: Iterable[list[str]]) -> str:
     """A Markdown table, printed row by row as the rows come."""
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
@@ -69,8 +78,8 @@ def main() -> None:
     text = [
         "# Benchmark results",
         f"`make bench` {'QUICK=1 ' if given.quick else ''}on {date.today()}: seewhy {seewhy.__version__}, torch "
-        f"{torch.__version__}, Python {platform.python_version()}, {machine}. All contenders run in turn each round; "
-        "only the ratios mean anything on a shared machine.",
+        f"{torch.__version__}, Python {platform.python_version()}, {machine}; {peers()}. "
+        "All contenders run in turn each round; only the ratios mean anything on a shared machine.",
     ]
     for title, note, columns, rows in SECTIONS:
         if given.only and given.only.lower() not in title.lower():

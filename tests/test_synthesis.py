@@ -133,10 +133,10 @@ def _seen(size=32):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_parameterization_can_reproduce_a_photo(image, channels):
     from seewhy.synthesis.images import FourierImage, PhaseImage, PixelImage
-    from seewhy.synthesis.pixels import Scale
+    from seewhy.synthesis.pixels import Normalization
 
     pixels = _seen()[:, :channels]
-    scale = Scale(CLEAR["mean"][:channels], (0.2, 0.25, 0.3)[:channels], pixels)
+    scale = Normalization(CLEAR["mean"][:channels], (0.2, 0.25, 0.3)[:channels], pixels)
     x = scale.to_network(pixels)
     made = {
         "pixels": lambda: PixelImage(x),

@@ -11,7 +11,7 @@ from nets.tiny import make
 from seewhy.synthesis import objectives as o
 from seewhy.synthesis.images import FourierImage, colour_mixing
 from seewhy.synthesis.listening import layer_name, listening
-from seewhy.synthesis.pixels import Scale
+from seewhy.synthesis.pixels import Normalization
 from seewhy.synthesis.spectrum import natural
 
 UNITS = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
@@ -133,7 +133,7 @@ def test_blur_counts_what_is_finer_than_it():
 
 
 def test_zero_is_the_networks_mean_and_colours_move_by_its_deviations():
-    scale = Scale((0.2, 0.5, 0.7), (0.1, 0.2, 0.3), torch.zeros(()))
+    scale = Normalization((0.2, 0.5, 0.7), (0.1, 0.2, 0.3), torch.zeros(()))
     image = FourierImage(torch.zeros(1, 3, 16, 16), scale, 1.3)
     (variables,) = image.variables
     with torch.no_grad():

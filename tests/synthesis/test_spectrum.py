@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from seewhy.synthesis.images import PhaseImage
-from seewhy.synthesis.pixels import Scale
+from seewhy.synthesis.pixels import Normalization
 from seewhy.synthesis.spectrum import BAND, HIGH, frequencies, high_share, natural, natural_magnitudes, power_law, slope
 
 
@@ -55,7 +55,7 @@ def test_the_table_is_interpolated_between_its_rows():
 
 
 def test_maco_moves_phases_only():
-    scale = Scale((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
+    scale = Normalization((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
     image = PhaseImage(torch.zeros(1, 3, 64, 64), scale, [torch.Generator().manual_seed(0)])
     before = image._waves(image.x().detach()).abs()
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_maco_moves_phases_only():
 
 
 def test_maco_turns_phases_less_the_further_its_variables_have_gone():
-    scale = Scale((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
+    scale = Normalization((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
     image = PhaseImage(torch.zeros(2, 3, 32, 32), scale, [torch.Generator().manual_seed(seed) for seed in range(2)])
     (variables,) = image.variables
     with torch.no_grad():

@@ -10,11 +10,11 @@ from seewhy.synthesis import PRESETS
 from seewhy.synthesis import objectives as o
 from seewhy.synthesis import transforms as t
 from seewhy.synthesis.images import FourierImage, TransparentImage
-from seewhy.synthesis.pixels import Scale, starting_image
+from seewhy.synthesis.pixels import Normalization, starting_image
 from seewhy.synthesis.streams import BLOCK, Streams, keys_of, normal, starting_streams
 
 UNITS = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
-SCALE = Scale((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
+SCALE = Normalization((0.5,) * 3, (0.25,) * 3, torch.zeros(()))
 
 
 class Own:

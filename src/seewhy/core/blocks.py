@@ -1,4 +1,4 @@
-"""Blocks of one thread that are not closed inside out, as two cells of a notebook may close them.
+"""Context managers of one thread that are not exited in reverse order, as two notebook cells may do.
 
 What an inner block found was made by the outer one; so the outer one puts back what it found only after the inner.
 """

@@ -1,4 +1,4 @@
-"""Finds what CAM needs: the maps whose spatial mean is what the last linear layer reads.
+"""Finds what CAM needs: the maps whose spatial mean is the input of the last linear layer.
 
 Found by watching what the forward really did, so it does not matter how the pooling is written; and checked
 with numbers in every run, so it is never guessed.
@@ -47,7 +47,7 @@ class ClassMap:
 
 @dataclass(eq=False)
 class _Maps:
-    """Maps (B, K, h, w) that a function gave; the layer that gave maps before them, and the one that hands them on."""
+    """Maps (B, K, h, w) that a function returned; the last layer that did so before; the one that passes them on."""
 
     tensor: Tensor
     function: str
@@ -58,7 +58,7 @@ class _Maps:
 
 @dataclass(eq=False)
 class _Linear:
-    """What a linear layer read and gave, and with which weights."""
+    """Input, output and weights of one call of a linear layer."""
 
     input: Tensor
     weight: Tensor
@@ -70,7 +70,7 @@ class _Linear:
 
 
 _PASSED_ON = frozenset({"detach", "clone"})
-"""Functions whose result is the same maps again; seewhy's own taps call them."""
+"""Identities; seewhy's own taps call them."""
 
 
 class Watch(TorchFunctionMode):
@@ -81,7 +81,7 @@ class Watch(TorchFunctionMode):
         self._model = model
         # No more than these: what is kept alive cannot be reused, and would slow the forward down.
         self._maps: deque[_Maps] = deque(maxlen=2)
-        # Also what was reduced to less: a later head may have gone on with maps.
+        # Reduced maps as well: a later head may go on from the maps themselves.
         self._reduced: deque[_Maps] = deque(maxlen=4)
         self._linears: deque[_Linear] = deque(maxlen=8)
         self._last_layer = "inputs"

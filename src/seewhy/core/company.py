@@ -1,4 +1,4 @@
-"""Whether the images of one forward see each other: a score is then not the image's own, but its company's as well."""
+"""Whether images of a batch are coupled: whether an image's score depends on the other images of its forward."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .target import logits_of
 
 
 class CoupledError(ModelError):
-    """The images of a batch see each other in this network, and are to be explained one by one."""
+    """This network couples the images of a batch; they have to be explained one by one."""
 
     def __init__(self, why: str):
         what = f"the images of one batch see each other in this network: {why}"
@@ -21,7 +21,7 @@ class CoupledError(ModelError):
 
 
 def rounding(scores: Tensor) -> float:
-    """How far scores may be apart for no other reason than how a deep network's products round and add up."""
+    """How far scores may differ by the accumulated rounding of a deep network alone."""
     eps = torch.finfo(scores.dtype).eps
     if coarse(scores):
         eps = TENSOR_FLOAT_EPS
@@ -29,7 +29,7 @@ def rounding(scores: Tensor) -> float:
 
 
 def coarse(tensor: Tensor) -> bool:
-    """Whether products may be rounded more coarsely than the type says: convolutions on a GPU use TensorFloat-32."""
+    """Whether products may be rounded more coarsely than the dtype: convolutions on a GPU use TensorFloat-32."""
     return tensor.is_cuda and tensor.dtype == torch.float32
 
 
@@ -38,7 +38,7 @@ TENSOR_FLOAT_EPS = 2.0**-10
 
 
 def coupling(modules: Iterable[nn.Module]) -> str | None:
-    """Why the layers of a network make its images see each other, whatever the images are; None if none does."""
+    """Which layer couples the images of a batch, whatever the images are, and why; None if none does."""
     for module in modules:
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
             return f"{type(module).__name__} without running statistics averages over the batch"
@@ -48,7 +48,7 @@ def coupling(modules: Iterable[nn.Module]) -> str | None:
 
 
 def why_alone(run: Callable[[Tensor], Any], inputs: Tensor, logits: Tensor, most: int) -> str | None:
-    """Why no other images can be put beside ``inputs`` in one forward; None where that changes no score.
+    """Why ``inputs`` cannot be batched with other images in one forward; None where that changes no score.
 
     Args:
         run: the model, without gradients.
@@ -65,7 +65,7 @@ def why_alone(run: Callable[[Tensor], Any], inputs: Tensor, logits: Tensor, most
         found = logits_of(run(together))
         # Another number of images goes through other kernels, which round otherwise; the same number, through the same.
         repeated = logits_of(run(first.repeat(len(together), 1, 1, 1))) if coarse(logits) else None
-    except Exception as error:  # noqa: BLE001 - what a foreign model cannot do in company, it is not asked for
+    except Exception as error:  # noqa: BLE001 - a foreign model that fails on a batch is run on single images
         return f"it fails for {len(together)} images: {' '.join(str(error).split())[:120]}"
     if len(found) != len(together):
         return f"it gives {len(found)} rows of scores for {len(together)} images"
@@ -78,12 +78,12 @@ def why_alone(run: Callable[[Tensor], Any], inputs: Tensor, logits: Tensor, most
 
 
 CHANGED_BY_NUMBER = 0.2
-"""A share of the scores: what their number does to images (a sum over the batch) is more, what it does to rounding is
-less."""
+"""Relative to the scores: the batch size changes them by more where images are coupled (a sum over the batch), and by
+less where it only changes the rounding."""
 
 
 def _difference(a: Tensor, b: Tensor) -> float:
-    """The largest; NaN in both, which is a class's own affair, is none, and NaN in one of them is infinite."""
+    """The largest absolute difference; NaN in both counts as none, NaN in one of them as infinite."""
     a, b = a.double(), b.double()
     same = (a == b) | (a.isnan() & b.isnan())
     return float(torch.where(same, 0.0, (a - b).abs()).nan_to_num(nan=float("inf")).max())

@@ -1,4 +1,4 @@
-"""Which tensors of a forward were made of the photo: a network may run the same layers on something else as well."""
+"""Which tensors of a forward depend on the inputs: a network may run the same layers on other data too."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SHAPE_ONLY = frozenset({
     "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like", "new_zeros",
     "new_ones", "new_empty", "new_full", "new_tensor",
 })  # fmt: skip
-"""Functions that take no more than the shape of what they are given."""
+"""Functions that use only the shape of their arguments."""
 
 
 class Descent(TorchFunctionMode):
-    """Follows a forward's functions: what is given something that descends from the inputs gives such a thing.
+    """Propagates dependence on the inputs through a forward's functions: from any argument to the result.
 
     Unlike the autograd graph it costs no memory, and sees through ``no_grad`` and ``detach``.
     """
@@ -30,7 +30,7 @@ class Descent(TorchFunctionMode):
         return any(tensor in self._descending for tensor in tensors_in(value))
 
     def add(self, tensor: Tensor) -> None:
-        """``tensor`` is the inputs, or descends from them."""
+        """Mark ``tensor`` as the inputs, or as dependent on them."""
         self._descending[tensor] = True
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -46,7 +46,7 @@ class Descent(TorchFunctionMode):
 
 
 def tensors_in(nest: Any) -> Iterator[Tensor]:
-    """Every tensor in a nest of tuples, lists and mappings, such as what a network gives."""
+    """Every tensor in nested tuples, lists and mappings, such as a network's output."""
     if isinstance(nest, Tensor):
         yield nest
     elif isinstance(nest, tuple | list):

@@ -1,4 +1,4 @@
-"""One forward of one batch, as all scores of it share it: what layers gave, the graph, CAM's maps, more forwards."""
+"""One forward of one batch, shared by all its scores: activations, autograd graph, CAM's maps, further forwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .without_nan import holds_nan
 
 
 class Forward:
-    """One forward, and the scores that are made of what it gave.
+    """One forward, and the scores that are computed from its output.
 
     Scores of classes share one: what is found on the autograd graph is found from all logits on, so it does not depend
     on which class is explained. A target function may read another head, with maps of its own; so it has a forward of
@@ -107,7 +107,7 @@ class Forward:
 
     @property
     def classes(self) -> Tensor:
-        """(K,) int64, sorted: all that any score of this forward is made of."""
+        """(K,) int64, sorted: the classes that the scores of this forward are functions of."""
         classes: Tensor = torch.unique(torch.cat([score.wanted for score in self._scores]))
         return classes
 
@@ -136,7 +136,7 @@ class Forward:
         assert self._watch is not None
         found = self._watch.find(logits_of(self.outputs))
         if found is None:
-            # The network took another way than last time: look again, and run once more for that.
+            # The network took another path than last time: search again, which needs another forward.
             self._notes.class_map = None
             self._run(Taps(self.model, frozenset(), False, self.inputs, graph=False, keep=False, descent=False))
             return self._found_class_map()
@@ -181,12 +181,12 @@ class Forward:
 
     @property
     def coupled_by_layers(self) -> str | None:
-        """Why the network's own layers make the images of a batch see each other; None if none does."""
+        """Why the network's layers couple the images of a batch; None if none does."""
         return coupling(self.model.modules())
 
     @cached_property
     def alone(self) -> str | None:
-        """Why an image must have a forward of its own to be scored; None where its company makes no difference."""
+        """Why each image needs a forward of its own to be scored; None where batching makes no difference."""
         self.check_open()
         assert self.logits is not None
         return self.coupled_by_layers or why_alone(self.run, self.inputs, self.logits, self.batch_size)
@@ -209,7 +209,7 @@ class Forward:
             raise InputError("the record is closed", expected="to be asked inside the with block")
 
     def close(self) -> None:
-        """Let the graph go, and what was kept for other targets."""
+        """Free the graph, and what was kept for other targets."""
         self._closed = True
         self.root = self.root.detach()
         self.kept.clear()
@@ -299,6 +299,6 @@ class Forwards:
         return Forward(self._model, self._inputs, self._needs, notes, self._batch_size, function)
 
     def close(self) -> None:
-        """Let all of them go."""
+        """Free all of them."""
         for forward in self._all:
             forward.close()

@@ -1,4 +1,4 @@
-"""What functions make of a layer's output before it is pooled: ``F.relu`` after the last convolution.
+"""Functions applied to a layer's output before it is pooled, such as ``F.relu`` after the last convolution.
 
 A network that applies its last ReLU as a function is the same network as one that applies it as a module, so its last
 map is the same one, although no module gives it. The autograd graph shows which functions followed, and holds the
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from .relu_rules import Node, kind
+from .relu_rules import GraphNode, kind
 
 SEPARATOR = " + "
 """Between a layer's name and the function after it, as in ``conv2 + relu``."""
@@ -27,13 +27,13 @@ PASSED: frozenset[str] = frozenset({
 """Functions that keep a map's positions; an activation may follow them."""
 
 
-def _result(node: Node) -> Tensor:
+def _result(node: GraphNode) -> Tensor:
     result: Tensor = node._saved_result
     return result
 
 
-def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[Node], Tensor]:
-    def result(node: Node) -> Tensor:
+def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[GraphNode], Tensor]:
+    def result(node: GraphNode) -> Tensor:
         if not hasattr(node, "_saved_self"):  # in place: the result was saved instead
             return _result(node)
         return function(node._saved_self, *(getattr(node, f"_saved_{name}") for name in names))
@@ -41,13 +41,13 @@ def _of_saved(function: Callable[..., Tensor], *names: str) -> Callable[[Node], 
     return result
 
 
-def _gated(node: Node) -> Tensor | None:
-    """The product of two things that both depend on the photo; None of a mere factor."""
+def _gated(node: GraphNode) -> Tensor | None:
+    """A product whose factors both depend on the photo; None where one of them is a constant."""
     one, other = node._saved_self, node._saved_other
     return one * other if isinstance(one, Tensor) and isinstance(other, Tensor) else None
 
 
-ACTIVATIONS: dict[str, Callable[[Node], Tensor | None]] = {
+ACTIVATIONS: dict[str, Callable[[GraphNode], Tensor | None]] = {
     "Relu": _result,
     "Sigmoid": _result,
     "Tanh": _result,
@@ -74,13 +74,13 @@ ACTIVATIONS: dict[str, Callable[[Node], Tensor | None]] = {
 _NAMES = {"PreluKernel": "prelu", "LeakyRelu": "leaky_relu", "ClampMin": "clamp", "Hardtanh": "hardtanh"}
 
 
-Ways: TypeAlias = dict[Node, set[Node]]
-"""Each function on the ways from a layer to the score -> those that read what it gave."""
+Ways: TypeAlias = dict[GraphNode, set[GraphNode]]
+"""Each autograd node on a path from a layer to the score -> the nodes that read its result."""
 
 
 @dataclass(frozen=True, eq=False)
 class After:
-    """The last map that functions made of a layer's output.
+    """The last map that functions computed from a layer's output.
 
     Attributes:
         function: the name of the last of them.
@@ -93,7 +93,7 @@ class After:
     edge: GradientEdge
 
 
-def after(shape: torch.Size, node: Node, ways: Ways, answer: frozenset[Node] = frozenset()) -> After | None:
+def after(shape: torch.Size, node: GraphNode, ways: Ways, answer: frozenset[GraphNode] = frozenset()) -> After | None:
     """The last activation that was applied, as a function, to a layer's output on its way to the score; None if none.
 
     Followed are functions that keep positions, while nothing else reads what they were given.
@@ -117,7 +117,7 @@ def after(shape: torch.Size, node: Node, ways: Ways, answer: frozenset[Node] = f
 
 
 def above(ways: Ways) -> tuple[str, ...]:
-    """The kinds of the functions between a layer and the score: the same for the same way up."""
+    """The kinds of the nodes between a layer and the score: equal for equal paths."""
     return tuple(sorted(kind(reader) for reading in ways.values() for reader in reading))
 
 
@@ -127,7 +127,7 @@ def split(name: str) -> tuple[str, str | None]:
     return layer, function if separator else None
 
 
-def _value(node: Node, name: str) -> Tensor | None:
+def _value(node: GraphNode, name: str) -> Tensor | None:
     if (function := ACTIVATIONS.get(name)) is None:
         return None
     try:
@@ -137,8 +137,8 @@ def _value(node: Node, name: str) -> Tensor | None:
         return None  # overwritten since, or saved in another way by this release of torch
 
 
-def ways_up(root: Node | None, node: Node) -> Ways:
-    """The functions on the ways from ``node`` up to ``root``; empty where ``root`` does not hang on it."""
+def ways_up(root: GraphNode | None, node: GraphNode) -> Ways:
+    """The nodes on all paths from ``node`` to ``root``; empty where ``root`` does not depend on it."""
     read_by: Ways = {}
     seen, stack = {root}, [root]
     while stack:

@@ -12,7 +12,7 @@ from ..errors import LayerError
 from .descent import tensors_in
 from .functional import SEPARATOR, After, Ways, above, after, split, ways_up
 from .notes import Notes
-from .relu_rules import Node, kind
+from .relu_rules import GraphNode, kind
 from .taps import Tap, Taps
 
 Forward: TypeAlias = Callable[[Taps], tuple[Tensor, Any]]
@@ -110,7 +110,7 @@ class Finder:
     def _taps(self, names: frozenset[str], searched: bool, graph: bool, descent: bool) -> Taps:
         return Taps(self.model, names, searched, self.inputs, graph, self.keep, descent)
 
-    def _named(self, name: str, taps: Taps, root: Node | None) -> None:
+    def _named(self, name: str, taps: Taps, root: GraphNode | None) -> None:
         """One that was asked for by name."""
         layer, function = split(name)
         tap = taps.chosen(layer, root)
@@ -126,7 +126,7 @@ class Finder:
             raise LayerError(f"no {function} follows layer {layer!r}", close=[layer])
         self._keep(name, Place(tap, made, taps.ran.get(layer, 1), taps.others.get(layer, 0)))
 
-    def _noted(self, name: str, way: tuple[str, ...], taps: Taps, root: Node | None, outputs: Any) -> bool:
+    def _noted(self, name: str, way: tuple[str, ...], taps: Taps, root: GraphNode | None, outputs: Any) -> bool:
         """Whether the default layer of an earlier run still is it: it ran, and the way from it to the score is the
         same.
         """
@@ -138,7 +138,7 @@ class Finder:
         self._make_default(layer, tap, ways, outputs, taps)
         return True
 
-    def _search(self, explicit: frozenset[str], taps: Taps, root: Node | None, outputs: Any) -> None:
+    def _search(self, explicit: frozenset[str], taps: Taps, root: GraphNode | None, outputs: Any) -> None:
         assert taps.search is not None
         answer = frozenset() if root is None else _answer(outputs)
         names = [name for name in taps.candidates(root) if not answer or taps.edge_of(name).node not in answer]
@@ -175,16 +175,16 @@ class Finder:
             self.notes.single.add(split(name)[0])
 
 
-def _ways(tap: Tap, root: Node | None) -> Ways:
+def _ways(tap: Tap, root: GraphNode | None) -> Ways:
     """From a run of a layer up to the score; none without a graph."""
     return {} if tap.edge is None else ways_up(root, tap.edge.node)
 
 
-def _after(tap: Tap, ways: Ways, answer: frozenset[Node] = frozenset()) -> After | None:
+def _after(tap: Tap, ways: Ways, answer: frozenset[GraphNode] = frozenset()) -> After | None:
     return None if tap.edge is None else after(tap.output.shape, tap.edge.node, ways, answer)
 
 
-def _answer(outputs: Any) -> frozenset[Node]:
+def _answer(outputs: Any) -> frozenset[GraphNode]:
     """The nodes that gave maps which the network returns, also before these were resized: of a segmenter's answer
     itself nothing is to be learned, so it is no default layer.
     """

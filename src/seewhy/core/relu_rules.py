@@ -23,14 +23,14 @@ from ..interrupts import shielded
 Rule: TypeAlias = Literal["plain", "deconvnet", "guided"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 Gradients: TypeAlias = "tuple[Tensor | None, ...]"
-Node: TypeAlias = Any  # torch.autograd.graph.Node; its saved values are not in torch's type stubs.
+GraphNode: TypeAlias = Any  # torch.autograd.graph.Node; its saved values are not in torch's type stubs.
 
 
 def _zero(value: Any) -> bool:
     return value is not None and not bool(torch.as_tensor(value).count_nonzero())
 
 
-def _maximum_with_zero(node: Node) -> bool:
+def _maximum_with_zero(node: GraphNode) -> bool:
     # Of max(x, 0) only x needs a gradient; the other operand is the one without a next node.
     constants = [
         saved
@@ -40,11 +40,11 @@ def _maximum_with_zero(node: Node) -> bool:
     return len(constants) == 1 and _zero(constants[0])
 
 
-def _always(node: Node) -> bool:
+def _always(node: GraphNode) -> bool:
     return True
 
 
-RECTIFIERS: dict[str, Callable[[Node], bool]] = {
+RECTIFIERS: dict[str, Callable[[GraphNode], bool]] = {
     "Relu": _always,
     "Threshold": _always,
     "LeakyRelu": _always,
@@ -77,7 +77,7 @@ UNSEEN = (
 """Why there is no gradient at a place."""
 
 
-def nodes_of(root: Node) -> list[Node]:
+def nodes_of(root: GraphNode) -> list[GraphNode]:
     """Every node of the autograd graph below ``root``."""
     found, stack = {root}, [root]
     while stack:
@@ -88,7 +88,7 @@ def nodes_of(root: Node) -> list[Node]:
     return list(found)
 
 
-def kind(node: Node) -> str:
+def kind(node: GraphNode) -> str:
     """``ReluBackward0`` -> ``Relu``."""
     return _kind(node.name())
 
@@ -99,7 +99,7 @@ def _kind(name: str) -> str:
 
 
 @shielded
-def rectified(root: Node, rule: Rule, smooth: bool = False, visible: bool = False) -> Iterator[int]:
+def rectified(root: GraphNode, rule: Rule, smooth: bool = False, visible: bool = False) -> Iterator[int]:
     """Apply ``rule`` to every rectifier below ``root`` for the time of the block; gives how many there are.
 
     Args:
@@ -127,7 +127,7 @@ def rectified(root: Node, rule: Rule, smooth: bool = False, visible: bool = Fals
             handle.remove()
 
 
-def rectifiers(root: Node, smooth: bool = False, visible: bool = False, required: bool = True) -> list[Node]:
+def rectifiers(root: GraphNode, smooth: bool = False, visible: bool = False, required: bool = True) -> list[GraphNode]:
     """The rectifier nodes below ``root``; with ``smooth`` also SiLU, GELU and their like.
 
     Raises:
@@ -145,7 +145,7 @@ def rectifiers(root: Node, smooth: bool = False, visible: bool = False, required
     return found
 
 
-def _is_rectifier(node: Node) -> bool:
+def _is_rectifier(node: GraphNode) -> bool:
     test = RECTIFIERS.get(kind(node))
     return test is not None and test(node)
 

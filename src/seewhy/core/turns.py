@@ -29,7 +29,7 @@ class _Turn:
 
     @cached_property
     def ids(self) -> frozenset[int]:
-        """What nobody else may touch meanwhile: two models can share layers, or tied weights."""
+        """The resources that are locked: two models can share layers, or tied weights."""
         return frozenset(map(id, self._parts))
 
 
@@ -61,7 +61,7 @@ def turn(parts: Sequence[object]) -> Iterator[None]:
 
 
 def _begin(mine: _Turn) -> threading.Thread | None:
-    """Begin, or give the thread that is to be waited for."""
+    """Acquire the turn, or return the thread to wait for."""
     with _lock:
         _turns[:] = [held for held in _turns if held.thread.is_alive()]
         for held in _turns:

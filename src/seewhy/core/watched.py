@@ -17,7 +17,7 @@ from .without_nan import WithoutNaN
 
 @shielded
 def watched(taps: Taps, maps: Watch | Known | None, visible: bool, without_nan: bool) -> Iterator[None]:
-    """What a forward in the block does is seen.
+    """Record what a forward in the block does.
 
     Args:
         taps: listen to layers; they also say whether a graph is wanted.

@@ -20,7 +20,7 @@ class WithoutNaN(TorchFunctionMode):
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "_").endswith("_"):  # in place, or an attribute: what is given must stay itself
+        if getattr(func, "__name__", "_").endswith("_"):  # in place, or an attribute: identity must be kept
             return func(*args, **(kwargs or {}))
         kwargs = {name: _finite(value) for name, value in (kwargs or {}).items()}
         return func(*map(_finite, args), **kwargs)

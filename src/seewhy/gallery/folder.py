@@ -27,7 +27,7 @@ from ..pictures import percentage, png_bytes, read_photo, tiled
 from ..synthesis import Step, Visualization
 from ..synthesis.attempts import attempt_of
 from ..synthesis.path import Likeness, likeness
-from ..synthesis.pixels import Scale, to_image
+from ..synthesis.pixels import Normalization, to_image
 from ..synthesis.receipts import Receipt, receipts
 from .sheet import photo_sheet, sheet
 from .video import film
@@ -158,7 +158,7 @@ class Gallery:
         """While it is entered, the pictures on the way are kept: of each attempt, of some steps, of each image."""
         if not self.filmed:
             return nullcontext()
-        scale = Scale(self.classifier.mean, self.classifier.std, torch.zeros(()))
+        scale = Normalization(self.classifier.mean, self.classifier.std, torch.zeros(()))
 
         def keep(event: events.Event) -> None:
             if not isinstance(step := event.value, Step):
@@ -203,7 +203,7 @@ class Gallery:
                     group.append(self.classifier.preprocess(read_photo(path).image))
         if len(same) < 2 or not others:
             return ()
-        scale = Scale(self.classifier.mean, self.classifier.std, same[0])
+        scale = Normalization(self.classifier.mean, self.classifier.std, same[0])
         size = same[0].shape[-2:]
         x = scale.to_network(F.interpolate(pixels[None].to(same[0]), size=size, mode="bilinear", antialias=True))
         return likeness(self.classifier, x, torch.cat(same), torch.cat(others))[0]

@@ -1,4 +1,4 @@
-"""The last layer cut to the wanted classes: a tenth of SqueezeNet's work is for those that nobody asked for."""
+"""The last layer restricted to the wanted classes: in SqueezeNet, the others are a tenth of the work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Cut:
 def cut(program: Program, classes: Tensor) -> Cut | None:
     """The program for ``classes`` (n,) int64 alone; None where its last layer cannot be cut.
 
-    Little is done anew: the last layer's weights are picked, and all others are the same tensors.
+    The last layer's weights are indexed; all other tensors are shared.
     """
     maker = {node.result: place for place, node in enumerate(program.nodes) if isinstance(node.result, Ref)}
     passed: list[Ref] = []

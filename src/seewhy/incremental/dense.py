@@ -1,4 +1,4 @@
-"""Whole images, as many at a time as goes fastest."""
+"""Scores of whole images, at the fastest batch size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 WORTH_MEASURING = 1.0
-"""Seconds of work left, below which sizes are not tried out: what is over at once is also the same each time."""
+"""Seconds of work left, below which batch sizes are not tuned; so short runs are reproducible too."""
 
 
 class Batches:

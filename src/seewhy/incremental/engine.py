@@ -14,16 +14,16 @@ from torch import Tensor
 from .. import events
 from .activations import followed
 from .cut import cut
-from .operators import Call, Changing, FillingRule, Mean, RowRule, Rule, WindowRule, find_rule, written
+from .operators import Call, Changing, FillingRule, Mean, OperatorRule, RowRule, WindowRule, find_rule, written
 from .patches import IMAGE, Base, Patches, Place, index_of, own_places
 from .program import Node, Program, Ref, filled, leaves, refs
 from .scratch import Scratch
 from .windows import Ints, laid_out, windows_of
 
 SMALL = 0.35
-"""Windows that cover less than this share of their maps are kept as windows, although others have become whole."""
-CACHED = 18 << 20
-"""Bytes of the largest tensor of whole maps: what fits into caches with its like."""
+"""Windows that cover less than this share of their maps stay windows, although others have become whole maps."""
+LARGEST_MAPS = 18 << 20
+"""Bytes of the largest tensor in a batch of whole maps, so that its neighbours fit in cache with it."""
 
 
 class Engine:
@@ -47,14 +47,14 @@ class Engine:
 
     @property
     def ended(self) -> list[str]:
-        """The operators at which windows ended for want of a rule, in order."""
+        """The operators without a rule, from which on whole maps are computed, in order."""
         return [step.node.name for step in self.steps if step.ends]
 
     def cut_to(self, classes: Tensor) -> tuple[Engine, int] | None:
         """An engine for some classes, (n,) int64, that shares all steps before the last layer's, and the number of
         that one; None if the last layer cannot be cut.
 
-        It begins with what this one has learned, and leaves it as it is.
+        It starts from the batch sizes that this one has learned; this one is not changed.
         """
         few = cut(self.program, classes)
         if few is None:
@@ -135,16 +135,16 @@ class Step:
     """A node, and what is known of it beforehand.
 
     Attributes:
-        node, rule: the operator, and how it carries windows on, if it does.
+        node, rule: the operator, and how it propagates windows; None: it does not.
         read: what it reads.
         sources: of these, what depends on the photo.
         results: what it gives.
         plain: whether its arguments are not nested.
-        ends: whether windows end here for want of a rule.
+        ends: whether windows become whole maps here, for lack of a rule.
     """
 
     node: Node
-    rule: Rule | None
+    rule: OperatorRule | None
     read: list[Ref]
     sources: list[Ref]
     results: list[Ref]
@@ -152,7 +152,7 @@ class Step:
     ends: bool
 
     def whole(self, env: dict[Ref, Any], users: dict[Ref, int], batch: int, copies: bool = False) -> None:
-        """Run on whole tensors, and let go of what nobody reads any more."""
+        """Run on whole tensors, and drop what is not read any more."""
         node = self.node
         if self.plain:
             args, kwargs = tuple(env[arg] if isinstance(arg, Ref) else arg for arg in node.args), {}
@@ -168,7 +168,7 @@ class Step:
         self.let_go(env, users)
 
     def let_go(self, env: dict[Ref, Any], users: dict[Ref, int]) -> None:
-        """One reader less for what is read here."""
+        """Decrement the reader counts of what is read here, and drop what has none left."""
         for ref in self.read:
             users[ref] -= 1
             if not users[ref]:
@@ -248,7 +248,7 @@ class _Run:
         return self.whole(self.engine.program.output)
 
     def _nothing_small(self, step: Step) -> bool:
-        """Whether no window is left that would be worth keeping one, but for those that ``step`` needs whole."""
+        """Whether no window is left that is worth keeping, except those that ``step`` needs as whole maps."""
         shares = [
             value.windows.area / (self.masks * value.windows.size[0] * value.windows.size[1])
             for ref, value in self.env.items()
@@ -257,7 +257,7 @@ class _Run:
         return min(shares, default=1.0) >= SMALL and self.env.keys() <= self.engine.program.varying
 
     def _rest(self, steps: list[Step]) -> Tensor:
-        """The steps that are left by whole maps, as many masks at a time as caches hold."""
+        """The remaining steps on whole maps, as many masks at a time as fit in cache."""
         engine, logits, done = self.engine, [], 0
         while done < self.masks:
             events.checkpoint()
@@ -269,7 +269,7 @@ class _Run:
                 largest = max([largest, *(_bytes(env[ref]) for ref in step.results if ref in env)])
             logits.append(env[engine.program.output])
             done += len(some)
-            engine.at_once = max(4, min(128, CACHED * len(some) // max(1, largest)))
+            engine.at_once = max(4, min(128, LARGEST_MAPS * len(some) // max(1, largest)))
         return torch.cat(logits)
 
     def _whole(self, step: Step, env: dict[Ref, Any], users: dict[Ref, int], masks: int) -> None:
@@ -283,8 +283,8 @@ class _Run:
             env[step.results[0]] = followed(step.node, changed)
             step.let_go(env, users)
 
-    def _windowed(self, node: Node, rule: Rule, inputs: list[Patches]) -> bool:
-        """Do a step in windows; False where whole maps are cheaper."""
+    def _windowed(self, node: Node, rule: OperatorRule, inputs: list[Patches]) -> bool:
+        """Run a step on windows; False where whole maps are cheaper."""
         if isinstance(rule, Mean):
             shape = self.engine.program.shapes[node.result]
             pooled = rule.pooled(inputs[0]).view(self.masks, *shape[1:])

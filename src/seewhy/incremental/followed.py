@@ -1,4 +1,4 @@
-"""A model that was traced, and proved to give the same in windows as by itself."""
+"""A traced model, verified to give the same scores by windows as by itself."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .simplify import simplified
 from .windows import Ints
 
 LARGEST = 30 << 20
-"""Bytes of the largest windows of one layer: less, and calls outweigh work; more, and malloc gives memory back."""
+"""Bytes of the largest windows of one layer: below it, call overhead dominates; above it, malloc returns memory."""
 
 
 class Followed:
-    """A model that was traced, and proved to give the same in windows as by itself. It knows nothing of any photo.
+    """A traced model, verified to give the same scores by windows as by itself. It is independent of the photos.
 
     Args:
         record: of the photos, for classes as targets.
@@ -59,7 +59,7 @@ class Followed:
             first = _scoring(whole, few, record, wanted)
             self._together = torch.cat([photo.logits, whole.logits(photo, masked(photo, boxes, fill))[0]])
             apart = torch.cat([first.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes))])
-        # So that what is done next does not hang on whether it is for this photo.
+        # The batch sizes learned here serve whatever photo comes next.
         whole.masks, whole.at_once = first.engine.masks, first.engine.at_once
         self._first: tuple[Tensor, Tensor, Scoring] | None = (record.inputs, classes, first)
         self._prove(classes)
@@ -71,9 +71,9 @@ class Followed:
             raise Untraceable(f"its images see each other: {why}")
 
     def _prove(self, classes: Tensor) -> None:
-        """What was seen when the model was traced, held against what windows give, for some classes."""
+        """Compare the scores of the traced forwards with those by windows, for some classes."""
         expected = self._expected[:, classes]
-        # Of what is lost to rounding all scores have their share; what company changes is more.
+        # Rounding affects all scores alike; coupling between images changes them by more.
         otherwise = "followed step by step it gives other scores than by itself"
         _agree(self._together[:, classes], expected, rounding(expected), otherwise)
 
@@ -83,15 +83,15 @@ class Followed:
         return self._engines[reach, half]
 
     def scoring(self, record: Record, reach: float = 1.0, *, half: bool = False) -> Scoring:
-        """One way to score a record's photos, for all classes that its forward's targets are made of.
+        """A scorer of a record's photos, for all classes that its forward's targets are functions of.
 
         Args:
             record: of photos of the size, type and device that the model was traced with.
             reach: windows up to this share of their maps.
-            half: whether convolutions of what changed are done in bfloat16.
+            half: whether convolutions of deltas are computed in bfloat16.
 
         Raises:
-            Untraceable: it was proved for other classes, and does not hold for these.
+            Untraceable: it was verified for other classes, and is not valid for these.
         """
         classes, first, self._first = record.classes, self._first, None
         if first is not None and reach == 1 and not half:
@@ -105,7 +105,7 @@ class Followed:
 
 
 def check_followable(record: Record) -> None:
-    """Raises Untraceable where something about the record, whatever the photos, keeps its model from being followed."""
+    """Raises Untraceable where the record, whatever its photos, is of a kind whose model cannot be traced."""
     if record.target is None:
         raise Untraceable("a target function may look at the images together")
     if why := record.coupled_by_layers:
@@ -119,9 +119,9 @@ class Scoring:
 
     Args:
         engine: whose program gives the logits.
-        record: of the photos; each base pass is held against the model's own logits.
+        record: of the photos; each base pass is compared with the model's own logits.
         columns: which of the program's logits are the record's classes; None: they are all.
-        photo: the base pass of the first one, where it is had already, and was held against them.
+        photo: the base pass of the first photo, where it was computed and compared already.
     """
 
     def __init__(self, engine: Engine, record: Record, columns: list[int] | None, photo: Photo | None = None):

@@ -1,4 +1,4 @@
-"""The scores of photos under masks: by windows where the network can be followed, else by whole images."""
+"""Scores of photos under masks: incrementally where the network can be traced, else by whole images."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .programs import Programs
 from .windows import Ints
 
 SAMPLE = 16
-"""So many masks are also scored exactly where a fast mode is asked for."""
+"""Masks that a fast mode also scores exactly, to measure its error."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """How scores are to be had.
+    """Execution options of occlusion.
 
     Attributes:
         engine: "auto", "incremental" or "dense".
-        precision: "exact" (the model's own), or "bfloat16" for the convolutions of what changed.
+        precision: "exact" (the model's own), or "bfloat16" for the convolutions of deltas.
         reach: share of a map that a window's side may grow to; 1 is exact.
     """
 
@@ -45,7 +45,7 @@ class Way:
 
 
 class _CallersError(Exception):
-    """Carries what a listener of the caller's raised past the fall back to whole images."""
+    """Carries an exception of the caller's listener past the fallback to whole images."""
 
     def __init__(self, raised: Exception):
         super().__init__(raised)
@@ -54,16 +54,15 @@ class _CallersError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """What masks do to the logits of some classes: the same for all targets that are made of these.
+    """The logits of some classes under all masks, shared by all targets that are functions of these classes.
 
     Attributes:
         boxes, fill, way: what was asked for.
         classes: (K,) int64, sorted.
-        logits: (M, B, K), float32 or float64: of the masked photos, or, ``relative``, less than the photo's own by so
-            much.
+        logits: (M, B, K), float32 or float64: of the masked photos; where ``relative``, the base pass's minus these.
         notes: how it was done: the engine, and why not the other.
-        relative: what was lost to rounding is lost on both sides, and so not in the difference.
-        sample: of a fast mode, (S,) the numbers of some masks, and (S, B, K) what these do exactly.
+        relative: whether ``logits`` are differences, in which rounding errors common to both passes cancel.
+        sample: of a fast mode, (S,) indices of some masks, and (S, B, K) their exact differences.
     """
 
     boxes: Ints
@@ -91,7 +90,7 @@ class Hidden:
         return scores, {**self.notes, "measured_error": self._measured(record, record.score - scores)}
 
     def _measured(self, record: Record, drops: Tensor) -> dict[str, Any]:
-        """What a fast mode's ``drops`` (M, B) are off by, on a seeded sample of masks."""
+        """The error of a fast mode's ``drops`` (M, B) on a seeded sample of masks."""
         assert self.sample is not None
         masks, exact = self.sample
         a, b = record.score_of.among(self.classes, exact).T, drops[masks].T
@@ -150,7 +149,7 @@ def _of_function(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[T
 
 
 def _hidden(record: Record, boxes: Ints, fill: Tensor, way: Way) -> Hidden:
-    """What a listener of the caller's raises is a _CallersError."""
+    """An exception of the caller's listener is raised as a _CallersError."""
     _check(way)
     asked = boxes, fill.clone(), way, record.classes
     reason = "asked for" if way.engine == "dense" else "whole images go faster on a GPU"
@@ -177,16 +176,16 @@ def _check(way: Way) -> None:
 
 
 def _with_company(record: Record, reason: str) -> str:
-    """The reason, and why the images had no company."""
+    """The reason, and why images were run one at a time."""
     alone = record.alone
     return reason if alone is None else f"{reason}; one image a forward: {alone}"
 
 
 def _followed(record: Record, asked: tuple[Ints, Tensor, Way, Tensor]) -> Hidden:
-    """By the program of the model: one that was kept, where it still holds, or else a new one."""
+    """By the traced program of the model: a cached one where it is still valid, else a new one."""
     check_followable(record)
     programs = record.programs if isinstance(record.programs, Programs) else None
-    # Of this very forward nothing is asked but whether the photos' logits are the model's.
+    # A program traced for this very forward is not validated again, but for its logits of the photos.
     kept: Followed | None = record.kept.get("followed") or (programs.find(record) if programs else None)
     if kept is not None:
         try:
@@ -194,7 +193,7 @@ def _followed(record: Record, asked: tuple[Ints, Tensor, Way, Tensor]) -> Hidden
             return _by_the_program(record, kept, *asked)
         except (SeewhyError, _CallersError):
             raise
-        except Exception:  # noqa: BLE001 - it does not hold for these photos; what a new one does, is told
+        except Exception:  # noqa: BLE001 - not valid for these photos: trace anew, and report what that raises
             pass
     record.kept["followed"] = Followed(record) if programs is None else programs.follow(record)
     return _by_the_program(record, record.kept["followed"], *asked)
@@ -237,7 +236,7 @@ def _sample(masks: int) -> Ints:
 
 
 def _by_the_model(record: Record, boxes: Ints, fill: Tensor, scored: Callable[[Tensor], Tensor]) -> Tensor:
-    """What ``scored`` gives for all variants, (M, B, C, H, W), some at a time."""
+    """``scored`` of all variants, (M, B, C, H, W), in batches."""
     x, batch = record.inputs, len(record.inputs)
 
     def scores(some: slice) -> Tensor:

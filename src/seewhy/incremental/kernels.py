@@ -1,4 +1,4 @@
-"""Convolutions with the activation in the same pass."""
+"""Convolutions with a fused activation."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def pair(value: int | Sequence[int]) -> Pair:
 
 
 WORTH_HALVING = 40
-"""Products per number read or written beyond which bfloat16 is faster, as measured with AVX-512."""
+"""Multiplications per element read or written above which bfloat16 is faster; measured with AVX-512."""
 
 
 class Filter:
     """A convolution with constant weights, and the activation that follows it.
 
-    On a CPU it calls what torch's own compiler calls; elsewhere, and where that is missing, plain torch. The numbers
-    are the same up to rounding. (Weights reordered beforehand, as that compiler does it, gain 5 % on most shapes; but
-    oneDNN wants another order for some, and then takes ten times as long. 1x1 kernels are another matter: ``Points``.)
+    On a CPU it calls the oneDNN operators that torch.compile calls; elsewhere, or where these are missing, plain torch.
+    Results are the same up to rounding. (Weights reordered in advance, as torch.compile does, gain 5 % on most shapes;
+    but oneDNN needs another order for some, and then takes ten times as long. For 1x1 kernels see ``Points``.)
 
     Args:
         weight: (O, C / groups, kh, kw).
@@ -38,7 +38,7 @@ class Filter:
         stride, padding, dilation: rows and columns.
         groups: as in conv2d.
         then: an activation node, or None.
-        half: whether what changed is convolved in bfloat16, where that is faster.
+        half: whether deltas are convolved in bfloat16, where that is faster.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Filter:
         self.kernel: Pair = (weight.shape[2], weight.shape[3])
         self.then = then
         self.fused = ("none", [], "") if then is None else _fused(then)
-        # After a sum oneDNN knows of no other activation.
+        # The only activation that oneDNN fuses after a sum.
         self._after_sum: tuple[Any, ...] = self.fused if self.fused == ("relu", [], "") else (None, [], None)
         self.fast = onednn(weight.device.type, weight.dtype) and (bias is None or bias.dtype == weight.dtype)
 
@@ -71,11 +71,11 @@ class Filter:
 
     @property
     def halved(self) -> bool:
-        """Whether what changed is convolved in bfloat16."""
+        """Whether deltas are convolved in bfloat16."""
         return self._half is not None
 
     def change(self, x: Tensor, padding: Pair, stride: Pair | None = None) -> Tensor:
-        """The convolution alone, of what changed: no bias, no activation; bfloat16 where that is faster."""
+        """conv(x) of a delta ``x``: no bias, no activation; in bfloat16 where that is faster."""
         if self._half is None:
             return self.on(x, padding, stride=stride, linear=True)
         y: Tensor = torch.ops.mkldnn._convolution_pointwise(
@@ -84,11 +84,11 @@ class Filter:
         return y
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The whole of it: (B, C, H, W) -> (B, O, H', W')."""
+        """Convolution, bias and activation: (B, C, H, W) -> (B, O, H', W')."""
         return self.on(x, self.padding)
 
     def add_change(self, y: Tensor, x: Tensor, padding: Pair, stride: Pair | None = None) -> None:
-        """Of what changed, in place of what there was before, ``y``, with the bias; then the activation."""
+        """Accumulate conv(x) of a delta ``x`` in place into ``y``, the base output with bias; then activate."""
         if not self.fast or self._half is not None:
             y += self.change(x, padding, stride)
             y.copy_(self.activated(y))
@@ -96,7 +96,7 @@ class Filter:
             self.added(y, x, None, padding, stride or self.stride)
 
     def added(self, y: Tensor, x: Tensor, bias: Tensor | None, padding: Pair, stride: Pair) -> None:
-        """By oneDNN alone, in place of what it is added to, ``y``; then the activation."""
+        """Accumulate conv(x) + bias into ``y`` in place, in one pass by oneDNN; then the activation."""
         torch.ops.mkldnn._convolution_pointwise_.binary(
             y, x, self.weight, bias, padding, stride, self.dilation, self.groups, "add", 1.0, *self._after_sum
         )
@@ -127,9 +127,9 @@ class Filter:
 
 @cache
 def onednn(device: str, dtype: torch.dtype) -> bool:
-    """Whether oneDNN multiplies such numbers here, as torch's own compiler has it do.
+    """Whether oneDNN's fused operators, as torch.compile calls them, work for this dtype on this device.
 
-    Tried on one product of each kind: builds for other processors lack some, and old processors know no bfloat16.
+    Tried on one product of each kind: builds for other processors lack some, and old processors have no bfloat16.
     """
     if device != "cpu" or dtype not in (torch.float32, torch.bfloat16):
         return False
@@ -147,7 +147,7 @@ def onednn(device: str, dtype: torch.dtype) -> bool:
 
 
 def _fused(then: Node) -> tuple[str, list[float], str] | None:
-    """How oneDNN calls an activation; None if it has no name for it."""
+    """An activation as oneDNN's post-op (name, scalars, algorithm); None where it has none."""
     numbers = [value for value in then.args[1:] if not isinstance(value, bool)]
     if then.name == "relu":
         return "relu", [], ""

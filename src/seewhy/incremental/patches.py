@@ -1,4 +1,4 @@
-"""Values in windows: the rows of a table whose first rows are the photo's own map."""
+"""Values in windows: rows of a table whose first rows are the base map, the photo's without masks."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def column(rows: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class Base:
-    """A photo's own map, as rows; one row of zeros follows, to be read beyond the border.
+    """The map of a photo without masks, as rows, followed by one row of zeros that stands for padding.
 
     Attributes:
         rows: (H * W + 1, *channels).
         size: (H, W).
-        derived: what rules made of it, by rule.
+        derived: tensors that rules computed from it, by rule.
     """
 
     rows: Tensor
@@ -84,14 +84,14 @@ class Base:
 
 @dataclass(eq=False)
 class Patches:
-    """What a map is inside the windows of its masks.
+    """The values of a map inside its masks' windows.
 
     Attributes:
         layout: where each window's rows are.
         rows: (R, *channels).
         base: the map without masks; None where nothing asks for it.
-        windows: where the map differs; the layout's may be larger.
-        table: the base's rows and then ``rows``, where something looks beyond the windows.
+        windows: where the map differs from the base; the layout's may be larger.
+        table: the base's rows and then ``rows``, where a rule reads beyond the windows.
         owned: whether nothing else shares the memory of ``rows``.
     """
 
@@ -123,9 +123,9 @@ class Patches:
         return Patches(self.layout, self.rows.clone(), self.base, self.windows)
 
     def changes(self, at: Tensor, scratch: Scratch) -> Tensor:
-        """What differs from the base, (R + 1, *channels); then a row of zeros, for wherever nothing does.
+        """The delta, rows minus base, (R + 1, *channels); the last row is zero, for positions outside of the windows.
 
-        Overwritten when the changes of others are asked for.
+        Overwritten by the next call that uses the same scratch.
 
         Args:
             at: the rows' own places in the base (``own_places``).
@@ -142,10 +142,10 @@ class Patches:
         self, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int], out: Tensor, step: tuple[int, int] = (1, 1),
         clamp: bool = False,
     ) -> Tensor:  # fmt: skip
-        """What rectangles of one shape show, one per mask (``index_of``), (m * shape[0] * shape[1], *channels)."""
+        """Rows of rectangles of one shape, one per mask (``index_of``), (m * shape[0] * shape[1], *channels)."""
         if len(masks) > 1 or clamp:
             return self.look(index_of(self.layout, masks, top, left, shape, step, clamp), out)
-        # Of one mask: cut out, and its window laid over, for an index costs more than the few rows.
+        # One mask: slice the base and copy the window over it; building an index costs more than the few rows.
         windows, corner, mask = self.layout.windows, (int(top[0]), int(left[0])), int(masks[0])
         own, map, channels = (int(windows.top[mask]), int(windows.left[mask])), windows.size, out.shape[1:]
         height, width = int(windows.height[mask]), int(windows.width[mask])
@@ -169,7 +169,7 @@ class Patches:
         """The rows of the table at ``index``, (n, *channels); in ``out``, if given."""
         own = len(self.around.rows)
         if self.table is None and own > MANY * len(self.rows):
-            # The photo's map is large and the windows are small: no table, but the windows' rows laid over the photo's.
+            # The base is large and the windows are small: gather from the base, then overwrite the windows' rows.
             inside = np.flatnonzero(index >= own)
             mine = index[inside] - own
             index[inside] = 0
@@ -182,7 +182,7 @@ class Patches:
 
 
 MANY = 2
-"""A photo's map of so many times more rows than its windows is not copied beside them."""
+"""A base map with this many times more rows than the windows is not copied into a table with them."""
 
 
 def to_device(index: npt.NDArray[Any], like: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ def to_device(index: npt.NDArray[Any], like: Tensor) -> Tensor:
 
 
 def _beyond(corner: tuple[int, int], shape: tuple[int, int], step: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether a rectangle shows what is beyond a map."""
+    """Whether a rectangle extends beyond a map."""
     return any(
         first < 0 or first + (count - 1) * s >= length
         for first, count, s, length in zip(corner, shape, step, size, strict=True)
@@ -199,7 +199,7 @@ def _beyond(corner: tuple[int, int], shape: tuple[int, int], step: tuple[int, in
 
 
 def _lay(target: Tensor, corner: tuple[int, int], step: tuple[int, int], piece: Tensor, at: tuple[int, int]) -> None:
-    """Show a ``piece`` (h, w, *channels) of a map, from ``at`` on, wherever ``target`` sees it.
+    """Copy a ``piece`` (h, w, *channels) of a map, which begins at ``at``, to where ``target`` overlaps it.
 
     Args:
         target: (H, W, *channels), whose position (i, j) is the map's ``corner`` + (i, j) * ``step``.
@@ -265,7 +265,7 @@ def index_of(
 def changed_index(
     source: Layout, masks: Ints, top: Ints, left: Ints, shape: tuple[int, int], step: tuple[int, int] = (1, 1)
 ) -> Ints32:
-    """As ``index_of``, in what changed: elsewhere the row of zeros, the last one."""
+    """As ``index_of``, into deltas: outside of the windows the last row, of zeros."""
     index = index_of(source, masks, top, left, shape, step)
     index -= source.windows.size[0] * source.windows.size[1] + 1
     index[index < 0] = source.rows

@@ -1,4 +1,4 @@
-"""1x1 convolutions: products of a matrix with the rows of a table, or with a map's positions."""
+"""1x1 convolutions as matrix products, with the rows of a table or the positions of a map."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .kernels import Filter
 from .patches import IMAGE, column
 
 TYPICAL = 49
-"""Rows that weights are put in order for; other numbers do as well with that order."""
-CACHED = 3 << 20
-"""Bytes of a product that are still in caches when the activation passes over them."""
+"""Number of rows that weights are reordered for; other numbers are as fast with that order."""
+PRODUCT_BYTES = 3 << 20
+"""Bytes of the result computed at a time, so that they are still in cache when the activation is applied."""
 
 
 class Points(Filter):
     """A 1x1 convolution, without padding or groups.
 
-    Three ways to multiply, by what the rows are. Whole maps come in few sizes: their weights were put in oneDNN's order
-    beforehand, which is fastest, but costs a millisecond for every new number of rows. Windows come in all sizes:
-    oneDNN's convolution. Few rows: a plain product, which has the least to do before it begins.
+    Three ways to multiply, by what the rows are. Whole maps come in few sizes: weights are reordered for oneDNN in
+    advance, which is fastest, but costs a millisecond for every new number of rows. Windows come in all sizes:
+    oneDNN's convolution. Few rows: a plain product, which has the least overhead.
 
     Args: as for ``Filter``.
     """
@@ -33,7 +33,7 @@ class Points(Filter):
         self._ordered = torch.ops.mkldnn._reorder_linear_weight(self.matrix, TYPICAL) if self.fast else None
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        """The whole of it: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
+        """Convolution, bias and activation: (B, C, H, W) -> (B, O, H', W'); ``plus`` is added before the activation."""
         picked = x[:, :, :: self.stride[0], :: self.stride[1]]
         rows = IMAGE.to_rows(picked)
         if plus is None:
@@ -54,15 +54,15 @@ class Points(Filter):
         return product
 
     def rows(self, rows: Tensor) -> Tensor:
-        """Of a table's rows, (R, C) -> (R, O), with the activation."""
+        """Applied to rows of a table, with the activation: (R, C) -> (R, O)."""
         if self._few(rows):
             return self.activated(F.linear(rows, self.matrix, self.bias))
         y = self.on(column(rows.contiguous()), (0, 0), stride=(1, 1))
         return y.permute(0, 2, 3, 1).reshape(len(rows), -1)
 
     def fill(self, rows: Tensor, out: Tensor) -> None:
-        """The same, into ``out``: slower than by itself, but by less than a copy."""
-        at_once = max(1, CACHED // (out.shape[1] * out.element_size()))
+        """``rows``, written into ``out``: faster than a new result and a copy."""
+        at_once = max(1, PRODUCT_BYTES // (out.shape[1] * out.element_size()))
         for x, y in zip(torch.split(rows, at_once), torch.split(out, at_once), strict=True):
             if self.bias is None:
                 torch.mm(x, self.matrix.T, out=y)
@@ -71,7 +71,7 @@ class Points(Filter):
             y.copy_(self.activated(y))
 
     def add_to(self, y: Tensor, rows: Tensor) -> None:
-        """The same, in place of what it is added to, ``y`` (R, O)."""
+        """Accumulate into ``y`` (R, O) in place; then the activation."""
         if self.fast and not self._few(rows):
             self.added(column(y), column(rows), self.bias, self.padding, self.stride)
         else:

@@ -1,4 +1,4 @@
-"""What a network did, as a list of functions: two forwards watched, and held against each other.
+"""A network traced to a list of functions: two forwards are recorded and compared.
 
 Watched are torch's public functions as the network called them (a torch function mode), so that a convolution or a
 layer norm is one operation, however its module was written. torch.export and torch.fx would do too; but export takes
@@ -22,7 +22,7 @@ from ..core.torch_state import active
 
 
 class Untraceable(Exception):
-    """Why a network cannot be followed; never leaves this room."""
+    """Why a network cannot be traced; never leaves this package."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Node:
 
 @dataclass(eq=False)
 class Program:
-    """A network, as what it does to a batch.
+    """A traced network: the functions that it applies to a batch.
 
     Attributes:
         nodes: in the order they ran.
@@ -99,7 +99,7 @@ class Program:
 
 
 def mapped(nest: Any, change: Callable[[Any], Any]) -> Any:
-    """The nest (tuples, lists, dicts, slices) with ``change`` on each leaf."""
+    """A nested structure (tuples, lists, dicts, slices) with ``change`` applied to each leaf."""
     if isinstance(nest, tuple):
         parts = [mapped(part, change) for part in nest]
         return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)
@@ -113,14 +113,14 @@ def mapped(nest: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def leaves(nest: Any) -> list[Any]:
-    """The leaves of a nest, in order."""
+    """The leaves of a nested structure, in order."""
     found: list[Any] = []
     mapped(nest, found.append)
     return found
 
 
 def refs(*nests: Any) -> Iterator[Ref]:
-    """The tensors that a nest names."""
+    """The references in a nested structure."""
     return (leaf for leaf in leaves(nests) if isinstance(leaf, Ref))
 
 
@@ -139,7 +139,7 @@ _READS = frozenset({
     "item", "tolist", "numpy", "bool", "int", "float", "index", "complex", "array", "is_nonzero", "equal", "allclose",
     "contains",
 })  # fmt: skip
-"""Functions by which numbers leave the tensors: what the network does next may hang on them."""
+"""Functions that read numbers out of tensors: control flow may depend on them."""
 
 _RANDOM = frozenset({
     "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "bernoulli", "multinomial",
@@ -148,7 +148,7 @@ _RANDOM = frozenset({
 
 
 class Tape(TorchFunctionMode):
-    """Writes down the functions of one forward.
+    """Records the functions of one forward.
 
     Args:
         inputs: (B, C, H, W), the very tensor that the network will be given.
@@ -162,7 +162,7 @@ class Tape(TorchFunctionMode):
         self.problem: str | None = None
         self._refs: dict[int, Ref] = {id(inputs): Ref(0)}
         self._versions: dict[int, int] = {id(inputs): version(inputs)}
-        self._alive: list[Any] = [inputs]  # so that no id is given twice
+        self._alive: list[Any] = [inputs]  # keeps them alive, so that no id is reused
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -215,7 +215,7 @@ class Tape(TorchFunctionMode):
         if changed and result is None:
             result, made = args[0], [args[0]]
         if not changed and isinstance(result, Tensor) and any(result is t for t in tensors):
-            return  # handed on as it was
+            return  # the identity
         self._alive.append((made, args))
         nest = mapped(result, lambda leaf: self._new(leaf, varies) if isinstance(leaf, Tensor) else leaf)
         self.nodes.append(
@@ -307,7 +307,7 @@ def _both(one: Any, two: Any, name: str) -> Any:
 
 def trace(forward: Callable[[Tensor], Any], logits_of: Callable[[Any], Tensor], one: Tensor, two: Tensor
           ) -> tuple[Program, Tensor, Tensor]:  # fmt: skip
-    """Follow ``forward`` on one image and on two.
+    """Trace ``forward`` on one image and on two.
 
     Args:
         forward: the model.

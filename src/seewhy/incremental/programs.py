@@ -1,4 +1,4 @@
-"""Networks that were followed, kept from photo to photo for as long as they are what they were."""
+"""A cache of traced networks, from photo to photo, for as long as they are unchanged."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MOST_NESTED = 4
 
 
 class Programs:
-    """A bounded store of networks that were followed for occlusion, so that the next photo of the same size, type and
-    device need not be followed anew. It belongs to whoever explains many photos; threads may share it.
+    """A bounded cache of networks that were traced for occlusion, so that the next photo of the same size, type and
+    device needs no new trace. It belongs to whoever explains many photos; threads may share it.
 
     A program holds copies of weights. So before each use the modules, their plain attributes, and their tensors
     (identity, memory, version and a checksum of their bits) are compared with what they were; and, photo by photo, the
     logits that the program gives with those that the model gave.
 
     Args:
-        most: how many are kept; the one that was not used for the longest time goes first.
+        most: how many are kept; the least recently used is dropped first.
 
     Raises:
         InputError: ``most`` is not a positive whole number.
@@ -48,10 +48,10 @@ class Programs:
         return len(self._kept)
 
     def find(self, record: Record) -> Followed | None:
-        """What was kept for the record's model and photos; None if nothing was, or it holds no more.
+        """The cached trace for the record's model and photos; None if there is none, or the model has changed.
 
         Raises:
-            Untraceable: the record is of a kind that is not followed.
+            Untraceable: the record is of a kind that cannot be traced.
         """
         check_followable(record)
         key, model = _key(record), record.model
@@ -65,10 +65,10 @@ class Programs:
         return kept.followed
 
     def follow(self, record: Record) -> Followed:
-        """Follow the record's model, and keep it.
+        """Trace the record's model, and cache it.
 
         Raises:
-            Untraceable: it cannot be followed.
+            Untraceable: it cannot be traced.
         """
         key = _key(record)
         with self._lock:
@@ -94,7 +94,7 @@ class _Kept:
     model: whose program it is; it may go.
     followed: the program.
     constants: the tensors that it reads.
-    facts: what the model was.
+    facts: its fingerprint when it was traced.
     """
 
     model: weakref.ref[nn.Module]
@@ -110,7 +110,7 @@ def _key(record: Record) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a model is made of; equal as long as it gives the same, as far as can be told without running it.
+    """A fingerprint of a model: equal as long as its outputs are, as far as can be told without running it.
 
     Attributes:
         modules: each module's identity, and its plain attributes.

@@ -1,4 +1,4 @@
-"""Memory that is used again."""
+"""Reusable buffers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Scratch:
-    """Memory for what lives no longer than one step: fresh memory of that size costs more than what is done in it."""
+    """Buffers for values that live for one step: allocating memory of that size costs more than the arithmetic."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Tensor] = {}

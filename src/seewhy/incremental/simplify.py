@@ -1,4 +1,4 @@
-"""The same program with less to do: batch norms folded into convolutions, activations joined to what they follow.
+"""Program simplification: batch norms folded into convolutions, activations fused with the operator before them.
 
 Works on copies of the weights; the model's own are never touched.
 """
@@ -18,15 +18,15 @@ from .points import Points
 from .program import Node, Program, Ref, mapped
 
 _FRESH = frozenset({"conv2d", "affine", "add", "sub", "mul", "div", "cat", "linear"})
-"""Functions whose result nobody else holds, so that what follows may overwrite it."""
+"""Functions whose result is not aliased, so that the next operator may overwrite it."""
 
 
 def simplified(program: Program, half: bool = False, own: bool = False) -> Program:
-    """Fold, join and split.
+    """Fold batch norms, fuse activations and sums, split ``chunk`` and the like into their parts.
 
     Args:
         program: as it was traced.
-        half: whether convolutions of what changed are done in bfloat16.
+        half: whether convolutions of deltas are computed in bfloat16.
         own: whether all constants are copied, so that the model may change or go.
     """
     nodes = [part for node in program.nodes for part in _narrowed(node, program)]
@@ -108,7 +108,7 @@ def _joined(nodes: list[Node], program: Program) -> list[Node]:
 
 
 def _summed(nodes: list[Node], program: Program) -> list[Node]:
-    """A 1x1 convolution whose result is only added to something does so itself: no pass over memory for the sum."""
+    """Fuse a sum into the 1x1 convolution that gives one of its terms: one pass over memory less."""
     waiting: dict[Ref, Node] = {}
     summed: list[Node] = []
     for node in nodes:
@@ -120,7 +120,7 @@ def _summed(nodes: list[Node], program: Program) -> list[Node]:
                 node = replace(conv, kwargs={**conv.kwargs, "plus": other}, result=node.result, then=node.then)
                 break
         if node.in_place:
-            waiting.clear()  # put off, they would read what was changed meanwhile
+            waiting.clear()  # delayed beyond this, they would read overwritten values
         elif _is_of_points(node) and program.users[node.result] == 1 and not node.then:
             waiting[node.result] = node
         summed.append(node)
@@ -144,7 +144,7 @@ def _is_of_points(node: Node) -> bool:
 
 
 def _narrowed(node: Node, program: Program) -> list[Node]:
-    """``chunk``, ``split`` and ``unbind`` are their parts, each by itself."""
+    """``chunk`` and ``split`` as one ``narrow`` per part."""
     if node.name not in ("chunk", "split", "tensor_split", "split_with_sizes") or not isinstance(node.args[0], Ref):
         return [node]
     source, results = node.args[0], list(node.result)
@@ -161,7 +161,7 @@ def _narrowed(node: Node, program: Program) -> list[Node]:
 
 
 def _stored(node: Node, half: bool, own: bool) -> Node:
-    """With convolutions made ready."""
+    """With constants detached, copied where ``own``, and convolutions as a ``Filter``."""
 
     def change(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor):

@@ -1,4 +1,4 @@
-"""Where a mask reaches: one rectangle of a map per mask, and how rectangles are laid out to be computed together."""
+"""Where a mask reaches: one rectangle of a map per mask, and how rectangles are batched."""
 
 from __future__ import annotations
 

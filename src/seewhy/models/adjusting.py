@@ -1,4 +1,4 @@
-"""How a network wants its photos: what its source knows, what the caller knows better, and what running it shows."""
+"""A network's preprocessing: from its source, overridden by the caller, completed by running it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from .source import Loaded
 
 ORDERS: dict[int, Order] = {1: "L", 3: "RGB"}
 USUAL = {1: ((0.5,), (0.5,)), 3: (IMAGENET_MEAN, IMAGENET_STD)}
-"""Mean and deviation for a network of one's own, of which nothing is known."""
+"""Default mean and standard deviation of a user's own network."""
 
 
 class Told(NamedTuple):
-    """What the caller knows of a network's pictures; None where that is nothing.
+    """What the caller specifies of a network's preprocessing; None where nothing.
 
     Attributes:
         size: (H, W).
@@ -58,7 +58,7 @@ class Told(NamedTuple):
 
 
 def preprocessing_of(loaded: Loaded, spec: str, told: Told) -> Preprocessing | BorrowedPreprocessing:
-    """The source's preprocessing with what the caller knows better; the usual one where the source knows none.
+    """The source's preprocessing, overridden by the caller; the default one where the source has none.
 
     A network of one's own is run to see how many channels it reads: one is grey, three are red, green and blue.
 
@@ -91,7 +91,7 @@ def _adjusted(
     means: tuple[float, ...] | None,
     stds: tuple[float, ...] | None,
 ) -> Preprocessing | BorrowedPreprocessing:
-    """``transform`` with what the caller knows better; the resize keeps its ratio to the crop."""
+    """``transform`` overridden by the caller; the resize keeps its ratio to the crop."""
     if size is None and means is None and stds is None:
         return transform
     if isinstance(transform, BorrowedPreprocessing):
@@ -105,7 +105,7 @@ def _adjusted(
 
 
 def _spread(given: tuple[float, ...] | None, known: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """One value is for all channels."""
+    """Per channel; a single value is repeated for all."""
     values = known if given is None else given
     return values * channels if len(values) == 1 else values
 

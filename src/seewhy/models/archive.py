@@ -1,4 +1,4 @@
-"""Whether a zip file is one that every reader reads alike: Python's, which looks first, and torch's, which loads.
+"""Whether a zip file is unambiguous, so that Python's reader, which checks it, and torch's, which loads it, agree.
 
 A zip file can be made to have two tables of contents, of which one reader takes the one and another the other; two
 members whose names differ in case, which are one to torch; members that overlap; and four megabytes that unpack to
@@ -25,7 +25,7 @@ PER_MEMBER = 46  # bytes of an entry without its name
 
 
 def is_zip(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as a zip file, which is what torch looks at."""
+    """Whether a file begins with a zip signature, which is torch's own criterion."""
     with open(path, "rb") as file:
         return file.read(len(BEGIN)) == BEGIN
 

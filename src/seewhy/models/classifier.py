@@ -21,7 +21,7 @@ from .prediction import SHOWN, Prediction, predicted
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 
 MOST_INDEX = 1 << 62
-"""Torch counts no further."""
+"""The largest index that torch accepts."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""Configurations of models, which come with their weights and are believed no more than these.
+"""Configurations of models: untrusted input, like the weights that they come with.
 
 They are read here before the library that they are for sees them: it takes the memory that they ask for, looks for
 code where they say that there is some, and waits for a pipe that lies in the place of a file.
@@ -54,7 +54,7 @@ FILES_OF_OTHERS = {
 """What a network of timm may be told to read beside its folder."""
 
 LONGEST_INDEX = 12
-"""Digits of a class's number."""
+"""Digits of a class index."""
 
 LABELS = {"id2label", "label2id"}
 NEEDS_MORE = {
@@ -161,7 +161,7 @@ def check_memory(build: Callable[[], nn.Module], spec: str) -> None:
 
 
 def _leaves(config: Mapping[str, Any], where: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The names on the way to each value that holds no others, and the value."""
+    """The path of keys to each leaf, and the leaf."""
     stack: list[tuple[tuple[str, ...], Any]] = [((str(key),), value) for key, value in config.items()]
     while stack:
         names, value = stack.pop()

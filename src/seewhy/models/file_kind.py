@@ -1,4 +1,4 @@
-"""What a file is that was given as weights, or as a model, and is neither: and what to give instead."""
+"""Kinds of files that are mistaken for weights or models, and what to give instead."""
 
 from __future__ import annotations
 

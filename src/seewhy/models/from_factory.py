@@ -12,13 +12,13 @@ from seewhy.errors import ModelError, close_matches
 
 from .importing import current_directory_importable, modules_here
 from .limits import first_line
-from .source import RANDOM, Loaded, Request
+from .source import RANDOM, Loaded, LoadRequest
 from .surroundings import kept_surroundings
 from .untrained import note_on
 from .weights import check_initialized, load_into, read_state
 
 
-def load_factory(request: Request) -> Loaded:
+def load_factory(request: LoadRequest) -> Loaded:
     """What the factory returns when called without arguments, with the weights of a file if one is given.
 
     The current directory is importable meanwhile. A class is a factory too. Without a file of weights it is called

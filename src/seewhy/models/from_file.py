@@ -18,14 +18,14 @@ from seewhy.errors import ModelError
 from .file_kind import ARCHIVE, EXPORTED, kind_of
 from .limits import first_line
 from .regular import check_regular
-from .source import Loaded, Request
+from .source import Loaded, LoadRequest
 from .trust import IF_TRUSTED, refuse_untrusted
 from .weights import read_file
 
 PICKLE_ENDINGS = (".pt", ".pth")
 
 
-def load_exported(request: Request) -> Loaded:
+def load_exported(request: LoadRequest) -> Loaded:
     """A program saved by ``torch.export.save``, with its layers as modules, so that they have names.
 
     The pictures' size is the one it was exported with. Exported for a fixed batch, it refuses another.
@@ -59,7 +59,7 @@ def load_exported(request: Request) -> Loaded:
     return Loaded(model, None, path, input_size=(height, width), channels=channels, batch=batch or 1)
 
 
-def load_pickled(request: Request) -> Loaded:
+def load_pickled(request: LoadRequest) -> Loaded:
     """A pickled ``nn.Module``: reading a pickle can run any code.
 
     Raises:
@@ -96,7 +96,7 @@ class _BatchOf:
             raise ModelError(what, expected=expected, got=got)
 
 
-def _given_alone(request: Request) -> str:
+def _given_alone(request: LoadRequest) -> str:
     if request.weights is not None:
         raise ModelError(f"{request.spec} has its weights in it", expected="no weights=", got=request.weights)
     check_regular(request.spec, "model")

@@ -23,12 +23,12 @@ from .imagenet import are_imagenet, imagenet_labels, imagenet_synonyms
 from .labels import read_labels
 from .limits import first_line, shown
 from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing
-from .source import RANDOM, Loaded, Request, cannot_fetch, need
+from .source import RANDOM, Loaded, LoadRequest, cannot_fetch, need
 from .untrained import note_of, outermost
 from .weights import is_file_name, load_into, read_state
 
 
-def load_hf(request: Request) -> Loaded:
+def load_hf(request: LoadRequest) -> Loaded:
     """The model of a repository or a local folder, with its own weights, those of a file, or random ones.
 
     Raises:
@@ -93,7 +93,7 @@ def transform_of(processor: Any) -> Preprocessing | BorrowedPreprocessing:
 
 
 def derived(config: Mapping[str, Any]) -> Preprocessing:
-    """The usual switches of an image processor, read as our parameters.
+    """The usual options of an image processor, as our parameters.
 
     Raises:
         KeyError, TypeError, ValueError, InputError: the configuration is of another kind.
@@ -159,7 +159,7 @@ def _per_channel(values: Any) -> tuple[float, ...]:
 
 
 def _trial_picture() -> Image.Image:
-    """Waves of another direction in each channel, wide enough to survive any resize: 400 x 300."""
+    """A test image, 400 x 300: in each channel a wave of another direction, long enough to survive any resize."""
     y, x = np.mgrid[0:300, 0:400] / 50.0
     waves = np.stack([np.sin(x), np.sin(y), np.sin(x + y)], axis=-1)
     return Image.fromarray(np.uint8(127.5 + 127.5 * waves))
@@ -190,7 +190,7 @@ def _quiet(logging: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _model(auto_model: Any, auto_config: Any, request: Request) -> tuple[Any, list[str]]:
+def _model(auto_model: Any, auto_config: Any, request: LoadRequest) -> tuple[Any, list[str]]:
     """The model, and which of its weights its own checkpoint lacks: transformers draws these at random."""
     _check_published(request)
     config = _fetched(auto_config, request)
@@ -211,7 +211,7 @@ def _model(auto_model: Any, auto_config: Any, request: Request) -> tuple[Any, li
     return built, []
 
 
-def _check_published(request: Request) -> None:
+def _check_published(request: LoadRequest) -> None:
     """The configuration of a repository of the hub, before transformers makes something of it."""
     if Path(request.name).is_dir():  # it was looked at with all that lies in it
         return
@@ -225,7 +225,7 @@ def _check_published(request: Request) -> None:
     check_configuration(Path(path), request.spec)
 
 
-def _fetched(auto: Any, request: Request, **options: Any) -> Any:
+def _fetched(auto: Any, request: LoadRequest, **options: Any) -> Any:
     try:
         return auto.from_pretrained(request.name, trust_remote_code=False, **options)
     except OSError as error:
@@ -254,7 +254,7 @@ def _fetched(auto: Any, request: Request, **options: Any) -> Any:
         ) from error
 
 
-def _not_a_classifier(request: Request, error: BaseException) -> ModelError:
+def _not_a_classifier(request: LoadRequest, error: BaseException) -> ModelError:
     return ModelError(f"{request.spec} is not an image classifier of transformers", got=first_line(error))
 
 

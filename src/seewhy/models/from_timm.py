@@ -15,11 +15,11 @@ from .configuration import TIMM_WEIGHTS, check_configuration, check_folder, chec
 from .imagenet import imagenet_labels, imagenet_synonyms
 from .limits import first_line
 from .preprocessing import MOST_RESIZED, BorrowedPreprocessing, Preprocessing, check_size
-from .source import RANDOM, Loaded, Request, cannot_fetch, need
+from .source import RANDOM, Loaded, LoadRequest, cannot_fetch, need
 from .weights import fitted, is_file_name, read_state
 
 
-def load_timm(request: Request) -> Loaded:
+def load_timm(request: LoadRequest) -> Loaded:
     """The model with its default weights, other published ones (by tag), those of a file, or random ones.
 
     ``timm:resnet50.a1_in1k`` and ``timm:resnet50`` with ``weights="a1_in1k"`` mean the same.
@@ -71,7 +71,7 @@ def transform_of(config: Mapping[str, Any], timm: Any) -> Preprocessing | Borrow
     )
 
 
-def _check_described(timm: Any, name: str, request: Request) -> None:
+def _check_described(timm: Any, name: str, request: LoadRequest) -> None:
     """``local-dir:FOLDER`` and ``hf-hub:OWNER/NAME`` are described by a file that comes with their weights."""
     source, _, where = name.partition(":")
     if source == "local-dir":
@@ -94,7 +94,7 @@ def _border(mean: tuple[float, ...]) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _checked_name(timm: Any, request: Request) -> str:
+def _checked_name(timm: Any, request: LoadRequest) -> str:
     name = request.name
     if request.weights not in (None, RANDOM) and not is_file_name(str(request.weights)):
         name = f"{name}.{request.weights}"
@@ -122,7 +122,7 @@ def _built(timm: Any, name: str, classes: int | None) -> nn.Module:
     return model
 
 
-def _downloaded(timm: Any, name: str, request: Request) -> nn.Module:
+def _downloaded(timm: Any, name: str, request: LoadRequest) -> nn.Module:
     try:
         model: nn.Module = timm.create_model(name, pretrained=True)
     except OSError as error:

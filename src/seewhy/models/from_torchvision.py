@@ -10,11 +10,11 @@ from seewhy.errors import ModelError, close_matches
 
 from .imagenet import are_imagenet, imagenet_synonyms
 from .preprocessing import BorrowedPreprocessing, Preprocessing
-from .source import RANDOM, Loaded, Request, cannot_fetch, need
+from .source import RANDOM, Loaded, LoadRequest, cannot_fetch, need
 from .weights import fitted, is_file_name, read_state
 
 
-def load_torchvision(request: Request) -> Loaded:
+def load_torchvision(request: LoadRequest) -> Loaded:
     """The model with its default weights, other published ones (by name), those of a file, or random ones.
 
     Raises:
@@ -57,7 +57,7 @@ def _built(models: Any, name: str, classes: int | None) -> nn.Module:
     return model
 
 
-def _chosen(published: Any, request: Request) -> Any:
+def _chosen(published: Any, request: LoadRequest) -> Any:
     if request.weights is None:
         return published.DEFAULT
     if request.weights not in published.__members__:
@@ -68,7 +68,7 @@ def _chosen(published: Any, request: Request) -> Any:
     return published[request.weights]
 
 
-def _downloaded(models: Any, request: Request, chosen: Any) -> nn.Module:
+def _downloaded(models: Any, request: LoadRequest, chosen: Any) -> nn.Module:
     try:
         model: nn.Module = models.get_model(request.name, weights=chosen)
     except (OSError, RuntimeError) as error:

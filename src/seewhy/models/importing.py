@@ -1,4 +1,4 @@
-"""The user's own Python: importable from the current directory, and told apart from the file it is in."""
+"""Importing the user's own modules from the current directory; helpful errors for what is not a module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CALLED = re.compile(r"(?P<module>[\w.]+(?<!\.py)):(?P<name>[\w.]+)\((?P<argument
 
 @shielded
 def current_directory_importable() -> Iterator[None]:
-    """What lies in the current directory can be imported meanwhile, as it can by a script that runs there."""
+    """For the time of the block, modules in the current directory can be imported, as by a script that runs there."""
     here = os.getcwd()
     sys.path.insert(0, here)
     try:

@@ -1,4 +1,4 @@
-"""What is bounded, and by how much: files and configurations say how much memory they want, and are not believed."""
+"""Bounds on untrusted files and configurations, which could otherwise ask for any amount of memory."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ from .limits import first_line
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 from .regular import is_regular
 from .rng import own_randomness
-from .source import RANDOM, Loaded, Request, installed
+from .source import RANDOM, Loaded, LoadRequest, installed
 from .surroundings import failures_told, kept_surroundings, one_at_a_time
 from .trust import tensors_alone
 from .untrained import AS_ASKED
 from .weights import check_finite, check_initialized, is_file_name, state_hash
 
 EMBEDDED = "efficientnet_lite0"
-SOURCES: dict[str, Callable[[Request], Loaded]] = {
+SOURCES: dict[str, Callable[[LoadRequest], Loaded]] = {
     "torchvision": load_torchvision,
     "timm": load_timm,
     "hf": load_hf,
@@ -91,7 +91,7 @@ def load(
         source, name = _source(spec)
         trust = trust or trust_pickle
         with nullcontext() if trust or source is load_factory else tensors_alone():
-            loaded = source(Request(spec, name, chosen_weights, trust))
+            loaded = source(LoadRequest(spec, name, chosen_weights, trust))
         model = loaded.model.eval()
         check_initialized(model, spec)
         check_finite(model, spec)
@@ -142,7 +142,7 @@ def _weights(given: object) -> str | None:
     raise ModelError(what, expected=expected, got=type(given).__name__)
 
 
-def _source(spec: str) -> tuple[Callable[[Request], Loaded], str]:
+def _source(spec: str) -> tuple[Callable[[LoadRequest], Loaded], str]:
     prefix, colon, name = spec.partition(":")
     if spec == EMBEDDED:
         return load_embedded, spec

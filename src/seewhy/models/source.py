@@ -18,7 +18,7 @@ from .preprocessing import BorrowedPreprocessing, Preprocessing
 RANDOM = "random"
 
 
-class Request(NamedTuple):
+class LoadRequest(NamedTuple):
     """``name`` is the SPEC without its prefix; ``weights`` as the user gave it."""
 
     spec: str

@@ -1,4 +1,4 @@
-"""The figure: a labelled grid that a person likes to look at, drawn with Pillow alone."""
+"""The figure: a labelled grid of panels, drawn with Pillow alone."""
 
 from __future__ import annotations
 

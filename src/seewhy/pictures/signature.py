@@ -1,4 +1,4 @@
-"""What a file that could not be read as a photo seems to be: said in the error, decided by nothing else."""
+"""The apparent kind of a file that could not be read as a photo; used for the error message only."""
 
 from __future__ import annotations
 

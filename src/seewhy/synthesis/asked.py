@@ -13,7 +13,7 @@ from ..core.channels import channels_read, complaint, first_guess
 from ..core.target import Score, Versus, logits_of, resolve_names
 from ..errors import InputError, TargetError
 from .checked import is_count
-from .pixels import Scale
+from .pixels import Normalization
 
 LARGEST_SIDE = 4096
 """Pixels: an image of more on a side, and what a network makes of it, fills the memory of most machines."""
@@ -133,7 +133,7 @@ def sized(size: int | tuple[int, int] | None, model: object) -> tuple[int, int]:
     return height, width
 
 
-def scaled(mean: Any, std: Any, model: object, module: nn.Module, size: tuple[int, int]) -> Scale:
+def scaled(mean: Any, std: Any, model: object, module: nn.Module, size: tuple[int, int]) -> Normalization:
     """Mean and deviation per channel: as given, the classifier's, or ImageNet's, a half if not 3.
 
     Raises:
@@ -149,7 +149,7 @@ def scaled(mean: Any, std: Any, model: object, module: nn.Module, size: tuple[in
     channels = len(stated[0]) if stated else channels_read(module, size, first)
     tried = first_guess(module) if channels is None else channels
     usual = (IMAGENET_MEAN, IMAGENET_STD) if tried == 3 else ((0.5,) * tried, (0.5,) * tried)
-    scale = Scale(usual[0] if mean is None else stated[0], usual[1] if std is None else stated[-1], like)
+    scale = Normalization(usual[0] if mean is None else stated[0], usual[1] if std is None else stated[-1], like)
     if (stated or channels is None) and (said := complaint(module, tried, size, first)) is not None:
         raise InputError(
             f"the model failed on an image of {tried} channels, {size[0]} x {size[1]} pixels",

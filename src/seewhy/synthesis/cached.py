@@ -27,7 +27,7 @@ from .ascent import Ascent
 from .asked import sized
 from .attempts import ATTEMPTS
 from .cache import Cache
-from .pixels import Scale
+from .pixels import Normalization
 from .presets import find_preset
 from .verdicts import verdicts
 from .visualization import FORMAT, Visualization
@@ -193,7 +193,7 @@ def _holds(made: Visualization, classifier: Any, of: _Class, plan: Ascent) -> bo
         return False
     module = original(classifier)
     like = next((p for p in module.parameters() if p.is_floating_point()), made.images).float()
-    scale, images = Scale(classifier.mean, classifier.std, like), made.images.to(like.device)
+    scale, images = Normalization(classifier.mean, classifier.std, like), made.images.to(like.device)
     said = verdicts(module, scale, images, of.index if of.sign > 0 else _against)
     probability = said.score.sigmoid() if said.probability is None else said.probability
     tolerance = COARSE_TOLERANCE if coarse(like) else TOLERANCE

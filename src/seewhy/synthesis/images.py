@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from .pixels import Scale
+from .pixels import Normalization
 from .spectrum import natural, natural_magnitudes, power_law
 from .streams import Streams, normal
 
@@ -58,7 +58,7 @@ class PixelImage(Image):
 class _Waves(Image):
     """Images as waves in decorrelated colours, through a sigmoid."""
 
-    def __init__(self, like: Tensor, scale: Scale, contrast: float):
+    def __init__(self, like: Tensor, scale: Normalization, contrast: float):
         self.scale, self.size = scale, (like.shape[2], like.shape[3])
         self._origin = scale.mean.clamp(_EDGE, 1 - _EDGE).logit()
         self._mix = colour_mixing(like.shape[1], like)
@@ -86,7 +86,7 @@ class FourierImage(_Waves):
     def __init__(
         self,
         start: Tensor,
-        scale: Scale,
+        scale: Normalization,
         decay: float,
         contrast: float = 1.5,
         noise: Sequence[Generator] | None = None,
@@ -115,7 +115,7 @@ class PhaseImage(_Waves):
     the full learning rate in every step, and stay noise.
     """
 
-    def __init__(self, start: Tensor, scale: Scale, noise: Sequence[Generator] | None = None):
+    def __init__(self, start: Tensor, scale: Normalization, noise: Sequence[Generator] | None = None):
         """``noise``: one per image; random phases and natural photos' magnitudes, instead of those of ``start``."""
         super().__init__(start, scale, contrast=1.0)
         waves = self._waves(start)
@@ -141,7 +141,7 @@ class TransparentImage(Image):
     def __init__(self, colours: Image, start: Tensor, decay: float):
         """``start``: (B, 1, H, W) opacity in (0, 1)."""
         self._colours = colours
-        unit = Scale((0.5,), (0.5,), start)
+        unit = Normalization((0.5,), (0.5,), start)
         self._alpha = FourierImage(unit.to_network(start), unit, decay)
         self._unit = unit
         self._natural = power_law(start.shape[2], start.shape[3], decay).to(start)

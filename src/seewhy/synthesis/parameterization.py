@@ -17,7 +17,7 @@ from ..errors import InputError
 from .checked import check_number
 from .images import FourierImage, Image, PhaseImage, PixelImage, TransparentImage
 from .objectives import Objective, opacity
-from .pixels import Scale
+from .pixels import Normalization
 
 DECAY = 1.3
 """Of the spectrum, where none is given: about that of natural photos."""
@@ -74,7 +74,7 @@ class Parameterization:
             decay = self.decay
         return kind(decay, alpha)
 
-    def image(self, start: Tensor, scale: Scale, noise: Sequence[Generator] | None) -> Image:
+    def image(self, start: Tensor, scale: Normalization, noise: Sequence[Generator] | None) -> Image:
         """The variables whose image is ``start``.
 
         Args:
@@ -97,7 +97,7 @@ class Parameterization:
         own = {"parameterization": self.kind, "decay": self.decay, "alpha": self.alpha}
         return {name: value for name, value in own.items() if value is not None}
 
-    def _colours(self, start: Tensor, scale: Scale, noise: Sequence[Generator] | None) -> Image:
+    def _colours(self, start: Tensor, scale: Normalization, noise: Sequence[Generator] | None) -> Image:
         raise NotImplementedError
 
     @property
@@ -112,7 +112,7 @@ class Pixels(Parameterization):
 
     kind = "pixels"
 
-    def _colours(self, start: Tensor, scale: Scale, noise: Sequence[Generator] | None) -> Image:
+    def _colours(self, start: Tensor, scale: Normalization, noise: Sequence[Generator] | None) -> Image:
         return PixelImage(start)
 
 
@@ -122,7 +122,7 @@ class Fourier(Parameterization):
 
     kind = "fourier"
 
-    def _colours(self, start: Tensor, scale: Scale, noise: Sequence[Generator] | None) -> Image:
+    def _colours(self, start: Tensor, scale: Normalization, noise: Sequence[Generator] | None) -> Image:
         return FourierImage(start, scale, self._decay, noise=noise)
 
 
@@ -132,5 +132,5 @@ class Phase(Parameterization):
 
     kind = "phase"
 
-    def _colours(self, start: Tensor, scale: Scale, noise: Sequence[Generator] | None) -> Image:
+    def _colours(self, start: Tensor, scale: Normalization, noise: Sequence[Generator] | None) -> Image:
         return PhaseImage(start, scale, noise)

@@ -15,7 +15,7 @@ from ..errors import InputError
 from .streams import normal
 
 
-class Scale:
+class Normalization:
     """Between pixels in [0, 1] and what the network reads.
 
     Args:
@@ -37,7 +37,9 @@ class Scale:
         return (x * self.std + self.mean).clamp(0, 1).float()
 
 
-def starting_image(start: Any, scale: Scale, batch: int, size: tuple[int, int], streams: Sequence[Generator]) -> Tensor:
+def starting_image(
+    start: Any, scale: Normalization, batch: int, size: tuple[int, int], streams: Sequence[Generator]
+) -> Tensor:
     """The image that the ascent starts from, (B, C, H, W), as the network reads it.
 
     Args:

@@ -17,7 +17,7 @@ from ..core.guest import original
 from ..core.target import Target
 from ..errors import InputError
 from .path import Likeness, in_words
-from .pixels import Scale
+from .pixels import Normalization
 from .spectrum import high_share, natural, slope
 from .verdicts import verdicts
 
@@ -157,7 +157,7 @@ def _saved(array: Any) -> Tensor:
 
 def _verdicts(module: Any, images: Tensor, target: Target, mean: Any, std: Any) -> list[Verdict]:
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    said = verdicts(module, Scale(mean, std, like.float()), images.to(like.device), target, AT_ONCE)
+    said = verdicts(module, Normalization(mean, std, like.float()), images.to(like.device), target, AT_ONCE)
     assert said.probability is not None
     assert said.rank is not None
     rows = zip(said.score.tolist(), said.probability.tolist(), said.rank.tolist(), strict=True)

@@ -16,7 +16,7 @@ from .asked import Run
 from .attempts import Made
 from .images import Image
 from .objectives import Objective, logit
-from .pixels import Scale, starting_image
+from .pixels import Normalization, starting_image
 from .streams import Key, Streams, keys_of, starting_streams
 from .verdicts import verdicts
 
@@ -46,7 +46,7 @@ class Task:
     target: Any
     objective: Objective | None
     ascent: Ascent
-    scale: Scale
+    scale: Normalization
     size: tuple[int, int]
     count: int
     run: Run

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..core.guest import guest
 from ..core.target import Score, Target, logits_of
 from .objectives import log_probabilities
-from .pixels import Scale
+from .pixels import Normalization
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,9 @@ class Verdicts:
     classes: Tensor | None = None
 
 
-def verdicts(module: nn.Module, scale: Scale, images: Tensor, target: Target, most: int | None = None) -> Verdicts:
+def verdicts(
+    module: nn.Module, scale: Normalization, images: Tensor, target: Target, most: int | None = None
+) -> Verdicts:
     """What ``module`` says.
 
     Args:

@@ -1,7 +1,7 @@
 """One rule per family of operators, and the table of which function has which.
 
-To teach seewhy another operator, write a ``Rule`` and put a function that builds it, or gives None where it does not
-fit, into ``RULES`` under the operator's name (``program.name_of``).
+To teach seewhy another operator, write an ``OperatorRule`` and put a function that builds it, or gives None where it
+does not fit, into ``RULES`` under the operator's name (``program.name_of``).
 """
 
 from __future__ import annotations
@@ -13,12 +13,23 @@ from ..activations import ACTIVATIONS
 from ..program import Ref, refs
 from . import combining, convolution, moving, rowwise, separable, sliding
 from .changing import Changing
-from .rule import Call, FillingRule, RowRule, Rule, WindowRule, written
+from .rule import Call, FillingRule, OperatorRule, RowRule, WindowRule, written
 from .separable import Mean
 
-__all__ = ["RULES", "Call", "Changing", "FillingRule", "Mean", "RowRule", "Rule", "WindowRule", "find_rule", "written"]
+__all__ = [
+    "RULES",
+    "Call",
+    "Changing",
+    "FillingRule",
+    "Mean",
+    "OperatorRule",
+    "RowRule",
+    "WindowRule",
+    "find_rule",
+    "written",
+]
 
-Builder = Callable[..., "Rule | None"]
+Builder = Callable[..., "OperatorRule | None"]
 
 
 RULES: dict[str, Builder] = {
@@ -49,7 +60,7 @@ RULES: dict[str, Builder] = {
 """Function's name -> what builds its rule."""
 
 
-def find_rule(call: Call) -> Rule | None:
+def find_rule(call: Call) -> OperatorRule | None:
     """The rule of a node all of whose varying inputs are maps; None if there is none that fits."""
     build, node = RULES.get(call.node.name), call.node
     if build is None or not isinstance(node.result, Ref) or not all(ref in call.places for ref in refs(node.args)):

@@ -1,4 +1,4 @@
-"""Convolutions as what they were before plus the convolution of what changed."""
+"""Convolutions as the base output plus the convolution of the delta."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .sliding import Convolution
 class Changing:
     """conv(x') = conv(x) + conv(x' - x), without the bias in the second.
 
-    What changed may be rounded to bfloat16 without much harm: the error is a share of the change, not of the map.
+    The delta may be rounded to bfloat16: the error is then relative to the delta, not to the map.
     """
 
     filter: Filter
 
     def before(self, base: Base) -> Tensor:
-        """What the convolution gave for the photo itself, without its activation, as rows."""
+        """The base output: the convolution of the photo without masks, unactivated, as rows."""
         if self not in base.derived:
             map = IMAGE.from_rows(base.rows[:-1], 1, *base.size)
             base.derived[self] = IMAGE.to_rows(self.filter.unactivated(map))
         return base.derived[self]
 
     def whole(self, x: Tensor, base: Base) -> Tensor | None:
-        """Of whole maps (M, C, H, W), with the activation; None where the convolution of ``x`` itself is cheaper."""
+        """The output for whole maps (M, C, H, W), activated; None where convolving ``x`` itself is cheaper."""
         if not self.filter.halved:
             return None
         map = IMAGE.from_rows(base.rows[:-1], 1, *base.size)
@@ -37,10 +37,10 @@ class Changing:
 
 
 class ChangedConvolution(Changing, Convolution):
-    """conv2d as what it was before plus the convolution of what changed.
+    """conv2d as the base output plus the convolution of the delta.
 
-    A position at the rim of a window sees only part of what changed. Beyond that there is nothing, which costs
-    nothing: oneDNN leaves out what falls on padding. So a 3x3 kernel over h x w changed positions takes (3h)(3w)
+    A position at the rim of a window sees only part of the delta. Beyond it the delta is zero, and costs nothing:
+    oneDNN skips what falls on padding. So a 3x3 kernel over h x w changed positions takes (3h)(3w)
     products, not 9 (h + 2)(w + 2).
     """
 
@@ -54,11 +54,11 @@ class ChangedConvolution(Changing, Convolution):
                 self.change(changes, source, layout, part, out[part.rows])
 
     def parts(self, block: Block) -> list[Block]:
-        """A block in as many calls as it is done."""
+        """A block, split into the calls that it is computed in."""
         return [block]
 
     def change(self, changes: Tensor, source: Patches, layout: Layout, block: Block, out: Tensor) -> None:
-        """A block's rows, into ``out``: what they were before, and the convolution of what changed."""
+        """A block's rows, into ``out``: the base output plus the convolution of the delta."""
         padding = self._padding(source.windows, layout.windows, block)
         shape, corner = [], []
         for side, (count, first) in enumerate(((block.height, layout.windows.top), (block.width, layout.windows.left))):
@@ -76,13 +76,13 @@ class ChangedConvolution(Changing, Convolution):
             written(self.node, out, out)
 
     def were(self, source: Patches, layout: Layout, block: Block, out: Tensor) -> Tensor:
-        """A block's rows before, without the activation, in ``out``."""
+        """The base output at a block's positions, unactivated, into ``out``."""
         before, w = self.before(source.around), layout.windows
         index = own_index(w.size, w.top[block.masks], w.left[block.masks], (block.height, block.width))
         return torch.index_select(before, 0, to_device(index, before), out=out)
 
     def _padding(self, changed: Windows, given: Windows, block: Block) -> Pair:
-        """The most padding with which what is read still holds all that changed."""
+        """The largest padding with which the input that is read still covers the whole delta."""
         found = []
         for side, (begin, end, first, count) in enumerate((
             (changed.top, changed.bottom, given.top, block.height),

@@ -1,4 +1,4 @@
-"""Operators of several maps: sums and products, and channels put side by side."""
+"""Operators of several maps: elementwise arithmetic, and concatenation of channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..patches import Patches
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import elementwise
-from .rule import BYTES, Call, Rule, WindowRule, written
+from .rule import BYTES, Call, OperatorRule, WindowRule, written
 
 
 class Together(WindowRule):
@@ -31,12 +31,12 @@ class Together(WindowRule):
         return hull
 
     def arrange(self, windows: Windows, inputs: list[Patches]) -> Layout:
-        # An input whose windows already hold all the others' is taken as it lies.
+        # An input whose layout covers all other windows is used without a copy.
         fitting = [source.layout for source in inputs if windows.within(source.layout.windows)]
         return min(fitting, key=lambda layout: layout.rows) if fitting else super().arrange(windows, inputs)
 
     def seen(self, source: Patches, layout: Layout, kept: Tensor | str) -> Tensor:
-        """The rows of ``source`` at the positions of another layout; in memory of its own, or of that name."""
+        """The rows of ``source`` at the positions of another layout; new, or in the scratch buffer of that name."""
         if source.layout is layout:
             return source.rows
         if isinstance(kept, str):
@@ -64,8 +64,8 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 }  # fmt: skip
 
 
-def binary(call: Call, a: Any, b: Any, **kwargs: Any) -> Rule | None:
-    """Of two maps of one shape; with a constant it is elementwise."""
+def binary(call: Call, a: Any, b: Any, **kwargs: Any) -> OperatorRule | None:
+    """The rule for two maps of one shape; with a constant, an elementwise rule."""
     if not (isinstance(a, Ref) and isinstance(b, Ref)):
         return elementwise(call, a, b, **kwargs)
     if call.shapes[a] != call.shapes[b] or call.places[a] != call.places[b]:
@@ -89,8 +89,8 @@ class Concatenation(Together):
             start += length
 
 
-def cat(call: Call, tensors: Any, dim: int = 0) -> Rule | None:
-    """cat, where all that is put together is maps of one place."""
+def cat(call: Call, tensors: Any, dim: int = 0) -> OperatorRule | None:
+    """The rule for cat over channels, of maps whose spatial dimensions are the same ones."""
     sources = list(tensors)
     if not all(isinstance(source, Ref) for source in sources):
         return None

@@ -12,12 +12,12 @@ from ..program import Ref
 from ..winograd import TAPS
 from .changing import ChangedConvolution
 from .pointwise import AddedPoints, ChangedPickedPoints, ChangedPoints, PickedPoints, PointConvolution
-from .rule import Call, Rule
+from .rule import Call, OperatorRule
 from .sliding import Convolution
 from .tiled import TiledConvolution
 
 
-def conv2d(call: Call, input: Ref, plus: Ref | None = None) -> Rule | None:
+def conv2d(call: Call, input: Ref, plus: Ref | None = None) -> OperatorRule | None:
     """The rule of a convolution that was made ready, of maps in the usual order."""
     filter = call.node.function
     if not isinstance(filter, Filter) or call.places[input] != IMAGE:
@@ -31,7 +31,7 @@ def conv2d(call: Call, input: Ref, plus: Ref | None = None) -> Rule | None:
     return (TiledConvolution if tiled else ChangedConvolution)(call, input, filter)
 
 
-def _of_points(call: Call, input: Ref, plus: Ref | None, filter: Points) -> Rule | None:
+def _of_points(call: Call, input: Ref, plus: Ref | None, filter: Points) -> OperatorRule | None:
     if plus is not None:
         return AddedPoints(call, [input, plus], filter) if call.places[plus] == IMAGE else None
     if filter.stride != (1, 1):

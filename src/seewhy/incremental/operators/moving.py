@@ -11,12 +11,12 @@ from ..patches import IMAGE, Patches
 from ..program import Ref
 from ..windows import Layout, Windows
 from .rowwise import narrow, padded_channels
-from .rule import BYTES, Call, Rule, WindowRule, written
+from .rule import BYTES, Call, OperatorRule, WindowRule, written
 from .sliding import picked
 
 
 class _Padded(WindowRule):
-    """A rim of zeros: the windows move, their rows stay. Rims that cut (negative) are none of it."""
+    """Zero padding: windows move, their rows stay. Negative padding has no rule."""
 
     looks = False
 
@@ -38,7 +38,9 @@ class _Padded(WindowRule):
         written(self.node, inputs[0].rows, out)
 
 
-def pad(call: Call, input: Ref, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Rule | None:
+def pad(
+    call: Call, input: Ref, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> OperatorRule | None:
     """F.pad with a constant, of rows and columns, or with zeros of channels (the option-A shortcut of He 2015)."""
     place = call.places[input]
     sides = [tuple(pad[i : i + 2]) for i in range(0, len(pad), 2)]
@@ -53,7 +55,7 @@ def pad(call: Call, input: Ref, pad: Sequence[int], mode: str = "constant", valu
     return _Padded(call, input, top, left)
 
 
-def getitem(call: Call, input: Ref, index: Any) -> Rule | None:
+def getitem(call: Call, input: Ref, index: Any) -> OperatorRule | None:
     """Slices, of rows and columns, or of channels."""
     place = call.places[input]
     parts = list(index) if isinstance(index, tuple) else [index]

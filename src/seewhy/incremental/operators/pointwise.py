@@ -36,7 +36,7 @@ class PointConvolution(FillingRule):
 
 
 class ChangedPoints(Changing, PointConvolution):
-    """A 1x1 convolution of what changed: no fewer products, but in bfloat16 faster ones."""
+    """A 1x1 convolution of the delta: no fewer products, but faster ones, in bfloat16."""
 
     filter: Points
     looks = True
@@ -71,7 +71,7 @@ class AddedPoints(Together):
 
 
 class PickedPoints(Sliding):
-    """A 1x1 convolution of every so many positions."""
+    """A 1x1 convolution with stride."""
 
     def __init__(self, call: Call, source: Ref, filter: Points):
         super().__init__(call, source, filter.kernel, filter.stride, filter.padding)
@@ -85,7 +85,7 @@ class PickedPoints(Sliding):
 
 
 class ChangedPickedPoints(Changing, PickedPoints):
-    """The same of what changed, in bfloat16."""
+    """The same for the delta, in bfloat16."""
 
     filter: Points
     tabled = False

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..patches import Patches, Place
 from ..program import Count, Ref
-from .rule import BYTES, FLOPS, Call, RowRule, Rule
+from .rule import BYTES, FLOPS, Call, OperatorRule, RowRule
 
 
 class Elementwise(RowRule):
@@ -28,7 +28,7 @@ class Elementwise(RowRule):
         return result
 
 
-def elementwise(call: Call, *args: Any, **kwargs: Any) -> Rule | None:
+def elementwise(call: Call, *args: Any, **kwargs: Any) -> OperatorRule | None:
     """The rule of an elementwise function of one varying tensor; its constants become rows too."""
     sources = [value for value in args if isinstance(value, Ref)]
     if len(sources) != 1 or any(isinstance(value, Ref | Count) for value in kwargs.values()):
@@ -54,7 +54,7 @@ def _constant(value: Tensor, place: Place, shape: tuple[int, ...]) -> Tensor | N
     return value.reshape(1, *(value.shape[dim] for dim in place.channels))
 
 
-def activation(call: Call, *args: Any, **kwargs: Any) -> Rule | None:
+def activation(call: Call, *args: Any, **kwargs: Any) -> OperatorRule | None:
     """An activation: the ``inplace`` among its arguments does not matter, since rows are copied where need be."""
     return elementwise(call, *(value for value in args if not isinstance(value, bool)), **kwargs)
 
@@ -68,7 +68,7 @@ class _Linear(RowRule):
         return F.linear(inputs[0].rows, self.weight, self.bias)
 
 
-def linear(call: Call, input: Ref, weight: object, bias: object = None) -> Rule | None:
+def linear(call: Call, input: Ref, weight: object, bias: object = None) -> OperatorRule | None:
     """A linear layer over the last dimension, where that is the channels'."""
     place = call.places[input]
     last = place.channels and place.channels[-1] == place.dims - 1
@@ -88,7 +88,7 @@ class _LayerNorm(RowRule):
 def layer_norm(
     call: Call, input: Ref, normalized_shape: Sequence[int], weight: object = None, bias: object = None,
     eps: float = 1e-5,
-) -> Rule | None:  # fmt: skip
+) -> OperatorRule | None:  # fmt: skip
     """A layer norm over the channels alone, where they are the last dimensions."""
     place = call.places[input]
     over = range(place.dims - len(normalized_shape), place.dims)
@@ -98,7 +98,7 @@ def layer_norm(
 
 
 class Reordered(RowRule):
-    """Channels seen another way: each row is permuted, split or cut, and nothing is computed."""
+    """Views of the channels: each row is permuted, split or sliced, and nothing is computed."""
 
     shares = True
 
@@ -110,20 +110,20 @@ class Reordered(RowRule):
         return result
 
 
-def permute(call: Call, input: Ref, *dims: Any) -> Rule | None:
+def permute(call: Call, input: Ref, *dims: Any) -> OperatorRule | None:
     """permute: the spatial dimensions move, the channels among themselves too."""
     order = [int(dim) for dim in (dims[0] if len(dims) == 1 and isinstance(dims[0], Sequence) else dims)]
     return _moved(call, input, [dim % len(order) for dim in order])
 
 
-def transpose(call: Call, input: Ref, dim0: int, dim1: int) -> Rule | None:
+def transpose(call: Call, input: Ref, dim0: int, dim1: int) -> OperatorRule | None:
     """transpose: two dimensions exchanged."""
     order = list(range(call.places[input].dims))
     order[dim0], order[dim1] = order[dim1], order[dim0]
     return _moved(call, input, order)
 
 
-def _moved(call: Call, input: Ref, order: list[int]) -> Rule | None:
+def _moved(call: Call, input: Ref, order: list[int]) -> OperatorRule | None:
     place = call.places[input]
     if order[0] != 0:
         return None
@@ -132,7 +132,7 @@ def _moved(call: Call, input: Ref, order: list[int]) -> Rule | None:
     return Reordered(new, lambda rows: rows.permute(0, *(1 + channel for channel in channels)))
 
 
-def view(call: Call, input: Ref, *shape: Any) -> Rule | None:
+def view(call: Call, input: Ref, *shape: Any) -> OperatorRule | None:
     """view, reshape, flatten, unflatten: where rows and columns stay the last two dimensions, channels regroup."""
     place = call.places[input]
     old, new = call.shapes[input], call.shapes[call.node.result]
@@ -143,7 +143,7 @@ def view(call: Call, input: Ref, *shape: Any) -> Rule | None:
     return Reordered(Place(dims - 2, dims - 1, dims), lambda rows: rows.reshape(len(rows), *new[1:-2]))
 
 
-def narrow(call: Call, input: Ref, dim: int, start: int, length: int) -> Rule | None:
+def narrow(call: Call, input: Ref, dim: int, start: int, length: int) -> OperatorRule | None:
     """narrow, over channels."""
     place = call.places[input]
     if dim % place.dims not in place.channels:
@@ -153,7 +153,7 @@ def narrow(call: Call, input: Ref, dim: int, start: int, length: int) -> Rule | 
 
 
 class _Same(RowRule):
-    """Handed on as it is."""
+    """The identity."""
 
     shares = True
 
@@ -164,7 +164,7 @@ class _Same(RowRule):
         return inputs[0].rows
 
 
-def same(call: Call, input: Ref, *_: Any, **__: Any) -> Rule | None:
+def same(call: Call, input: Ref, *_: Any, **__: Any) -> OperatorRule | None:
     """contiguous, clone, detach, dropout in evaluation mode."""
     return _Same(call, input)
 
@@ -177,6 +177,6 @@ class _PaddedChannels(RowRule):
         return F.pad(inputs[0].rows, self.pad)
 
 
-def padded_channels(call: Call, input: Ref, before: int, after: int) -> Rule:
+def padded_channels(call: Call, input: Ref, before: int, after: int) -> OperatorRule:
     """Zero channels before and after (the option-A shortcut of He 2015)."""
     return _PaddedChannels(call.places[input], [before, after])

@@ -1,4 +1,4 @@
-"""What a rule is: how one family of operators carries windows on."""
+"""Operator rules: how a family of operators propagates windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..scratch import Scratch
 from ..windows import Layout, Windows, laid_out
 
 FLOPS, BYTES, CALL = 1e11, 1e10, 3e-5
-"""What a step's cost is reckoned with: operations and bytes a second, seconds a call. Only their ratios matter."""
+"""The cost model: operations and bytes per second, seconds per call. Only their ratios matter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +45,17 @@ class Call:
         return int(torch.Size(self.shapes[ref]).numel() // (height * width))
 
 
-class Rule(ABC):
-    """How one operator carries windows on.
+class OperatorRule(ABC):
+    """How one operator propagates windows.
 
     Attributes:
         place: where the result's rows and columns are.
-        position: seconds that one position of the result costs, as reckoned.
-        block: seconds that one more block costs.
+        position: estimated seconds for one position of the result.
+        block: estimated seconds for one more block.
         mostly: windows that cover more than this share of their maps cost more than the whole maps, which need no
             copies and one call.
-        looks: whether it asks for the map around its inputs' windows.
-        tabled: whether it looks up rows of both in one table.
+        looks: whether it reads the base map around its inputs' windows.
+        tabled: whether it gathers rows of both from one table.
     """
 
     place: Place
@@ -70,7 +70,7 @@ class Rule(ABC):
         """Where the result differs, from where its inputs (those that depend on the photo) do."""
 
 
-class WindowRule(Rule):
+class WindowRule(OperatorRule):
     """An operator that looks around each position: its result has windows of its own."""
 
     def arrange(self, windows: Windows, inputs: list[Patches]) -> Layout:
@@ -82,7 +82,7 @@ class WindowRule(Rule):
         """Write the result's rows (R, *channels) into ``out``."""
 
 
-class RowRule(Rule):
+class RowRule(OperatorRule):
     """An operator that treats each position by itself: the windows stay, and one call serves all blocks."""
 
     looks = False
@@ -99,7 +99,7 @@ class RowRule(Rule):
 
 
 class FillingRule(RowRule):
-    """One that can write its rows where they will be looked up, without a copy."""
+    """One that can write its rows directly into the table that later rules gather from."""
 
     @abstractmethod
     def fill(self, inputs: list[Patches], out: Tensor) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..patches import IMAGE, Base, Patches, Place, own_places, to_device
 from ..program import Ref
 from ..windows import Ints, Layout, Windows
-from .rule import BYTES, Call, Rule, WindowRule, written
+from .rule import BYTES, Call, OperatorRule, WindowRule, written
 
 
 class Separable(WindowRule):
@@ -76,7 +76,7 @@ class Separable(WindowRule):
 
 
 class Mean(Separable):
-    """The mean over all positions: one number per channel, and no map any more."""
+    """The mean over all positions: one number per channel; windows end here."""
 
     def pooled(self, source: Patches) -> Tensor:
         """(M, *channels)."""
@@ -105,7 +105,7 @@ def _integral(base: Base) -> Tensor:
 
 
 def _base(source: Patches, rows: Tensor, columns: Tensor) -> Tensor:
-    """A x Bᵀ of the photo's own map, (H', W', C)."""
+    """A x Bᵀ of the base map, (H', W', C)."""
     x = source.around.rows[:-1].view(rows.shape[1], columns.shape[1], -1)
     return torch.einsum("ij,jkc,lk->ilc", rows.to(x), x, columns.to(x))
 
@@ -115,7 +115,7 @@ def _seen(matrix: Tensor, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
     has = (matrix != 0).cpu().numpy()
     first = np.where(has.any(0), has.argmax(0), len(has))
     last = np.where(has.any(0), len(has) - has[::-1].argmax(0), 0)
-    # Of a run of positions, the least first and the greatest last.
+    # Over a run of positions: the minimum of the first outputs, the maximum of the last.
     top = np.array([first[a:b].min() for a, b in zip(begin, end, strict=True)], np.int64).clip(0, len(has) - 1)
     bottom = np.array([last[a:b].max() for a, b in zip(begin, end, strict=True)], np.int64)
     return top, np.maximum(bottom, top + 1)
@@ -133,7 +133,7 @@ def _matrices(function: Callable[[Tensor], Tensor], height: int, width: int) -> 
     return (A, B) if torch.allclose(function(probe)[0, 0], A @ probe[0, 0] @ B.T) else None
 
 
-def separable(call: Call, input: Ref, *args: Any, **kwargs: Any) -> Rule | None:
+def separable(call: Call, input: Ref, *args: Any, **kwargs: Any) -> OperatorRule | None:
     """adaptive_avg_pool2d, avg_pool2d, interpolate, upsample: any that is A x Bᵀ."""
     place = call.places[input]
     if place != IMAGE or any(isinstance(leaf, Ref) for leaf in (*args, *kwargs.values())):
@@ -145,7 +145,7 @@ def separable(call: Call, input: Ref, *args: Any, **kwargs: Any) -> Rule | None:
     return (Mean if found[0].shape[0] == found[1].shape[0] == 1 else Separable)(call, input, *found, place)
 
 
-def mean(call: Call, input: Ref, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Rule | None:
+def mean(call: Call, input: Ref, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> OperatorRule | None:
     """The mean over rows and columns."""
     place = call.places[input]
     dims = [dim] if isinstance(dim, int) else dim

@@ -1,4 +1,4 @@
-"""Kernels that slide over a map: convolution, pooling, and picking every so many positions."""
+"""Sliding kernels: convolution, pooling, and strided slices."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..kernels import Filter, Pair, pair
 from ..patches import IMAGE, Patches
 from ..program import Ref
 from ..windows import Layout, Windows, spread
-from .rule import BYTES, CALL, FLOPS, Call, Rule, WindowRule, written
+from .rule import BYTES, CALL, FLOPS, Call, OperatorRule, WindowRule, written
 from .separable import separable
 
 MOSTLY_GROUPED = 0.55
-"""A depthwise convolution is all memory, and in windows its memory is copied three times more."""
+"""A depthwise convolution is bound by memory, and in windows its memory is copied three times more."""
 
 
 class Sliding(WindowRule):
@@ -32,7 +32,7 @@ class Sliding(WindowRule):
         self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
         self.place = call.places[source]
         self.size = self.place.size(call.shapes[call.node.result])
-        # One-position kernels need not look at what lies between.
+        # A 1x1 kernel with stride does not read the positions between.
         self.step = stride if kernel == (1, 1) else (1, 1)
         seen = prod(s if k > 1 else 1 for k, s in zip(kernel, stride, strict=True))
         channels, given = call.channels(source), prod(call.shapes[call.node.result]) // prod(self.size)
@@ -49,7 +49,7 @@ class Sliding(WindowRule):
 
 
 class Cropped(Sliding):
-    """What the kernels of a window see is cut out, and the operator slides over that.
+    """The receptive field of a window is gathered, and the operator runs on that.
 
     Beyond the border lie zeros, or the border repeated (``clamp``): for a maximum that is the same as nothing.
     """
@@ -79,7 +79,7 @@ class Cropped(Sliding):
 
 
 class Convolution(Cropped):
-    """conv2d, recomputed where anything under its kernel changed."""
+    """conv2d, recomputed wherever its kernel covers a changed position."""
 
     def __init__(self, call: Call, source: Ref, filter: Filter):
         super().__init__(call, source, filter.kernel, filter.stride, filter.padding, filter.dilation)
@@ -91,7 +91,7 @@ class Convolution(Cropped):
         self.block = CALL + 4 * weights / BYTES
 
     def slide(self, crops: Tensor) -> Tensor:
-        # Of a 1x1 kernel's positions, those between were left out already.
+        # For a 1x1 kernel the stride was applied by the gather already.
         return self.filter.on(crops, (0, 0), stride=(1, 1) if self.kernel == (1, 1) else None)
 
 
@@ -117,7 +117,7 @@ class AveragePool(Cropped):
 
 
 class Pick(Cropped):
-    """Every so many positions: ``x[:, :, ::2, ::2]``."""
+    """Strided slices: ``x[:, :, ::2, ::2]``."""
 
     def slide(self, crops: Tensor) -> Tensor:
         return crops
@@ -127,7 +127,7 @@ def max_pool2d(
     call: Call, input: Ref, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Rule | None:  # fmt: skip
+) -> OperatorRule | None:  # fmt: skip
     """The rule of a maximum pool; ``ceil_mode`` shows in the result's size."""
     if return_indices or pair(dilation) != (1, 1) or call.places[input] != IMAGE:
         return None
@@ -139,7 +139,7 @@ def avg_pool2d(
     call: Call, input: Ref, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0, ceil_mode: bool = False, count_include_pad: bool = True,
     divisor_override: int | None = None,
-) -> Rule | None:  # fmt: skip
+) -> OperatorRule | None:  # fmt: skip
     """The rule of an average pool; where outputs at the border divide by less, that of any separable operator."""
     kernel, step, rim = pair(kernel_size), pair(stride or kernel_size), pair(padding)
     if divisor_override is not None or call.places[input] != IMAGE:
@@ -149,7 +149,7 @@ def avg_pool2d(
     return (Pick if kernel == (1, 1) else AveragePool)(call, input, kernel, step, rim)
 
 
-def picked(call: Call, source: Ref, rows: slice, columns: slice) -> Rule | None:
+def picked(call: Call, source: Ref, rows: slice, columns: slice) -> OperatorRule | None:
     """The rule of spatial slices."""
     height, width = call.size(source)
     (top, _, down), (left, _, right) = rows.indices(height), columns.indices(width)

@@ -1,4 +1,4 @@
-"""3 x 3 convolutions of what changed, in Winograd's tiles."""
+"""3 x 3 convolutions of deltas by Winograd's minimal filtering."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .rule import BYTES, FLOPS, Call, written
 SIDES = (4, 5, 6)
 """Larger tiles lose more to rounding than an exact mode may."""
 PASSES = 3
-"""So many times more memory than a tile's own is moved for it, there and back."""
-CACHED, ROWS = 1 << 17, 96
-"""Bytes of one place of all tiles in one product, for caches; and at least so many rows, for a product's sake."""
+"""Memory traffic of the transforms, reads and writes together, in multiples of the tiles' own size."""
+PLACE_BYTES, ROWS = 1 << 17, 96
+"""Bytes of one tile position over all tiles of a batched product, to fit in cache; and its least number of rows."""
 
 
 class TiledConvolution(ChangedConvolution):
-    """A 3 x 3 convolution of what changed: in tiles where that takes less time."""
+    """A 3 x 3 convolution of the delta, in Winograd tiles where that is estimated to be faster."""
 
     def __init__(self, call: Call, source: Ref, filter: Filter):
         super().__init__(call, source, filter)
@@ -49,7 +49,7 @@ class TiledConvolution(ChangedConvolution):
         if not self._pays(block.height, block.width, count):
             return [block]
         tiles = prod(tiling(self._side, block.height, block.width))
-        most = max(CACHED // (4 * max(self.filter.weight.shape[:2])), ROWS) / tiles
+        most = max(PLACE_BYTES // (4 * max(self.filter.weight.shape[:2])), ROWS) / tiles
         cuts = np.linspace(0, count, max(1, round(count / most)) + 1).astype(int).tolist()
         rows = [block.rows.start + cut * area for cut in cuts]
         return [
@@ -77,20 +77,20 @@ class TiledConvolution(ChangedConvolution):
         return self._in_tiles(self._side, height, width, masks) < self._directly(height, width, masks)
 
     def _typical(self, side: int) -> float:
-        """Seconds for windows of all sizes, the larger of which are more frequent."""
+        """Estimated seconds for windows of all sizes, the larger of which are more frequent."""
         return sum(
             n * min(self._in_tiles(side, n, n, 64), self._directly(n, n, 64)) for n in range(1, max(self.size) + 1)
         )
 
     def _in_tiles(self, side: int, height: int, width: int, masks: int) -> float:
-        """Seconds for windows of one size, as reckoned."""
+        """Estimated seconds for windows of one size."""
         given, channels = self.filter.weight.shape[:2]
         tiles = prod(tiling(side, height, width)) * masks
         moved = given * channels + PASSES * tiles * (given + channels)
         return (side + TAPS - 1) ** 2 * (2 * tiles * given * channels / FLOPS + 4 * moved / BYTES)
 
     def _directly(self, height: int, width: int, masks: int) -> float:
-        # What changed is smaller than the window by what the kernel sees, unless the window ends at the border.
+        # The delta's window is smaller than the result's by the kernel's reach, unless the latter ends at the border.
         changed = [n if n == most else n - TAPS + 1 for n, most in zip((height, width), self.size, strict=True)]
         weights = self.filter.weight.numel()
         return weights * (2 * masks * changed[0] * changed[1] / FLOPS + 4 / BYTES)

@@ -1,4 +1,4 @@
-"""What a photo's file holds, found without decoding: its first picture alone, and how much work that is.
+"""A photo's container, parsed without decoding: extracts the first picture, and bounds the work of decoding it.
 
 A small file can hold hours of work: thousands of scans, millions of empty blocks, tags that all point at the same
 megabyte. Decoders bound none of it. So the parts of a file are walked here first, by the few rules that its format

@@ -1,4 +1,4 @@
-"""How much a photo may ask of the machine, beside its pixels."""
+"""Bounds on the work of decoding a photo, beside its pixels."""
 
 from __future__ import annotations
 
