@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -20,10 +18,11 @@ from . import __version__, events
 from .api import AnyMethod, run
 from .core.method import Method
 from .core.needs import Needs
+from .core.queue import Queue
 from .core.record import Record, recorded_for
 from .errors import InputError, ModelError, SeewhyError
 from .incremental import Programs
-from .interrupts import interruptible, shielded
+from .interrupts import shielded
 from .models import Classifier, load
 from .models.from_memory import classifier
 from .models.prediction import Prediction, Ranked, predicted, ranked
@@ -61,7 +60,7 @@ class Session:
         self.classifier = _classifier(model)
         self.notes: tuple[str, ...] = ()
         self._programs = Programs()
-        self._queue = _Queue()
+        self._queue = Queue()
         self._versions = _versions(self.classifier.model)
 
     def __repr__(self) -> str:
@@ -291,51 +290,6 @@ def _versions(model: nn.Module) -> list[tuple[int, int]]:
 def pending(found: Explanation) -> list[Explained]:
     """The targets whose image of the class is still to be made."""
     return [each for each in found.targets if any(view.error == PENDING for view in each.views.values())]
-
-
-class _Queue:
-    """Turns in the order of asking."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._waiting: deque[object] = deque()
-        self._owner: threading.Thread | None = None
-
-    @shielded
-    def turn(self, cancellation: events.Cancellation | None = None) -> Iterator[None]:
-        """The model is this thread's for the time of the block.
-
-        Raises:
-            ModelError: it is this thread's already.
-            Cancelled: it was cancelled while it waited.
-        """
-        if self._owner is threading.current_thread():
-            what = "the session is at work in this thread already, as in a listener to its events"
-            raise ModelError(what, expected="to be asked after that, or another Session")
-        ticket = object()
-        with self._condition:
-            self._waiting.append(ticket)
-        try:
-            while not self._mine(ticket):
-                if cancellation is not None and cancellation.asked:
-                    raise events.Cancelled
-                interruptible(self._wait)
-            self._owner = threading.current_thread()
-            yield
-        finally:
-            with self._condition:
-                if self._owner is threading.current_thread():
-                    self._owner = None
-                self._waiting.remove(ticket)
-                self._condition.notify_all()
-
-    def _mine(self, ticket: object) -> bool:
-        with self._condition:
-            return self._waiting[0] is ticket
-
-    def _wait(self) -> None:
-        with self._condition:
-            self._condition.wait(0.05)
 
 
 _VERSIONS = {
