@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
+from explaining import EXPLAINING_COLUMNS, FOLDER_COLUMNS, explaining, folder  # noqa: E402
 from gradient_methods import ALL_COLUMNS, ONE_MAP_COLUMNS, all_at_once, one_map  # noqa: E402
 from occlusion import COLUMNS as OCCLUSION_COLUMNS  # noqa: E402
 from occlusion import MEMORY_COLUMNS, ONE_COLUMNS, occlusion, one_mask, peak_memory  # noqa: E402
@@ -39,6 +40,10 @@ SECTIONS = [
     ("One mask", "One patch anywhere on the embedded model, 224 px, one thread, after the base pass: what a page that "
      "drags a mask waits for.", ONE_COLUMNS, one_mask),
     ("Class visualization", "Steps a second of one image, 224 px, one class's logit.", ASCENT_COLUMNS, ascent),
+    ("An explanation", "Seven maps of one photo through a session, class pictures apart; medians of paired ratios. "
+     "'First photo': by a session of its own, which follows the network anew.", EXPLAINING_COLUMNS, explaining),
+    ("A folder of photos", "`seewhy explain FOLDER` as a process, with all views, figures and the report; a CIFAR "
+     "ResNet-20 of random weights. The images of classes are made where the cache is empty.", FOLDER_COLUMNS, folder),
     ("Peak memory", "Largest resident set of a process that loads torch and the model, and then occludes.",
      MEMORY_COLUMNS, peak_memory),
 ]  # fmt: skip

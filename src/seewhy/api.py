@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import reduce
-from operator import or_
 from typing import TypeAlias, overload
 
 from torch import Tensor
@@ -77,15 +75,16 @@ def attribute(
     found = [find_any(method) for method in methods]
     if not found:
         raise MethodError("no method was asked for", expected="at least one")
-    needs = reduce(or_, (method.needs() for method in found), Needs())
+    by_key = keyed(found)
+    needs = Needs.of(found)
     target = resolve_names(model, target)
     try:
         with recorded(model, inputs, target, needs, batch_size) as record:
             results = {}
-            for number, method in enumerate(found):
+            for number, (key, method) in enumerate(by_key.items()):
                 events.checkpoint()
                 with _told(progress, method.id), events.part(method.id, number / len(found), 1 / len(found)):
-                    results[_key(method, found)] = run(method, record)
+                    results[key] = run(method, record)
         return results
     except CoupledError as error:
         count = len(inputs)
@@ -131,10 +130,14 @@ def run(method: Method, record: Record) -> Attribution:
     )
 
 
-def _key(method: Method, among: Sequence[Method]) -> str:
-    same = [other for other in among if other.id == method.id]
-    if len(same) == 1:
-        return method.id
-    if [*map(str, same)].count(str(method)) > 1:
-        raise InputError(f"{method} was asked for twice")
-    return str(method)
+def keyed(methods: Sequence[Method]) -> dict[str, Method]:
+    """Methods by their ids; by the method with its parameters where an id comes twice.
+
+    Raises:
+        InputError: a method comes twice with the same parameters.
+    """
+    ids = [method.id for method in methods]
+    keys = [method.id if ids.count(method.id) == 1 else str(method) for method in methods]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise InputError(f"{twice} was asked for twice")
+    return dict(zip(keys, methods, strict=True))

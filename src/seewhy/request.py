@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from .api import AnyMethod
+from .api import AnyMethod, keyed
 from .core.method import Method
 from .core.target import Versus
 from .errors import InputError, MethodError, TargetError, plain
@@ -79,18 +79,12 @@ class Request:
             raise InputError("a target was asked for twice", got=", ".join(map(str, _listed(targets))))
         shared = any(isinstance(target, Versus) for target in asked) if shared_scale is None else shared_scale
         return cls(
-            _keyed([find_any(method) for method in own]), tuple(asked), len(own) < len(given), batch_size, shared
+            tuple(keyed([find_any(method) for method in own]).items()),
+            tuple(asked),
+            len(own) < len(given),
+            batch_size,
+            shared,
         )
-
-
-def _keyed(methods: Sequence[Method]) -> tuple[tuple[str, Method], ...]:
-    """By the method's id; by the method with its parameters where an id comes twice."""
-    ids = [method.id for method in methods]
-    keys = [method.id if ids.count(method.id) == 1 else str(method) for method in methods]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise InputError(f"{key} was asked for twice")
-    return tuple(zip(keys, methods, strict=True))
 
 
 def _target(classifier: Classifier, target: Any) -> int | Versus:
