@@ -60,6 +60,8 @@ def seewhy() -> None:
     \b
     seewhy explain cat.jpg                      all views of what the embedded model sees
     seewhy explain cat.jpg --target "tiger cat" why not, or why also, another class
+    seewhy explain cat.jpg --versus lynx        why the predicted class rather than this one
+    seewhy explain photos/                      a folder; named like classes, the wrong ones come first
     seewhy explain cat.jpg --model torchvision:resnet50 --method grad_cam
     """  # noqa: D301
 

@@ -59,7 +59,12 @@ from .writing import Writer
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--figure/--no-figure", default=True, help="Whether to draw figure.png of each photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--preset", default="default", show_default=True, help="Of the class visualization; or simonyan, ...")
+@click.option(
+    "--preset",
+    default="default",
+    show_default=True,
+    help="Of the class visualization: default, simonyan, yosinski, olah or maco.",
+)
 @click.option("--steps", type=click.IntRange(1), help="Of the class visualization. Default: the preset's.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images per forward. Default: 32, and 256 on a GPU.")
 @click.option("--background", default="white", show_default=True, help="Colour behind transparent pixels.")
