@@ -1,6 +1,7 @@
 """A session: who may touch the model, when; what is told; and how it is cancelled."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ def test_turns_are_in_the_order_of_asking():
 
     def first():
         def listener(event):
-            if event.kind == "started":
+            if event.kind == "progress" and not held.is_set():
                 waiting.wait(30)
                 held.wait(30)
 
@@ -136,7 +137,7 @@ def test_turns_are_in_the_order_of_asking():
         threads.append(threading.Thread(target=later, args=(number,)))
         threads[-1].start()
         while len(session._queue._waiting) < number + 2:
-            pass
+            time.sleep(0.001)
     held.set()
     for thread in threads:
         thread.join(60)
@@ -174,7 +175,8 @@ def test_rather_than_is_the_difference():
     assert len(limits) == 1
 
 
-def test_maps_come_before_the_image_of_the_class():
+def test_maps_come_before_the_image_of_the_class(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path))
     session = seewhy.Session(seewhy.classifier(make(), size=32), preset="simonyan", steps=3)
     heard = []
     (photo,) = photos(1)
@@ -230,7 +232,7 @@ def test_who_waits_for_a_turn_can_be_cancelled():
     cancellation, outcome, held = events.Cancellation(), [], threading.Event()
 
     def listener(event):
-        if event.kind == "started":
+        if event.kind == "progress":
             held.wait(30)
 
     def waits():
@@ -333,3 +335,90 @@ def test_how_images_are_made_is_checked_at_once_and_told_once():
         seewhy.explain(photos(1)[0], clf, steps=0)
     with pytest.raises(InputError, match="session's own"):
         seewhy.explain(photos(1)[0], seewhy.Session(clf), preset="simonyan")
+
+
+def test_two_sessions_whose_listeners_ask_each_other_do_not_wait_for_ever():
+    (photo,) = photos(1)
+    sessions = [seewhy.Session(seewhy.classifier(make(), size=32)) for _ in range(2)]
+    both, outcome = threading.Barrier(2), []
+
+    def work(number):
+        def listener(event):
+            if event.kind == "progress" and not outcome_of:
+                outcome_of.append(1)
+                both.wait(30)
+                sessions[1 - number].predict(photo)
+
+        outcome_of = []
+        try:
+            sessions[number].explain(photo, "saliency", listener=listener)
+            outcome.append("done")
+        except ModelError as error:
+            outcome.append("come to an end" in str(error))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert True in outcome
+    assert len(outcome) == 2
+
+
+def test_what_was_predicted_is_not_held_against_itself():
+    clf = seewhy.classifier(make(), size=32, labels=["cat", "dog", "owl", "fox"])
+    (photo,) = photos(1)
+    name = clf.predict(photo).name
+    found = seewhy.explain(photo, clf, "saliency", versus=name)
+    assert [each.name for each in found.targets] == [name]
+    assert any("not held against itself" in note for note in found.notes)
+
+
+def test_the_truth_is_a_class():
+    clf = seewhy.classifier(make(), size=32, labels=["cat", "dog", "owl", "fox"])
+    (photo,) = photos(1)
+    first = clf.predict(photo)
+    assert seewhy.explain(photo, clf, "saliency", truth=first.index).right is True
+    assert seewhy.explain(photo, clf, "saliency", truth=first.name.upper()).truth == first.name
+    with pytest.raises(TargetError, match="cat"):
+        seewhy.explain(photo, clf, "saliency", truth="catt")
+
+
+def test_a_mistake_in_a_method_of_ones_own_is_its_own():
+    class Broken(seewhy.Method):
+        id, title, source, formula, misleads = "broken", "Broken", "simonyan2013", "", ""
+
+        def needs(self):
+            return seewhy.methods.Needs()
+
+        def __call__(self, record):
+            raise RuntimeError("boom")
+
+    found = seewhy.explain(photos(1)[0], seewhy.classifier(make(), size=32), [Broken(), "saliency"])
+    assert "the method broken failed" in found.views["broken"].error
+    assert "boom" in found.views["broken"].error
+    assert found.views["saliency"].attribution is not None
+
+
+def test_an_error_that_a_listener_raises_is_nobody_elses():
+    clf = seewhy.classifier(make(), size=32)
+
+    def listener(event):
+        if "Class visualization" in event.path or event.name == "Saliency":
+            raise InputError("mine")
+
+    for methods in ("saliency", "class_visualization"):
+        with pytest.raises(InputError, match="mine"):
+            seewhy.explain(photos(1, seed=9)[0], clf, methods, preset="simonyan", steps=5, listener=listener)
+
+
+def test_an_explanation_can_be_pickled_and_copied():
+    import copy
+    import pickle
+
+    from seewhy.results.saved import describe
+
+    found = seewhy.explain(photos(1)[0], seewhy.classifier(make(), size=32), ["cam", "occlusion"], versus=2)
+    for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert describe(other) == describe(found)
+        assert other.figure().tobytes() == found.figure().tobytes()

@@ -22,6 +22,7 @@ FLOORS = [
     {"api", "layer_table", "exemplars"},
     {"results"},
     {"checks", "report", "request"},
+    {"explaining"},
     {"session"},
     {"gallery"},
     {"cli"},

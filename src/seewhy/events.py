@@ -77,14 +77,19 @@ class Cancellation:
 @dataclass
 class _Job:
     listeners: list[Listener]
-    cancellation: Cancellation | None
+    cancellations: tuple[Cancellation, ...] = ()
     reached: float = 0.0
+    raised: BaseException | None = None
 
     def tell(self, kind: Kind, path: tuple[str, ...], share: float, done: int, total: int, value: Any) -> bool:
         self.reached = min(max(self.reached, share), 1.0)
         event = Event(kind, path, self.reached, done, total, value)
-        # All of them hear it, also where the first asks to stop.
-        return True in [listener(event) is True for listener in self.listeners]
+        try:
+            # All of them hear it, also where the first asks to stop.
+            return True in [listener(event) is True for listener in self.listeners]
+        except BaseException as error:
+            self.raised = error
+            raise
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,14 @@ _current: ContextVar[_Part | None] = ContextVar("seewhy.events", default=None)
 def job(name: str, *, listener: Listener | None = None, cancellation: Cancellation | None = None) -> Iterator[None]:
     """Work that is told as a whole: started, then its progress and results, then done or cancelled.
 
+    A job in a job has listeners of its own, and is cancelled with the outer one.
+
     Raises:
         Cancelled: within, where it was asked for.
     """
-    own = _Job([] if listener is None else [listener], cancellation)
+    outer = _current.get()
+    asked = () if cancellation is None else (cancellation,)
+    own = _Job([] if listener is None else [listener], asked + (() if outer is None else outer.job.cancellations))
     whole = _Part(own, (name,))
     token = _current.set(whole)
     try:
@@ -145,7 +154,7 @@ def also(listener: Listener) -> Iterator[None]:
     """One more listener for the time of the block, of whatever runs in it; in or outside of a job."""
     outer = _current.get()
     if outer is None:
-        token = _current.set(_Part(_Job([listener], None)))
+        token = _current.set(_Part(_Job([listener])))
         try:
             yield
         finally:
@@ -185,5 +194,11 @@ def checkpoint() -> None:
         Cancelled: the job was cancelled.
     """
     current = _current.get()
-    if current is not None and current.job.cancellation is not None and current.job.cancellation.asked:
+    if current is not None and any(each.asked for each in current.job.cancellations):
         raise Cancelled
+
+
+def raised_by_a_listener(error: BaseException) -> bool:
+    """Whether an exception came from a listener: whoever handles errors of the work lets it pass."""
+    current = _current.get()
+    return current is not None and current.job.raised is error

@@ -26,6 +26,8 @@ from .pictures import in_one_line, read_photo
 from .synthesis.listening import layer_name, listening
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".ppm", ".avif")
+RESULTS = {"explanation.json", "maps.npz"}
+"""Files that tell a folder with a result of seewhy's."""
 TAIL = 0.025
 """The share of the gradient's energy that may lie beyond each side of a crop."""
 LEAST_SIDE = 16
@@ -189,7 +191,8 @@ class _Best:
 
 
 def photos_in(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Every photo in a folder and the folders within it, by its ending, in the order of their names.
+    """Every photo in a folder and the folders within it, by its ending, in the order of their names; without
+    the pictures in folders that hold an earlier result.
 
     Raises:
         InputError: it is no folder.
@@ -198,6 +201,9 @@ def photos_in(folder: str | os.PathLike[str]) -> Iterator[Path]:
     if not folder.is_dir():
         raise InputError(f"{in_one_line(folder)} is no folder", expected="a folder with photos")
     for place, folders, files in os.walk(folder):
+        if set(files) >= RESULTS and Path(place) != folder:
+            folders.clear()
+            continue
         folders.sort()
         yield from (Path(place, name) for name in sorted(files) if name.lower().endswith(ENDINGS))
 

@@ -147,7 +147,8 @@ _TORCH = f"{os.sep}torch{os.sep}"
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     if _shielded(frame):
-        _waiting.append(number)
+        if number not in _waiting:  # as POSIX has it: the first one's exception would leave the others for later calls
+            _waiting.append(number)
     else:
         handling(number, frame)
 

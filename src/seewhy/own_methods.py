@@ -18,6 +18,8 @@ from .models.importing import current_directory_importable
 from .models.limits import first_line
 
 GROUP = "seewhy.methods"
+RESERVED = {plain(name) for name in (*(known.id for known in METHODS), "class_visualization", "targets")}
+"""Ids, and names in maps.npz, that are taken."""
 
 
 def installed_methods() -> dict[str, EntryPoint]:
@@ -82,6 +84,8 @@ def _checked(found: Any, name: str) -> type[Method]:
     if not (isinstance(found, type) and issubclass(found, Method)):
         got = found.__name__ if isinstance(found, type) else type(found).__name__
         raise MethodError(f"{name} is no method", expected="a subclass of seewhy.Method", got=got)
+    if found.__module__.split(".")[0] != "seewhy" and plain(getattr(found, "id", "")) in RESERVED:
+        raise MethodError(f"the method {name} has the id of another one", expected="an id of its own", got=found.id)
     missing = [part for part in ("id", "title", "source", "formula", "misleads") if not hasattr(found, part)]
     if missing:
         raise MethodError(f"the method {name} is not complete", expected=f"class attributes {', '.join(missing)}")

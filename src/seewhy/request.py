@@ -76,7 +76,8 @@ class Request:
             what = "a class cannot be held against itself"
             raise TargetError(what, expected="two classes", got=classifier.label(same.other))  # type: ignore[arg-type]
         if any(asked.count(target) > 1 for target in asked):
-            raise InputError("a target was asked for twice", got=", ".join(map(str, _listed(targets))))
+            given_targets = [*_listed(targets), *(f"rather than {other}" for other in _listed(versus))]
+            raise InputError("a target was asked for twice", got=", ".join(map(str, given_targets)))
         shared = any(isinstance(target, Versus) for target in asked) if shared_scale is None else shared_scale
         return cls(
             tuple(keyed([find_any(method) for method in own]).items()),
@@ -91,6 +92,8 @@ def _target(classifier: Classifier, target: Any) -> int | Versus:
     if isinstance(target, Versus):
         first = None if target.target is None else classifier.index(target.target)  # type: ignore[arg-type]
         return Versus(first, classifier.index(target.other))  # type: ignore[arg-type]
+    if isinstance(target, bool):
+        raise TargetError("a class is meant by its name or its index", got=target)
     if callable(target):
         what = "an explanation explains classes"
         raise TargetError(what, expected="names or numbers; seewhy.attribute takes functions of the output")

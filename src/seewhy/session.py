@@ -15,17 +15,18 @@ import torch
 from torch import nn
 
 from . import __version__, events
-from .api import AnyMethod, run
-from .core.method import Method
+from .api import AnyMethod
 from .core.needs import Needs
 from .core.queue import Queue
 from .core.record import Record, recorded_for
+from .core.target import Versus
 from .errors import InputError, ModelError, SeewhyError
+from .explaining import explained
 from .incremental import Programs
 from .interrupts import shielded
 from .models import Classifier, load
 from .models.from_memory import classifier
-from .models.prediction import Prediction, Ranked, predicted, ranked
+from .models.prediction import Prediction, predicted
 from .models.weights import state_hash
 from .pictures import Photo
 from .pictures.in_memory import as_photo
@@ -61,7 +62,9 @@ class Session:
         self.notes: tuple[str, ...] = ()
         self._programs = Programs()
         self._queue = Queue()
-        self._versions = _versions(self.classifier.model)
+        self._versions: list[tuple[int, int]] | None = None
+        if isinstance(model, str):
+            self._versions = _versions(self.classifier.model)
 
     def __repr__(self) -> str:
         return f"Session({self.classifier!r})"
@@ -113,8 +116,9 @@ class Session:
         request = Request.of(
             self.classifier, methods, targets, versus, batch_size=batch_size, shared_scale=shared_scale
         )
+        truth = None if truth is None else self.classifier.label(self.classifier.index(truth))
         job = events.job(read.path.name, listener=listener, cancellation=cancellation)
-        with self._queue.turn(cancellation), job:
+        with job, self._queue.turn(cancellation):
             start = time.perf_counter()
             with events.part("Maps", 0, _MAPS if request.visualized else 1):
                 found = self._maps(read, request, truth, "")
@@ -151,15 +155,16 @@ class Session:
         start = time.perf_counter()
         self._look_at_weights()
         model, inputs = self.classifier, self.classifier.preprocess(photo.image)
+        photo, request = self._comparable(photo, request)
         needs = Needs.of(method for _, method in request.methods)
         with recorded_for(
             model, inputs, request.targets, needs, request.batch_size, programs=self._programs
         ) as records:
             prediction = self._predicted(records[0])
-            explained = []
+            targets = []
             for number, record in enumerate(records):
                 with events.part(f"target {number + 1}", number / len(records), 1 / len(records)):
-                    explained.append(self._explained(record, request))
+                    targets.append(explained(model, record, request))
         found = Explanation(
             photo=SeenPhoto(
                 str(photo.path), photo.sha256, photo.image.size, model.crop(photo.image), model.box(photo.image),
@@ -168,7 +173,7 @@ class Session:
             model=self.facts,
             top=prediction.top,
             probabilities=prediction.how,
-            targets=tuple(explained),
+            targets=tuple(targets),
             made=Made(__version__, _VERSIONS, _now(), round(time.perf_counter() - start, 3), command),
             truth=truth,
             shared_scale=request.shared_scale,
@@ -188,6 +193,8 @@ class Session:
             self.notes = pictures.notes
             found |= pictures
         except SeewhyError as error:
+            if events.raised_by_a_listener(error):
+                raise
             if len(wanted) > 1:  # one that cannot be made stops no other
                 return {key: view for each in asked for key, view in self._visualizations([each], make=make).items()}
             found = dict.fromkeys(wanted.values(), error)
@@ -199,8 +206,19 @@ class Session:
         model = self.classifier
         return ModelFacts(model.name, model.weights_hash, str(model.transform), model.notes, model.provenance)
 
+    def _comparable(self, photo: Photo, request: Request) -> tuple[Photo, Request]:
+        """Without the comparison of a photo's predicted class with itself, and with a note instead."""
+        others = {each.other for each in request.targets if isinstance(each, Versus) and each.target is None}
+        if not others or (first := self.classifier.predict(photo, top=1)).index not in others:
+            return photo, request
+        note = f"{first.name} is what was predicted: it is not held against itself"
+        kept = [each for each in request.targets if each != Versus(None, first.index)]
+        return replace(photo, notes=(*photo.notes, note)), replace(request, targets=tuple(kept))
+
     def _look_at_weights(self) -> None:
-        """The hash is of the weights as they are: a network in memory may have been trained since."""
+        """The hash is of the weights as they are: a network may have been trained since. What is written through
+        ``.data`` shows nowhere; a new session sees it.
+        """
         versions = _versions(self.classifier.model)
         if versions != self._versions:
             self.classifier = replace(self.classifier, weights_hash=state_hash(self.classifier.model))
@@ -210,26 +228,6 @@ class Session:
         assert record.logits is not None
         self.classifier.check_outputs(record.logits.shape[1])
         return predicted(self.classifier, record.logits[0])
-
-    def _explained(self, record: Record, request: Request) -> Explained:
-        assert record.target is not None
-        assert record.logits is not None
-        scores, score = record.logits[0], float(record.score[0])
-        index, sign = int(record.target[0]), int(record.sign[0])
-        other = None if record.against is None else ranked(self.classifier, scores, int(record.against[0]))
-        views: dict[str, View] = {}
-        for number, (key, method) in enumerate(request.methods):
-            title = _title(method, request)
-            with events.part(title, number / len(request.methods), 1 / len(request.methods)):
-                events.progress(0, 1)
-                try:
-                    views[key] = View.of_map(method, run(method, record), key, title)
-                except SeewhyError as error:
-                    views[key] = View.of_error(method, error, key, title)
-                events.progress(1, 1)
-                events.result(views[key])
-        target: Ranked = ranked(self.classifier, scores, index, sign)
-        return Explained(target, score, views, other, record.forwards, record.backwards)
 
 
 def explain(
@@ -319,16 +317,3 @@ def _classifier(model: object) -> Classifier:
         return load(model)
     expected = "a SPEC, a Classifier, a torch.nn.Module or a Session"
     raise ModelError("this is not a model", expected=expected, got=type(model).__name__)
-
-
-def _title(method: Method, request: Request) -> str:
-    """The method's; where it is asked for more than once, with the parameters that differ."""
-    same = [other.params for _, other in request.methods if other.id == method.id]
-    differ = {
-        name: value for name, value in method.params.items() if any(repr(each[name]) != repr(value) for each in same)
-    }
-    told = (
-        f"{'' if name == 'layer' else f'{name} '}{'default' if value is None else value}"
-        for name, value in differ.items()
-    )
-    return ", ".join([method.title, *told])

@@ -319,3 +319,17 @@ def test_a_signal_that_waits_is_handled_in_the_main_thread_alone():
     thread.join(10)
     assert not failed
     assert len(shields) == 200
+
+
+def test_a_signal_that_came_several_times_is_one():
+    """The others would interrupt some later call that nobody meant."""
+
+    def told():
+        for _ in range(5):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.005)
+
+    with pytest.raises(KeyboardInterrupt):
+        uninterrupted(told)
+    for _ in range(3):
+        uninterrupted(time.sleep, 0)

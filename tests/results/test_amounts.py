@@ -55,7 +55,7 @@ def test_hiding_everything_is_the_whole_score():
     """Of a linear network without bias, a mask of zeros over all of the photo takes all of the score."""
     found = explained(Linear(), Occlusion(window=32, stride=32), targets=[0])
     assert found.views["occlusion"].amount.share == pytest.approx(1, rel=1e-4)
-    assert "100 % of the score" in found.views["occlusion"].caption
+    assert "largest: 100 % of the score" in found.views["occlusion"].facts
 
 
 def test_faint_evidence_is_painted_faint():
@@ -78,7 +78,7 @@ def test_a_fast_modes_error_reaches_caption_notes_and_report():
     found = explained(make(), Occlusion(reach=0.3, window=8), targets=[1])
     view = found.views["occlusion"]
     error = view.attribution.notes["measured_error"]["largest"]
-    assert f"off by up to {error:.2g}" in view.caption
+    assert f"fast: off by up to {error:.2g}" in view.facts
     (note,) = [note for note in view.notes if "A fast mode" in note]
     assert f"{error:.2g}" in note
     page = render_report([Item(found)], run=RunInfo("m", "w", "v", "d", "c"))

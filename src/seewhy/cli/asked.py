@@ -64,6 +64,8 @@ class Asked:
         targets = list(dict.fromkeys(classifier.index(target) for target in self.given["targets"]))
         versus = list(dict.fromkeys(classifier.index(other) for other in self.given["versus"]))
         shared = True if self.given["shared_scale"] else None
+        if shared and len(targets) + len(versus) < 2 and not versus:
+            raise InputError("--shared-scale applies to several targets", expected="--target twice, or --versus")
         return Request.of(
             classifier, methods, targets, versus, batch_size=self.given["batch_size"], shared_scale=shared
         )
@@ -92,8 +94,9 @@ class Asked:
         known = {method.id for method in METHODS}
         if "batch_size" in self._given_options and not self.wanted - (known - {"occlusion"}) - {CLASS_VISUALIZATION}:
             self._refuse("--batch-size", "occlusion", asked)
-        if given["shared_scale"] and len(set(given["targets"])) + len(set(given["versus"])) < 2 and not given["versus"]:
-            raise InputError("--shared-scale applies to several targets", expected="--target twice, or --versus")
+        for name in ("versus", "shared_scale"):
+            if given[name] and not self._kinds:
+                self._refuse(f"--{name}".replace("_", "-"), "maps", asked)
         for id in with_parameters(given) - self.wanted:
             flags = [f"--{id}-{name[len(id) + 1:]}".replace("_", "-") for name in given
                      if name.startswith(f"{id}_") and given[name] is not None]  # fmt: skip

@@ -89,20 +89,15 @@ class _Run:
         self.console, self.errors = console(error=given["as_json"]), console(error=True)
         asked = Asked(given, context)
         found = found_in(photos)
-        self.folder = output_folder(given["output_dir"], force=given["force"])
-        self.report = self.folder / "report.html"
-        for path in (self.report, self.folder / RUN):
-            if os.path.isdir(path):
-                raise OutputError(f"{in_one_line(path)} cannot be written: it is a folder")
-            if os.path.lexists(path) and not given["force"]:
-                raise OutputError(f"{in_one_line(path)} exists; use --force to replace it, or another --output-dir")
-        names = folder_names([photo.label for photo in found], name_bytes(self.folder))
-        self.photos = dict(zip(found, names, strict=True))
+        if given["output_dir"] is not None or given["force"]:
+            self._write_into(found)  # what cannot be written there is said before the work
         with self.console.status("Loading the model"):
             self.classifier = load_model(given)
         tell_notes(self.classifier)
         self.session = Session(self.classifier, preset=asked.preset, steps=given["steps"])
         self.request = asked.request(self.classifier)
+        if given["output_dir"] is None and not given["force"]:
+            self._write_into(found)  # a folder of its own, and none where something above does not fit
         self.background = asked.background
         self.truths, unknown = truths(found, self.classifier)
         self.command = shlex.join(["seewhy", *sys.argv[1:]])
@@ -118,6 +113,17 @@ class _Run:
             self.session, self.writer, self._keep_again, self._tell, all_of_them=asked.pictures_by_name
         )
 
+    def _write_into(self, found: list[Found]) -> None:
+        self.folder = output_folder(self.given["output_dir"], force=self.given["force"])
+        self.report = self.folder / "report.html"
+        for path in (self.report, self.folder / RUN):
+            if os.path.isdir(path):
+                raise OutputError(f"{in_one_line(path)} cannot be written: it is a folder")
+            if os.path.lexists(path) and not self.given["force"]:
+                raise OutputError(f"{in_one_line(path)} exists; use --force to replace it, or another --output-dir")
+        names = folder_names([photo.label for photo in found], name_bytes(self.folder))
+        self.photos = dict(zip(found, names, strict=True))
+
     def all(self) -> int:
         """Every photo, then the images of their classes, then the report; gives the exit code."""
         with self._finished(), self.bar:
@@ -130,8 +136,6 @@ class _Run:
         if self.given["as_json"]:
             printed = {"photos": list(self.results.values()), "report": str(self.report) if self.reported else None}
             click.echo(json.dumps(printed), file=output())
-        else:
-            self.teller.end(self.report if self.reported else None, self.pictures.left)
         return 2 if self.failed else 0
 
     @shielded
@@ -143,6 +147,8 @@ class _Run:
         finally:
             self.writer.settle()
             self.reported = bool(self.done) and self._write_report(time.perf_counter() - start)
+            if not self.given["as_json"]:
+                self.teller.end(self.report if self.reported else None, self.pictures.left)
 
     def _one(self, photo: Found, folder: Path) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from ..core.method import Method
-from ..errors import InputError, ModelError, SeewhyError
+from ..errors import InputError, MethodError, ModelError, SeewhyError
 from ..legible import message
 from ..methods import METHODS
 from ..models import Classifier, load
@@ -137,7 +137,15 @@ def build_method(method: type[Method], given: Mapping[str, Any], layer: str | No
         value = layer if field.name == "layer" else given.get(f"{method.id}_{field.name}")
         if value is not None and field.default is not MISSING:
             chosen[field.name] = value
-    return method(**chosen)
+    try:
+        return method(**chosen)
+    except SeewhyError:
+        raise
+    except Exception as error:  # another person's
+        what = f"the method {method.__name__} cannot be made so"
+        raise MethodError(
+            what, expected="default values for all of its fields", got=f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def with_parameters(given: Mapping[str, Any]) -> set[str]:

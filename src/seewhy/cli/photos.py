@@ -35,7 +35,7 @@ def found_in(given: Sequence[str]) -> list[Found]:
     found: dict[str, Found] = {}
     for name in given:
         if not os.path.isdir(name):
-            found.setdefault(name, Found(name, Path(name).stem))
+            found.setdefault(os.path.normpath(name), Found(name, Path(name).stem))
             continue
         inside = list(photos_in(name))
         if not inside:
@@ -46,7 +46,7 @@ def found_in(given: Sequence[str]) -> list[Found]:
         for path in inside:
             place = path.relative_to(name)
             group = place.parts[-2] if len(place.parts) > 1 else ""
-            found.setdefault(str(path), Found(str(path), "-".join(place.with_suffix("").parts), group))
+            found.setdefault(os.path.normpath(path), Found(str(path), "-".join(place.with_suffix("").parts), group))
     return list(found.values())
 
 

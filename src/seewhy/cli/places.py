@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ..errors import OutputError
@@ -29,18 +28,10 @@ def output_folder(given: str | None, *, force: bool) -> Path:
     for number in range(1, MOST):
         path = Path(USUAL if number == 1 else f"{USUAL}-{number}")
         try:
-            path.mkdir()
+            path.mkdir()  # not only looked at: another run may begin at the same moment
         except FileExistsError:
-            if not _is_empty(path):
-                continue
+            continue
         except OSError:
             pass  # make_folder says why
         return make_folder(path)
     raise OutputError(f"{USUAL} and the {MOST:,} folders after it are in use", expected="--output-dir")
-
-
-def _is_empty(path: Path) -> bool:
-    try:
-        return path.is_dir() and not os.listdir(path)
-    except OSError:
-        return False

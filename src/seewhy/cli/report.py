@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 from ..files import write_text
 from ..legible import in_one_line
-from ..report.from_folder import report_of
+from ..report.from_folder import explanations_in, report_of
 from ..results import Explanation
 from ..results.saved import figures, write_picture
 from .console import console, shown
@@ -28,8 +28,8 @@ def command(folder: str, output: str | None, redraw: bool) -> None:
     """
     place = Path(folder)
     page = place / "report.html" if output is None else Path(output)
-    if os.path.isdir(page):
-        raise OutputError(f"{in_one_line(page)} cannot be written: it is a folder")
+    if os.path.isdir(page) or page.is_symlink():  # a folder from elsewhere may hold links to anything
+        raise OutputError(f"{in_one_line(page)} is a folder or a link, and is not replaced", expected="--output FILE")
     if output is not None and os.path.lexists(page):
         raise OutputError(f"{in_one_line(page)} exists", expected="a name that is free")
     terminal = console()
@@ -46,7 +46,12 @@ def command(folder: str, output: str | None, redraw: bool) -> None:
 
 
 def _draw_figures(place: Path) -> None:
-    for about in sorted(place.glob("**/explanation.json")):
-        found = Explanation.load(about.parent)
+    for folder in explanations_in(place):
+        try:
+            found = Explanation.load(folder)
+        except InputError:  # the report says why
+            continue
         for name, target in figures(found).items():
-            write_picture(about.parent / name, found.figure(target), overwrite=True)
+            if (folder / name).is_symlink():
+                raise OutputError(f"{in_one_line(folder / name)} is a link, and is not replaced")
+            write_picture(folder / name, found.figure(target), overwrite=True)

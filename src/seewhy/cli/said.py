@@ -45,7 +45,7 @@ class Teller:
             self._to.print(f"{many} found in {', '.join(map(shown, folders))}", soft_wrap=True)
         if unknown:
             names = ", ".join(in_one_line(name, 40) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-            line = f"note: no class is called {names}: the truth of the photos in these folders is not known"
+            line = f"note: {names}: no class is called so, or several are; the truth of the photos there is not known"
             self._errors.print(line, markup=False, soft_wrap=True)
 
     def photo(self, explanation: Explanation, folder: Path, *, figure: bool) -> int:
@@ -63,7 +63,10 @@ class Teller:
     def end(self, report: Path | None, undrawn: int) -> None:
         """What to look at."""
         if undrawn:
-            self._to.print(f"{undrawn} figures were not drawn, since the run ended before.")
+            told = (
+                f"{undrawn} figures were not drawn, since the run ended before: seewhy report DIR --figures draws them"
+            )
+            self._to.print(told, soft_wrap=True)
         if report is None:
             return
         missed = self._photos - self._explained

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 
 from ..errors import ModelError
 from ..events import Cancellation, Cancelled
 from ..interrupts import interruptible, shielded
+from .turns import check_wait, waits_no_more
 
 LOOK = 0.05
 """Seconds from one look at a cancellation to the next, while waiting."""
@@ -27,23 +29,29 @@ class Queue:
         """The model is this thread's for the time of the block.
 
         Raises:
-            ModelError: it is this thread's already.
+            ModelError: it is this thread's already, or another one's that waits for this thread, or has held it for
+                ten minutes.
             Cancelled: it was cancelled while it waited.
         """
         if self._owner is threading.current_thread():
             what = "the session is at work in this thread already, as in a listener to its events"
             raise ModelError(what, expected="to be asked after that, or another Session")
-        ticket = object()
+        ticket, since, owner = object(), time.monotonic(), self._owner
         with self._condition:
             self._waiting.append(ticket)
         try:
             while not self._mine(ticket):
                 if cancellation is not None and cancellation.asked:
                     raise Cancelled
+                if self._owner is not owner:  # it goes on
+                    since, owner = time.monotonic(), self._owner
+                check_wait(owner, since, "this session")
                 interruptible(self._wait)
             self._owner = threading.current_thread()
+            waits_no_more()
             yield
         finally:
+            waits_no_more()
             with self._condition:
                 if self._owner is threading.current_thread():
                     self._owner = None

@@ -44,20 +44,38 @@ def turn(parts: Sequence[object]) -> Iterator[None]:
     started = time.monotonic()
     try:
         while (other := _begin(mine)) is not None:
-            if time.monotonic() - started > PATIENCE or _waits_for(other, mine.thread):
-                raise ModelError(
-                    f"the thread {other.name!r} is explaining this model, and does not come to an end",
-                    expected="one thread at a time for each model, and no block of seewhy.record left open",
-                )
+            check_wait(other, started, "this model")
             interruptible(time.sleep, POLL)
     finally:
-        _waiting.pop(mine.thread, None)
+        waits_no_more()
     try:
         yield
     finally:
         with _lock:
             if mine in _turns:
                 _turns.remove(mine)
+
+
+def check_wait(other: threading.Thread | None, since: float, what: str) -> None:
+    """Note that this thread waits for another one, which has ``what``.
+
+    Raises:
+        ModelError: it has had it since ten minutes ago (``time.monotonic``), or waits itself for this thread.
+    """
+    me = threading.current_thread()
+    if other is None:
+        return
+    _waiting[me] = other
+    if time.monotonic() - since > PATIENCE or _waits_for(other, me):
+        raise ModelError(
+            f"the thread {other.name!r} is at work on {what}, and does not come to an end",
+            expected="one thread at a time, no block of seewhy.record left open, and no listener that asks back",
+        )
+
+
+def waits_no_more() -> None:
+    """This thread has what it waited for, or has given up."""
+    _waiting.pop(threading.current_thread(), None)
 
 
 def _begin(mine: _Turn) -> threading.Thread | None:

@@ -49,8 +49,8 @@ class Cell:
         px = style.px
         caption = "" if isinstance(panel, ErrorPanel) else panel.caption
         self.lines = text.wrap(caption, px(11), px(CELL), CAPTION_LINES)
-        if isinstance(panel, MapPanel) and panel.scale.remark:
-            self.lines.append(panel.scale.remark)
+        if isinstance(panel, MapPanel):
+            self.lines += [text.cut(line, px(11), px(CELL)) for line in (*panel.facts, panel.scale.remark) if line]
 
     @property
     def picture_size(self) -> tuple[int, int]:

@@ -39,6 +39,7 @@ STEPS = 256
 
 PIXEL_LEVEL = 64 * 64  # maps with at least so many values are judged by a percentile
 PERCENTILE = 99.5
+FAINT = 2.0  # a map is called faint where its scale ends at so many times its largest value
 SPIKY = 1.5  # ... where the largest value is so many times the percentile
 
 
@@ -94,8 +95,10 @@ class Scale:
         remark = f"ends at the {PERCENTILE:g}th percentile" if clipped else ""
         if limit is not None:
             high, clipped, remark = limit, largest > limit, "scale shared by what is compared"
-        elif at_least > high:
-            high, clipped, remark = at_least, False, f"faint: the largest value is {number(largest)}"
+        elif 0 < high < at_least:
+            high, clipped, remark = at_least, False, ""
+        if high > FAINT * largest > 0:
+            remark = "; ".join(filter(None, [remark, f"faint: the largest value is {number(largest)}"]))
         low = -high if kind == "diverging" else 0.0
         scale = cls(low, high, kind, clipped, remark=remark)
         return cls(low, high, kind, clipped, scale._words(), remark)

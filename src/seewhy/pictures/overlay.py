@@ -25,7 +25,7 @@ COARSE = 4  # a map with cells of at least so many pixels is coarse
 ROUGH = 0.25  # ... and so is one whose neighbouring values differ by a smaller share of their mean magnitude
 
 
-def overlay(photo: Image.Image, values: Floats, *, scale: Scale | None = None) -> Image.Image:
+def overlay(photo: Image.Image, values: Floats, *, scale: Scale | None = None, fine: bool | None = None) -> Image.Image:
     """Draw a map over the picture it explains.
 
     A coarse map (Grad-CAM, occlusion) is laid over the greyed and lightened photo, more opaque where the
@@ -38,6 +38,7 @@ def overlay(photo: Image.Image, values: Floats, *, scale: Scale | None = None) -
         photo: exactly what the model saw, any size; the result has this size.
         values: (h, w), (1, h, w) or (C, h, w), finite, any resolution.
         scale: what the colours stand for; by default :meth:`Scale.of` the map in one channel.
+        fine: whether the map is drawn as a pixel-fine one; by default what ``is_fine`` says of the photo's size.
 
     Returns:
         RGB, the size of the photo.
@@ -47,7 +48,7 @@ def overlay(photo: Image.Image, values: Floats, *, scale: Scale | None = None) -
     """
     native = one_channel(values)
     scale = Scale.of(native) if scale is None else scale
-    packed = _packed(scale.kind, is_fine(native, photo.size))
+    packed = _packed(scale.kind, is_fine(native, photo.size) if fine is None else fine)
     place = stretched(photo).astype(np.int32)
     place *= packed.shape[1]
     place += position(upsample(native, photo.size), scale)

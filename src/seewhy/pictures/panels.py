@@ -11,6 +11,7 @@ from PIL import Image
 from seewhy.pictures.colormaps import Floats, Kind, Scale
 from seewhy.pictures.overlay import blended, is_fine, one_channel, overlay
 
+USUAL = 224  # pixels of a picture's longer side, at least, where it is looked at
 PIXELATED = 4  # a picture enlarged so many times or more keeps its pixels visible
 
 
@@ -41,6 +42,7 @@ class MapPanel:
         values: (h, w), (1, h, w) or (C, h, w), finite, raw, any resolution.
         base: exactly what the model saw.
         caption: layer, window, overridden nodes.
+        facts: what must not be cut off, such as how much of the score the largest value is; a line each.
         kind: ``"diverging"`` for a map that could be negative even if this one is not; None decides by sign.
         at_least, limit: of the scale, see :meth:`Scale.of`.
     """
@@ -49,6 +51,7 @@ class MapPanel:
     values: Floats = field(repr=False)
     base: Image.Image = field(repr=False)
     caption: str = ""
+    facts: tuple[str, ...] = ()
     kind: Kind | None = None
     at_least: float = 0.0
     limit: float | None = None
@@ -58,10 +61,12 @@ class MapPanel:
         """What the colours stand for."""
         return Scale.of(one_channel(self.values), self.kind, at_least=self.at_least, limit=self.limit)
 
-    @property
+    @cached_property
     def fine(self) -> bool:
-        """Whether the map is drawn as a pixel-fine one."""
-        return is_fine(one_channel(self.values), self.size)
+        """Whether the map is drawn as a pixel-fine one: at whatever size it is drawn, so that its colour bar fits."""
+        width, height = self.size
+        factor = max(1.0, USUAL / max(width, height))
+        return is_fine(one_channel(self.values), (round(width * factor), round(height * factor)))
 
     def bar(self, size: tuple[int, int]) -> Image.Image:
         """The colour bar at (width, height), RGB: from the low to the high end of the scale, and from top to bottom
@@ -76,7 +81,7 @@ class MapPanel:
 
     def picture(self, size: tuple[int, int]) -> Image.Image:
         """The map over the crop at (width, height), RGB."""
-        return overlay(enlarge(self.base, size), self.values, scale=self.scale)
+        return overlay(enlarge(self.base, size), self.values, scale=self.scale, fine=self.fine)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from seewhy.errors import InputError
@@ -45,13 +46,35 @@ def _item(folder: Path, photo: RunPhoto) -> Item:
     if photo.folder is None:
         return Item(Failure(photo.path, photo.error or "not explained"))
     try:
-        if photo.folder != "." and Path(photo.folder).name != photo.folder:
-            raise InputError("an explanation lies in the run's own folder", got=photo.folder)
+        check_inside(folder, photo.folder)
         found = Explanation.load(folder / photo.folder)
         drawn = all((folder / photo.folder / name).exists() for name in figures(found))
         return Item(found, photo.folder if drawn else "")
     except InputError as error:
         return Item(Failure(photo.path, str(error)))
+
+
+def check_inside(folder: Path, name: str) -> None:
+    """Raises InputError where a name in run.json, which may be anyone's, leads out of the run's folder."""
+    inside = name == "." or (name not in ("", "..") and Path(name).name == name and not (folder / name).is_symlink())
+    if not inside:
+        raise InputError("an explanation lies in the run's own folder", got=repr(name)[:60])
+
+
+def explanations_in(folder: Path) -> list[Path]:
+    """The folders of all saved explanations that a report of ``folder`` is of.
+
+    Raises:
+        InputError: there is none, or run.json is damaged.
+    """
+    run = Run.load(folder) if (folder / RUN).exists() else _found_in(folder)
+    found = []
+    for photo in run.photos:
+        if photo.folder is not None:
+            with suppress(InputError):  # the report says why
+                check_inside(folder, photo.folder)
+                found.append(folder / photo.folder)
+    return found
 
 
 def _found_in(folder: Path) -> Run:

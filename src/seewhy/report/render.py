@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
+from seewhy.errors import InputError
 from seewhy.legible import in_one_line
 from seewhy.pictures.cells import percentage
 from seewhy.pictures.colormaps import Kind, Scale, number
@@ -54,21 +55,33 @@ def render_report(items: Iterable[Item], *, run: RunInfo, count: int | None = No
     methods: dict[str, View] = {}
     for place, item in enumerate(items, 1):
         found = item.shown
+        links = _links(item)
+        try:
+            section = _section(found, place, pictured, links, number_of == 1)
+        except InputError as error:  # it was read, and cannot be drawn: such as one that was made up
+            found = Failure(found.photo.path if isinstance(found, Explanation) else found.path, str(error))
+            section = _section(found, place, pictured, {}, number_of == 1)
         if isinstance(found, Explanation):
             crop = found.photo.crop
             rows.append(Row.of(place, found, pictured(crop, THUMBNAIL)))  # type: ignore[call-arg]
             methods |= {view.id: view for each in found.targets for view in each.views.values()}
         else:
             rows.append(Row(place, found.path))
-        macro = _template("photo.html.j2").module.photo  # type: ignore[attr-defined]
-        links = _links(item)
-        sections[place] = macro(found, place, pictured, links, number_of == 1)
+        sections[place] = section
     ordered = in_order(rows)
     page = _template("report.html.j2").render(
         run=run, rows=ordered, sections=[sections[row.number] for row in ordered], summary=summed_up(rows),
         methods=list(methods.values()), bars=_bars(), paths={row.number: row.path for row in rows},
     )  # fmt: skip
     return page.encode("utf-8", "replace").decode("utf-8")  # a path may hold bytes that are no UTF-8
+
+
+def _section(
+    found: Explanation | Failure, place: int, pictured: Pictured, links: Mapping[str, str], alone: bool
+) -> Markup:
+    """A photo's part of the page; ``alone``: with everything about its methods."""
+    section: Markup = _template("photo.html.j2").module.photo(found, place, pictured, links, alone)  # type: ignore[attr-defined]
+    return section
 
 
 KINDS: tuple[Kind, ...] = ("sequential", "diverging")

@@ -31,7 +31,10 @@ class Amount:
     at_least: float = 0.0
 
     def __str__(self) -> str:
-        share = f"{100 * self.share:.2g} %" if self.share < 0.1 else f"{100 * self.share:.0f} %"
+        if self.share > 1:
+            share = "more than all"
+        else:
+            share = f"{100 * self.share:.2g} %" if self.share < 0.1 else f"{100 * self.share:.0f} %"
         return f"largest: {share} of the score" + (" per unit of input" if self.per_unit else "")
 
 

@@ -29,8 +29,9 @@ def draw(explanation: Explanation, found: Explained) -> Image.Image:
         for method, count in methods.items() if count > 1
     ]  # fmt: skip
     grouped = {view.id for group in groups for view in group}
+    size = f"{crop.width} × {crop.height}, from {width} × {height}"
     panels: list[Panel] = [
-        PicturePanel("What the model saw", crop, f"{crop.width} × {crop.height}, from {width} × {height}"),
+        PicturePanel("What the model saw", crop, "; ".join([size, *explanation.photo.notes])),
         TopPanel(
             f"Top {len(explanation.top)}",
             tuple((entry.name, entry.probability) for entry in explanation.top),

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
 
-from ..core.attribution import Attribution
 from ..errors import InputError, close_matches, plain
+from ..legible import in_one_line
 from ..models.prediction import AFTER_SOFTMAX, Ranked
 from ..pictures import MapPanel
-from ..pictures.colormaps import Scale
+from ..pictures.colormaps import Kind, Scale
 from ..pictures.in_memory import as_photo
 from ..pictures.notebook import display, img
 from ..pictures.overlay import one_channel
 from .seen import SeenPhoto
 from .view import CLASS_VISUALIZATION, View
+
+LONGEST_NOTE = 1000
+"""Characters of a note in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,10 @@ class Explained:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "views", MappingProxyType(dict(self.views)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = vars(self) | {"views": dict(self.views)}
+        return Explained, tuple(parts.values())
 
     def __repr__(self) -> str:
         return f"Explained({self.name}: {', '.join(self.views)})"
@@ -155,7 +163,8 @@ class Explanation:
         """
         if isinstance(which, Explained):
             return which
-        if isinstance(which, int) and not isinstance(which, bool):
+        if hasattr(which, "__index__") and not isinstance(which, bool):
+            which = int(which)  # numpy's numbers too
             if -len(self.targets) <= which < len(self.targets):
                 return self.targets[which]
             raise InputError("there is no such target", expected=f"0 to {len(self.targets) - 1}", got=which)
@@ -174,11 +183,12 @@ class Explanation:
             which: the target that it belongs to, for the scale.
         """
         assert view.attribution is not None
-        least = 0.0 if view.amount is None else view.amount.at_least
         limit = self._shared_limit(view.id) if self.shared_scale else None
         values = view.attribution.values[0].numpy()
-        kind = "diverging" if view.signed else None
-        return MapPanel(view.title, values, self.photo.crop, view.caption, kind, least, limit)  # type: ignore[arg-type]
+        kind: Kind | None = "diverging" if view.signed else None
+        return MapPanel(
+            view.title, values, self.photo.crop, view.caption, view.facts, kind, _at_least(view), limit
+        )  # fmt: skip
 
     def to_image(
         self, method: str, photo: Any = None, *, target: int | str = 0, size: tuple[int, int] | None = None
@@ -198,7 +208,7 @@ class Explanation:
         Raises:
             InputError: there is no such view or it failed, or this is another photo.
         """
-        view = self._view(self.target(target), method)
+        view, size = self._view(self.target(target), method), None if size is None else _sized(size)
         if view.visualization is not None:
             drawn = view.visualization.to_image()
             return drawn if size is None else drawn.resize(size, Image.Resampling.BICUBIC)
@@ -257,7 +267,10 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         pictures = (img(self.figure(found), found.title) for found in self.targets)
-        return f"<div>{''.join(pictures)}</div>"
+        views = (view for found in self.targets for view in found.views.values())
+        notes = [*self.notes, *(f"{view.title}: {note}" for view in views for note in view.notes)]
+        told = "".join(f"<li>{escape(in_one_line(note, LONGEST_NOTE))}</li>" for note in dict.fromkeys(notes))
+        return f"<div>{''.join(pictures)}{f'<ul>{told}</ul>' if told else ''}</div>"
 
     def _view(self, found: Explained, method: str) -> View:
         by_name = {plain(id): view for id, view in found.views.items()}
@@ -268,8 +281,12 @@ class Explanation:
         return by_name[plain(method)]
 
     def _shared_limit(self, id: str) -> float:
-        maps = [view.attribution for found in self.targets if (view := found.views.get(id)) and view.attribution]
-        return max(Scale.of(one_channel(found.values[0].numpy())).high for found in maps)
+        """The widest of the scales that the maps of a view would have alone."""
+        views = [view for found in self.targets if (view := found.views.get(id)) and view.attribution is not None]
+        return max(
+            Scale.of(one_channel(view.attribution.values[0].numpy()), at_least=_at_least(view)).high
+            for view in views if view.attribution is not None
+        )  # fmt: skip
 
     def _full_size(self) -> tuple[int, int]:
         """Of the crop in the original's pixels."""
@@ -283,6 +300,13 @@ def _without(views: Mapping[str, View]) -> dict[str, View]:
     return {id: view for id, view in views.items() if id != CLASS_VISUALIZATION}
 
 
-def maps_of(views: Sequence[View]) -> list[Attribution]:
-    """The attributions among views."""
-    return [view.attribution for view in views if view.attribution is not None]
+def _at_least(view: View) -> float:
+    return 0.0 if view.amount is None else view.amount.at_least
+
+
+def _sized(size: Any) -> tuple[int, int]:
+    if not (isinstance(size, tuple | list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
+        raise InputError(
+            "a size is (width, height) in pixels", expected="two whole numbers above zero", got=repr(size)[:40]
+        )
+    return size[0], size[1]

@@ -113,7 +113,7 @@ def _explanation(about: _Object, arrays: Mapping[str, Any], folder: Path) -> Exp
     model, photo = about.object("model"), about.object("photo")
     crop = _picture(folder, photo.get("crop", str))
     targets = about.objects("targets", MOST_TARGETS)
-    if not targets:
+    if not targets or not about.objects("top5", 1000):
         raise InputError("it explains nothing")
     provenance = about.get("model", dict)
     own = ("weights_sha256", "preprocessing_in_words")
@@ -206,7 +206,7 @@ def _attribution(
     if values is None or values.dim() != 4 or row >= len(values) or not values.is_floating_point():
         raise InputError(f"{MAPS} does not hold the map {name!r}")
     return Attribution(
-        values=values[row : row + 1],
+        values=values[row : row + 1].float(),  # before it is checked: what is finite may not be so as float32
         method=view.get("method", str),
         params=view.get("params", dict),
         target=torch.tensor([target.index]),

@@ -79,7 +79,8 @@ class Run:
                 raise ValueError("its format is not known here")
             photos = tuple(_photo(each) for each in about.pop("photos"))
             facts = {str(key): str(value) for key, value in about.pop("facts").items()}
-            return cls(**{key: _text(value) or "" for key, value in about.items()}, photos=photos, facts=facts)
+            texts = ("model", "weights", "seewhy", "created", "command")
+            return cls(**{name: _text(about[name]) or "" for name in texts}, photos=photos, facts=facts)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(f"{name} is not what `seewhy explain` wrote: {error}") from error
 

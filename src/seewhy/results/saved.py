@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from .view import View
 
 FORMAT = 1
 """Raised when older readers could not understand what is written."""
+
+OURS = re.compile(r"figure(-(not-)?\d+(-rather-than-\d+)?)?\.png|(not-)?class-\d+\.png")
+"""Names of the pictures that an explanation writes."""
 
 ABOUT, MAPS, CROP = "explanation.json", "maps.npz", "crop.png"
 
@@ -46,9 +50,11 @@ def check_folder(path: Path, overwrite: bool) -> None:
 
 
 def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: bool) -> Path:
-    """See ``Explanation.save``. The JSON is written last: where it is, everything is."""
+    """See ``Explanation.save``. The JSON is written last, and an earlier one goes first: where it is, the rest is."""
     check_folder(folder, overwrite)
     make_folder(folder)
+    if overwrite:
+        _clear(folder)
     arrays, places = _arrays(explanation)
     with write_atomically(folder / MAPS, overwrite=overwrite) as file:
         write_arrays(file, arrays)
@@ -65,6 +71,18 @@ def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: boo
     text = json.dumps(describe(explanation, places), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / ABOUT, text + "\n", overwrite=overwrite)
     return folder
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier result, whose figures may be of other targets; other files stay."""
+    if not (folder / ABOUT).exists():
+        return
+    earlier = [folder / ABOUT, *(path for path in folder.iterdir() if OURS.fullmatch(path.name))]
+    for path in earlier:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{in_one_line(path)} cannot be replaced: {error.strerror}") from error
 
 
 def write_picture(path: Path, picture: Any, *, overwrite: bool) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.attribution import Attribution
-from .amounts import Amount
 
 _MAGNITUDES = {
     "square": "square, largest over colour",
@@ -15,8 +14,8 @@ _MAGNITUDES = {
 }
 
 
-def caption_of(found: Attribution, amount: Amount | None) -> str:
-    """Layer, resolution, ReLU nodes, masks; how much of the score the largest value is; a fast mode's error."""
+def caption_of(found: Attribution) -> str:
+    """Layer, resolution, ReLU nodes, masks."""
     parts = []
     if found.layer:
         height, width = found.values.shape[-2:]
@@ -28,10 +27,6 @@ def caption_of(found: Attribution, amount: Amount | None) -> str:
         parts.append(f"{len(windows)} masks of {bottom - top} × {right - left}")
     if magnitude := _MAGNITUDES.get(str(found.params.get("magnitude"))):
         parts.append(magnitude)
-    if amount is not None:
-        parts.append(str(amount))
-    if isinstance(error := found.notes.get("measured_error"), Mapping):
-        parts.append(f"fast: off by up to {error['largest']:.2g}")
     return " · ".join(parts)
 
 

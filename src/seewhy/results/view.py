@@ -67,6 +67,19 @@ class View:
         there = [part is not None for part in (self.attribution, self.visualization, self.error)]
         assert sum(there) == 1, self.id
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = vars(self) | {"params": dict(self.params)}
+        return View, tuple(parts.values())
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What must stand beside the map: how much of the score its largest value is, and a fast mode's error."""
+        if self.attribution is None:
+            return ()
+        error = self.attribution.notes.get("measured_error")
+        fast = [f"fast: off by up to {error['largest']:.2g}"] if isinstance(error, Mapping) else []
+        return (*([] if self.amount is None else [str(self.amount)]), *fast)
+
     def __repr__(self) -> str:
         return f"View({self.id}: {self.error or self.caption})"
 
@@ -76,7 +89,7 @@ class View:
         found = found.to("cpu")
         amount = amount_of(method, found)
         return cls(
-            **_about(method, id, title), notes=sentences(found.notes), caption=caption_of(found, amount),
+            **_about(method, id, title), notes=sentences(found.notes), caption=caption_of(found),
             signed=method.signed, amount=amount, attribution=found,
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +21,21 @@ MOST_BYTES = 500 * 10**6
 def cache_folder() -> Path:
     """In ``SEEWHY_CACHE_DIR``, or else where the platform keeps what can be made anew."""
     if own := os.environ.get("SEEWHY_CACHE_DIR"):
-        root = Path(own)
-    elif sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "seewhy" / "Cache"
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches" / "seewhy"
-    else:
-        xdg = os.environ.get("XDG_CACHE_HOME", "")
-        root = Path(xdg if os.path.isabs(xdg) else Path.home() / ".cache") / "seewhy"  # a relative one is to be ignored
+        return Path(own) / "pictures"
+    try:
+        root = _root()
+    except RuntimeError:  # nobody's home, as in a container without users
+        root = Path(tempfile.gettempdir()) / f"seewhy-{getattr(os, 'getuid', lambda: 0)()}"
     return root / "pictures"
+
+
+def _root() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "seewhy" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "seewhy"
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(xdg if os.path.isabs(xdg) else Path.home() / ".cache") / "seewhy"  # a relative one is to be ignored
 
 
 _OURS = re.compile(r"[0-9a-f]{64}\.npz")
