@@ -81,11 +81,11 @@ def test_folders_that_mean_no_class_tell_no_truth(seewhy, place):
     code, _, err = seewhy("explain", "holiday", *TINY, "-M", "cam", "-o", "out")  # classes without names
     assert code == 0
     assert "of 4 right" not in (place / "out" / "report.html").read_text()
-    assert "no class is called" not in err
+    assert "no class is called so" not in err
     (place / "holiday" / "dog").rename(place / "holiday" / "cow")
     code, _, err = seewhy("explain", "holiday", *TINY, "--labels", "labels.txt", "-M", "cam", "-o", "other")
     assert code == 0
-    assert "no class is called cow" in err
+    assert "note: cow: no class is called so" in err
     assert "of 3 right" in (place / "other" / "report.html").read_text()
 
 
@@ -104,9 +104,8 @@ def test_the_usual_output_folder_is_numbered(seewhy, place):
         assert f"{folder}{os.sep}report.html" in said
         assert (place / folder / "a" / "figure.png").exists()
     before = (place / "seewhy-out-2" / "report.html").read_bytes()
-    (place / "seewhy-out-3").rename(place / "kept")
-    (place / "seewhy-out-3").mkdir()  # an empty one is free
-    assert "seewhy-out-3" in seewhy("explain", "photos/cat/b.png", *TINY, "-M", "cam")[1]
+    assert seewhy("explain", "photos/cat/b.png", *TINY, "-M", "grad_cam", "--layer", "missing")[0] == 2
+    assert not (place / "seewhy-out-4").exists()  # where there is nothing to write
     assert f"seewhy-out{os.sep}report" in seewhy("explain", "photos/cat/b.png", *TINY, "-M", "cam", "--force")[1]
     assert (place / "seewhy-out-2" / "report.html").read_bytes() == before
 
@@ -276,3 +275,66 @@ def test_class_pictures_of_many_photos_are_made_once_and_after_all_maps(seewhy, 
     order.clear()
     assert seewhy("explain", "photos", *TINY, *quick, "-o", "again")[0] == 0
     assert order == ["maps"] * 12  # all of them are in the cache
+
+
+def test_runs_that_begin_at_once_have_folders_of_their_own(place):
+    import threading
+
+    from seewhy.cli.places import output_folder
+
+    taken, barrier = [], threading.Barrier(8)
+
+    def take():
+        barrier.wait(10)
+        taken.append(output_folder(None, force=False))
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(set(taken)) == len(taken) == 8
+
+
+def test_earlier_results_are_no_photos(seewhy, place):
+    assert seewhy("explain", "photos", *TINY, "-M", "cam", "-o", "photos/out")[0] == 0
+    code, said, _ = seewhy("explain", "photos", *TINY, "-M", "cam", "-o", "other")
+    assert code == 0
+    assert "4 photos found" in said
+
+
+def test_force_leaves_no_figure_of_an_earlier_target(seewhy, place):
+    arguments = ["explain", "photos/cat/a.png", *TINY, "-M", "cam", "-o", "out", "--force"]
+    assert seewhy(*arguments, "-t", 0, "-t", 1)[0] == 0
+    (place / "out" / "a" / "mine.png").write_bytes(b"mine")
+    assert seewhy(*arguments, "-t", 2, "--no-figure")[0] == 0
+    assert {path.name for path in (place / "out" / "a").iterdir()} == {
+        "explanation.json", "maps.npz", "crop.png", "mine.png",
+    }  # fmt: skip
+    assert "figure in full" not in (place / "out" / "report.html").read_text()
+
+
+def test_a_report_follows_no_link_and_leads_nowhere_else(seewhy, place):
+    assert seewhy("explain", "photos/cat", *TINY, "-M", "cam", "-o", "out")[0] == 0
+    (place / "victim.txt").write_text("mine")
+    for name in ("report.html", "a/figure.png"):
+        (place / "out" / name).unlink()
+        (place / "out" / name).symlink_to(place / "victim.txt")
+        assert seewhy("report", "out", "--figures")[0] == 2
+        (place / "out" / name).unlink()
+    assert (place / "victim.txt").read_text() == "mine"
+    about = json.loads((place / "out" / "run.json").read_text())
+    for folder in ("..", "", "link"):
+        (place / "out" / "link").unlink(missing_ok=True)
+        (place / "out" / "link").symlink_to(place / "out" / "b")
+        about["photos"][0]["folder"] = folder
+        (place / "out" / "run.json").write_text(json.dumps(about))
+        assert seewhy("report", "out")[0] == 0
+        assert "own folder" in (place / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("option", [["--versus", 1], ["--shared-scale", "-t", 1, "-t", 2]])
+def test_comparisons_need_maps(seewhy, place, option):
+    code, _, err = seewhy("explain", "photos/cat/a.png", *TINY, "-M", "class_visualization", *option)
+    assert code == 2
+    assert "applies to maps" in err

@@ -42,7 +42,7 @@ class Linear(nn.Module):
 
 def test_of_a_linear_network_the_share_is_the_largest_weight_beside_the_score():
     model = Linear()
-    weight = float(model.head.weight[1].abs().max())
+    weight = float(model.head.weight[1].detach().abs().max())
     for magnitude in ("square", "abs", "signed"):
         found = explained(model, Saliency(magnitude), targets=[1])
         amount = found.views["saliency"].amount
@@ -85,3 +85,33 @@ def test_a_fast_modes_error_reaches_caption_notes_and_report():
     assert note in page
     dense = explained(make(), Occlusion(engine="dense"), targets=[1]).views["occlusion"]
     assert any("whole forward" in note for note in dense.notes)
+
+
+def test_a_shared_scale_leaves_faint_evidence_faint():
+    model = make()
+    with torch.no_grad():
+        model[-1].bias += torch.tensor([1000.0, 900.0, 0.0, 0.0])
+    found = explained(model, Occlusion(), targets=[0], versus=1)
+    assert found.shared_scale
+    for each in found.targets:
+        panel = found.panel(each.views["occlusion"], each)
+        assert np.abs(panel.values).max() < 0.1 * panel.scale.high
+        assert "faint" in panel.scale.remark
+        assert "shared" in panel.scale.remark
+
+
+@pytest.mark.parametrize("side", [32, 112, 224])
+def test_whatever_its_size_a_picture_has_the_colours_of_its_bar(side):
+    from PIL import Image
+
+    from seewhy.pictures import MapPanel
+    from seewhy.pictures.overlay import blended
+
+    draws = np.random.default_rng(side)
+    panel = MapPanel(
+        "x", draws.random((side, side)), Image.fromarray(draws.integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    )
+    known = {tuple(colour) for colour in blended(panel.scale.kind, panel.fine).reshape(-1, 3).tolist()}
+    for size in (64, 160, 224, 448):
+        drawn = np.asarray(panel.picture((size, size))).reshape(-1, 3)
+        assert {tuple(colour) for colour in np.unique(drawn, axis=0).tolist()} <= known
