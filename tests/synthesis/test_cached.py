@@ -17,6 +17,19 @@ from seewhy.synthesis import Step, Visualization, presets, transforms
 from seewhy.synthesis.cache import Cache, cache_folder
 from seewhy.synthesis.cached import cached
 
+
+def test_a_process_without_a_home_keeps_its_pictures_among_temporary_files(monkeypatch, tmp_path):
+    monkeypatch.delenv("SEEWHY_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    assert cache_folder().is_relative_to(tmp_path)
+
+
 LABELS = ("cat", "dog", "owl", "sea lion")
 
 
