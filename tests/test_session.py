@@ -171,7 +171,7 @@ def test_rather_than_is_the_difference():
         a, b = (each.views[id].attribution.values for each in (found.targets[0], other.targets[0]))
         torch.testing.assert_close(found.targets[1].views[id].attribution.values, a - b, rtol=1e-4, atol=1e-5)
     assert found.targets[1].score == pytest.approx(found.targets[0].score - other.targets[0].score, abs=1e-5)
-    limits = {found.panel(each.views["cam"], each).scale.high for each in found.targets}
+    limits = {found.panel(each.views["cam"]).scale.high for each in found.targets}
     assert len(limits) == 1
 
 

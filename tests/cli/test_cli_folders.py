@@ -252,6 +252,7 @@ def test_a_report_of_one_photos_folder_and_of_damaged_ones(seewhy, place):
 def test_class_pictures_of_many_photos_are_made_once_and_after_all_maps(seewhy, place, monkeypatch):
     from seewhy.session import Session
 
+    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(place / "cache"))  # where other tests made none of them
     order = []
     maps, visualizations = Session.maps, Session.visualizations
     monkeypatch.setattr(Session, "maps", lambda self, *a, **k: order.append("maps") or maps(self, *a, **k))

@@ -94,7 +94,7 @@ def test_a_shared_scale_leaves_faint_evidence_faint():
     found = explained(model, Occlusion(), targets=[0], versus=1)
     assert found.shared_scale
     for each in found.targets:
-        panel = found.panel(each.views["occlusion"], each)
+        panel = found.panel(each.views["occlusion"])
         assert np.abs(panel.values).max() < 0.1 * panel.scale.high
         assert "faint" in panel.scale.remark
         assert "shared" in panel.scale.remark

@@ -217,7 +217,7 @@ class _Run:
                 write_text(self.report, report_of(self.folder), overwrite=self.given["force"])
         except (OutputError, PhotoError) as error:
             self.failed += 1
-            self.errors.print(f"seewhy: {message(error)}", markup=False, soft_wrap=True)
+            self._tell(f"seewhy: {message(error)}")
             return False
         return True
 

@@ -158,9 +158,8 @@ class Record:
         """
         name = wrt if wrt == INPUT else self._forward.layer_name(wrt)
         if name != INPUT and self._forward.needs.layer_gradients:
-            self._forward.place(
-                name
-            )  # says, before a backward is spent, that there is none or that it was not recorded
+            # Raises, before a backward is spent, where there is none or it was not recorded.
+            self._forward.place(name)
         if (rule, smooth) not in self._gradients:
             self._gradients[rule, smooth] = self._backward(rule, smooth)
         if name not in self._gradients[rule, smooth]:

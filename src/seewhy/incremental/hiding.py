@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import events
 from ..core.ranks import rank_correlation
 from ..core.record import Record
 from ..core.torch_state import inference
@@ -42,14 +43,6 @@ class Way:
     @property
     def exact(self) -> bool:
         return self.precision == "exact" and self.reach == 1
-
-
-class _CallersError(Exception):
-    """Carries an exception of the caller's listener past the fallback to whole images."""
-
-    def __init__(self, raised: Exception):
-        super().__init__(raised)
-        self.raised = raised
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,19 +114,16 @@ def hidden_scores(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[
         CoupledError: the images of the batch see each other.
         Cancelled: the job was cancelled; within one forward.
     """
-    try:
-        if record.target is None:
-            return _of_function(record, boxes, fill, way)
-        known: list[Hidden] = record.kept.setdefault("hidden", [])
-        for hidden in known:
-            if hidden.answers(record, boxes, fill, way):
-                record.progress(len(boxes) * len(fill), len(boxes) * len(fill))
-                return hidden.scores(record)
-        hidden = _hidden(record, boxes, fill, way)
-        known.append(hidden)
-        return hidden.scores(record)
-    except _CallersError as error:
-        raise error.raised from None
+    if record.target is None:
+        return _of_function(record, boxes, fill, way)
+    known: list[Hidden] = record.kept.setdefault("hidden", [])
+    for hidden in known:
+        if hidden.answers(record, boxes, fill, way):
+            record.progress(len(boxes) * len(fill), len(boxes) * len(fill))
+            return hidden.scores(record)
+    hidden = _hidden(record, boxes, fill, way)
+    known.append(hidden)
+    return hidden.scores(record)
 
 
 def _of_function(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[Tensor, Mapping[str, Any]]:
@@ -149,7 +139,6 @@ def _of_function(record: Record, boxes: Ints, fill: Tensor, way: Way) -> tuple[T
 
 
 def _hidden(record: Record, boxes: Ints, fill: Tensor, way: Way) -> Hidden:
-    """An exception of the caller's listener is raised as a _CallersError."""
     _check(way)
     asked = boxes, fill.clone(), way, record.classes
     reason = "asked for" if way.engine == "dense" else "whole images go faster on a GPU"
@@ -158,9 +147,11 @@ def _hidden(record: Record, boxes: Ints, fill: Tensor, way: Way) -> Hidden:
             return _followed(record, asked)
         except Untraceable as error:
             reason = f"the network cannot be followed: {error}"
-        except (SeewhyError, _CallersError):
+        except SeewhyError:
             raise
-        except Exception as error:  # noqa: BLE001 - where the model itself works, no error of the engine stops it
+        except Exception as error:  # where the model itself works, no error of the engine stops it
+            if events.raised_by_a_listener(error):
+                raise
             said = " ".join(str(error).split())[:200]
             reason = f"the engine failed on this network: {type(error).__name__}: {said}"
         if way.engine == "incremental":
@@ -191,10 +182,11 @@ def _followed(record: Record, asked: tuple[Ints, Tensor, Way, Tensor]) -> Hidden
         try:
             record.kept["followed"] = kept
             return _by_the_program(record, kept, *asked)
-        except (SeewhyError, _CallersError):
+        except SeewhyError:
             raise
-        except Exception:  # noqa: BLE001 - not valid for these photos: trace anew, and report what that raises
-            pass
+        except Exception as error:  # not valid for these photos: trace anew, and report what that raises
+            if events.raised_by_a_listener(error):
+                raise
     record.kept["followed"] = Followed(record) if programs is None else programs.follow(record)
     return _by_the_program(record, record.kept["followed"], *asked)
 
@@ -248,9 +240,6 @@ def _by_the_model(record: Record, boxes: Ints, fill: Tensor, scored: Callable[[T
 
 def _told(record: Record, before: int, total: int) -> Any:
     def told(done: int) -> None:
-        try:
-            record.progress(before + done, total)
-        except Exception as error:
-            raise _CallersError(error) from error
+        record.progress(before + done, total)
 
     return told

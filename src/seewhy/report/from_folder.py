@@ -30,7 +30,7 @@ def report_of(folder: Path, each: Each = lambda done, total, found: None) -> str
     Raises:
         InputError: there is no saved explanation in it.
     """
-    run = Run.load(folder) if (folder / RUN).exists() else _found_in(folder)
+    run = _run_of(folder)
 
     def items() -> Iterator[Item]:
         for done, photo in enumerate(run.photos, 1):
@@ -67,7 +67,7 @@ def explanations_in(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none, or run.json is damaged.
     """
-    run = Run.load(folder) if (folder / RUN).exists() else _found_in(folder)
+    run = _run_of(folder)
     found = []
     for photo in run.photos:
         if photo.folder is not None:
@@ -75,6 +75,10 @@ def explanations_in(folder: Path) -> list[Path]:
                 check_inside(folder, photo.folder)
                 found.append(folder / photo.folder)
     return found
+
+
+def _run_of(folder: Path) -> Run:
+    return Run.load(folder) if (folder / RUN).exists() else _found_in(folder)
 
 
 def _found_in(folder: Path) -> Run:

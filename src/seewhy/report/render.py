@@ -71,7 +71,7 @@ def render_report(items: Iterable[Item], *, run: RunInfo, count: int | None = No
     ordered = in_order(rows)
     page = _template("report.html.j2").render(
         run=run, rows=ordered, sections=[sections[row.number] for row in ordered], summary=summed_up(rows),
-        methods=list(methods.values()), bars=_bars(), paths={row.number: row.path for row in rows},
+        methods=list(methods.values()), bars=_bars(),
     )  # fmt: skip
     return page.encode("utf-8", "replace").decode("utf-8")  # a path may hold bytes that are no UTF-8
 

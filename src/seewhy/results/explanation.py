@@ -175,12 +175,11 @@ class Explanation:
             f"{which!r} was not explained", close=close_matches(str(which), [t.name for t in self.targets])
         )
 
-    def panel(self, view: View, which: int | str | Explained = 0) -> MapPanel:
+    def panel(self, view: View) -> MapPanel:
         """A map as it is drawn: over the crop, with its scale.
 
         Args:
             view: of an attribution.
-            which: the target that it belongs to, for the scale.
         """
         assert view.attribution is not None
         limit = self._shared_limit(view.id) if self.shared_scale else None
@@ -252,9 +251,9 @@ class Explanation:
         Raises:
             InputError: it is no such folder, of another version, or damaged.
         """
-        from .saved import load
+        from .reading import read
 
-        return load(Path(folder))
+        return read(Path(folder))
 
     def with_visualizations(self, views: Mapping[str, View]) -> Explanation:
         """The same with these class visualizations, by the ``key`` of their target; shown last."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.attribution import Attribution, jsonable
 from ..errors import OutputError
-from ..files import make_folder, write_arrays, write_atomically, write_text
+from ..files import make_folder, write_arrays, write_atomically, write_bytes, write_text
 from ..legible import in_one_line
 from ..models.prediction import Ranked
 from ..pictures.encoded import png_bytes
@@ -87,22 +87,13 @@ def _clear(folder: Path) -> None:
 
 def write_picture(path: Path, picture: Any, *, overwrite: bool) -> None:
     """Write a PNG, whole or not at all."""
-    data = png_bytes(picture)
-    with write_atomically(path, overwrite=overwrite) as file:
-        file.write(data)
+    write_bytes(path, png_bytes(picture), overwrite=overwrite)
 
 
 def figures(explanation: Explanation) -> dict[str, Explained]:
     """File name -> the target that it shows."""
     first, *others = explanation.targets
     return {"figure.png": first, **{f"figure-{found.key}.png": found for found in others}}
-
-
-def load(folder: Path) -> Explanation:
-    """See ``Explanation.load``."""
-    from .reading import read
-
-    return read(folder)
 
 
 Places = Mapping[int, tuple[str, int]]
@@ -113,13 +104,13 @@ def _arrays(explanation: Explanation) -> tuple[dict[str, Any], Places]:
     """Per view one array (targets, 1 or C, h, w), raw, and one for each of the method's details."""
     arrays: dict[str, Any] = {"targets": np.array([found.target.index for found in explanation.targets])}
     places: dict[int, tuple[str, int]] = {}
-    for id in dict.fromkeys(id for found in explanation.targets for id in found.views):
-        views = [found.views[id] for found in explanation.targets if id in found.views]
+    for key in dict.fromkeys(key for found in explanation.targets for key in found.views):
+        views = [found.views[key] for found in explanation.targets if key in found.views]
         maps = [view.attribution for view in views if view.attribution is not None]
         alike = len({_shapes(each) for each in maps}) <= 1
         for number, part in enumerate([maps] if alike else [[each] for each in maps]):
-            name = id if alike else f"{id}.{number}"
-            places |= {id_of(each): (name, row) for row, each in enumerate(part)}
+            name = key if alike else f"{key}.{number}"
+            places |= {id(each): (name, row) for row, each in enumerate(part)}
             if part:
                 arrays[name] = np.concatenate([each.values.numpy() for each in part])
                 for detail in part[0].details:
@@ -134,11 +125,6 @@ def _arrays(explanation: Explanation) -> tuple[dict[str, Any], Places]:
 def course_of(index: int) -> str:
     """The array of how an ascent went, (2, steps): the score before each step, and what was ascended."""
     return f"class-{index}.course"
-
-
-def id_of(found: Attribution) -> int:
-    """Tells one attribution from another while both live."""
-    return id(found)
 
 
 def _shapes(found: Attribution) -> tuple[Any, ...]:
@@ -219,7 +205,7 @@ def _view(view: View, found: Explained, places: Places) -> dict[str, Any]:
         }
     assert view.attribution is not None
     map_ = view.attribution
-    array, row = places[id_of(map_)]
+    array, row = places[id(map_)]
     return {
         **about,
         "amount": None if view.amount is None else vars(view.amount),
