@@ -15,6 +15,7 @@ FLOORS = [
     {"errors", "bibliography", "settings", "events"},
     {"files"},
     {"pictures"},
+    {"viewer"},
     {"core"},
     {"incremental"},
     {"methods", "synthesis", "metrics", "models"},

@@ -104,11 +104,26 @@ def load(
     provenance = {
         "spec": spec,
         "weights": loaded.weights,
+        "arguments": _arguments(
+            weights=weights,
+            labels=labels if isinstance(labels, str | PathLike) else None,
+            input_size=input_size,
+            mean=mean,
+            std=std,
+            device=None if device is None else str(device),
+            trust=trust,
+        ),
         "notes": list(notes),
         "libraries": {package: installed(package) for package in ("torch", "pillow", *loaded.packages)},
         "preprocessing": jsonable(transform.describe()),
     }
     return Classifier(model, known, transform, spec, weights_hash, provenance, synonyms, notes)
+
+
+def _arguments(**given: object) -> dict[str, object]:
+    """What ``load`` was given beside the SPEC, as JSON holds it, so that it can be called so again."""
+    named = {name: fspath(value) if isinstance(value, PathLike) else value for name, value in given.items()}
+    return {name: jsonable(value) for name, value in named.items() if value is not None and value is not False}
 
 
 def count_outputs(model: nn.Module, transform: Preprocessing | BorrowedPreprocessing, batch: int = 1) -> int | None:

@@ -175,14 +175,15 @@ class Explanation:
             f"{which!r} was not explained", close=close_matches(str(which), [t.name for t in self.targets])
         )
 
-    def panel(self, view: View) -> MapPanel:
+    def panel(self, view: View, *, shared: bool = True) -> MapPanel:
         """A map as it is drawn: over the crop, with its scale.
 
         Args:
             view: of an attribution.
+            shared: whether the scale is that of all targets, where ``shared_scale`` says so; else it is its own.
         """
         assert view.attribution is not None
-        limit = self._shared_limit(view.id) if self.shared_scale else None
+        limit = self._shared_limit(view.id) if self.shared_scale and shared else None
         values = view.attribution.values[0].numpy()
         kind: Kind | None = "diverging" if view.signed else None
         return MapPanel(
