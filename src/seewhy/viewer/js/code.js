@@ -1,0 +1,65 @@
+// What is on the screen, as the Python and the command that make it again.
+
+/**
+ * @typedef {import("./viewer.js").Explanation} Explanation
+ * @typedef {import("./viewer.js").SeewhyViewer} SeewhyViewer
+ * @typedef {import("./viewer.js").Settings} Settings
+ */
+
+/**
+ * @param {Explanation} e
+ * @param {SeewhyViewer} viewer
+ * @param {Settings} settings
+ * @returns {string}
+ */
+export function pythonFor(e, viewer, settings) {
+  const target = viewer.target;
+  if (!target) return e.code.python.join("\n");
+  const of = e.targets.length > 1 ? [`target=${text(target.name)}`] : [];
+  const drawn = [...of, ...drawing(e, settings)];
+  const lines = viewer.panes
+    .filter((pane) => pane.view && pane.view.kind !== "error")
+    .map((pane) => {
+      const id = pane.view?.id ?? "";
+      const isMap = pane.view?.kind === "map";
+      const opacity = settings.opacity * pane.opacity;
+      const given = isMap ? [...drawn, ...(opacity < 1 ? [`opacity=${round(opacity)}`] : [])] : of;
+      return `e.to_image(${[text(id), ...given].join(", ")}).save(${text(`${id}.png`)})`;
+    });
+  return [...e.code.python, "", ...lines].join("\n");
+}
+
+/** @param {Explanation} e @param {Settings} settings @returns {string[]} */
+function drawing(e, settings) {
+  const usual = e.sharedScale ? "shared" : "own";
+  return [
+    ...(settings.ground === "whole" && e.photo.whole ? [`photo=${text(e.photo.path)}`] : []),
+    ...(settings.colours !== "seewhy" ? [`colormap=${text(settings.colours)}`] : []),
+    ...(settings.scale !== usual ? [`scale=${text(settings.scale)}`] : []),
+  ];
+}
+
+/**
+ * @param {Explanation} e
+ * @param {SeewhyViewer} viewer
+ * @param {Settings} settings
+ * @returns {string}
+ */
+export function commandFor(e, viewer, settings) {
+  const key = viewer.target?.key ?? "";
+  const views = viewer.panes.map((pane) => e.code.views[pane.view?.id ?? ""]).filter(Boolean);
+  const colours = settings.colours !== "seewhy" ? [`--colormap ${settings.colours}`] : [];
+  const scale = settings.scale !== (e.sharedScale ? "shared" : "own") ? [`--scale ${settings.scale}`] : [];
+  const opacity = settings.opacity < 1 ? [`--opacity ${round(settings.opacity)}`] : [];
+  return [e.code.command, e.code.targets[key] ?? "", ...views, ...colours, ...scale, ...opacity].filter(Boolean).join(" ");
+}
+
+/** A string of Python. @param {string} value */
+function text(value) {
+  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** @param {number} value */
+function round(value) {
+  return Number(value.toFixed(3));
+}

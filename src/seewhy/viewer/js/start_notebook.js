@@ -1,0 +1,8 @@
+// One explanation below a cell.
+import { held } from "./elements.js";
+import { SeewhyViewer } from "./viewer.js";
+
+const viewer = /** @type {SeewhyViewer} */ (document.createElement("seewhy-viewer"));
+viewer.explanation = held("seewhy-explanation");
+document.getElementById("static")?.remove();
+document.body.append(viewer);

@@ -1,0 +1,360 @@
+// <seewhy-viewer>: a photo with its views in a grid that moves as one. Set `explanation` to what viewed.py gives.
+import { colourMaps } from "./colours.js";
+import { choice, copied, h, select, slider } from "./dom.js";
+import { drawnSize, pictureOf, sheet, stretched } from "./drawing.js";
+import { number, percentage } from "./numbers.js";
+import { SeewhyPane } from "./pane.js";
+import { gridsOf } from "./planes.js";
+import { pythonFor, commandFor } from "./code.js";
+import { Zoom } from "./zoom.js";
+
+/**
+ * @typedef {import("./pane.js").View} View
+ * @typedef {import("./pane.js").Ground} Ground
+ * @typedef {{index: number, name: string, score: number | null, probability: number | null}} Ranked
+ * @typedef {{key: string, name: string, target: Ranked, against: Ranked | null, score: number | null, views: View[]}} Target
+ * @typedef {object} Explanation see viewed.py
+ * @property {{name: string, path: string, size: [number, number], crop: string, cropSize: [number, number],
+ *   whole: string | null, box: [number, number, number, number] | null, notes: string[]}} photo
+ * @property {string | null} truth
+ * @property {boolean | null} right
+ * @property {Ranked[]} top
+ * @property {string} probabilities
+ * @property {{spec: string, weights: string, preprocessing: string, notes: string[]}} model
+ * @property {boolean} sharedScale
+ * @property {Target[]} targets
+ * @property {{seewhy: string, created: string, command: string}} made
+ * @property {{python: string[], command: string, views: Record<string, string>, targets: Record<string, string>}} code
+ *
+ * @typedef {object} Settings what a person chose; kept from photo to photo
+ * @property {string} colours
+ * @property {number} opacity 0..1
+ * @property {string} scale "own", "shared" or "share"
+ * @property {string} ground "crop" or "whole"
+ */
+
+/** @type {Settings} */
+export const settings = { colours: "", opacity: 1, scale: "", ground: "crop" };
+
+const SCALES = /** @type {[string, string][]} */ ([
+  ["own", "each map its own"],
+  ["shared", "shared over classes"],
+  ["share", "share of the score"],
+]);
+
+export class SeewhyViewer extends HTMLElement {
+  constructor() {
+    super();
+    /** @type {Explanation | null} */
+    this.shown = null;
+    /** @type {SeewhyPane[]} */
+    this.panes = [];
+    /** The scales of all targets, so that they can be shared: by view, of each target that has it. @type {Map<string, {high: number, share: number | null}[]>} */
+    this.scales = new Map();
+    /** @type {Ground | null} */
+    this.ground = null;
+    this.key = "";
+    this.turn = 0;
+    this.zoom = new Zoom(this, () => this.read());
+    this.picture = h("canvas", { width: 1, height: 1 });
+    this.place = h("output", { class: "value" });
+    this.live = h("p", { class: "unseen", "aria-live": "polite" });
+  }
+
+  get explanation() {
+    return this.shown;
+  }
+
+  /** @param {Explanation | null} explanation */
+  set explanation(explanation) {
+    this.shown = explanation;
+    if (!explanation) {
+      this.replaceChildren();
+      return;
+    }
+    settings.colours ||= colourMaps()[0];
+    settings.scale ||= explanation.sharedScale ? "shared" : "own";
+    if (!explanation.targets.some((each) => each.key === this.key)) this.key = explanation.targets[0]?.key ?? "";
+    this.lay(explanation);
+    this.refreshed = this.refresh();
+  }
+
+  /** @returns {Target | undefined} the one that is looked at */
+  get target() {
+    return this.shown?.targets.find((each) => each.key === this.key);
+  }
+
+  /** @param {Explanation} e */
+  lay(e) {
+    const { photo, model } = e;
+    this.title = "";
+    const wrong = e.right === false;
+    const truth = e.truth === null ? null : h("span", { class: wrong ? "truth wrong" : "truth" }, wrong ? "wrong: truly " : "rightly ", h("bdi", {}, e.truth));
+    this.heading = h("h2", {});
+    this.said = h("p", { class: "said" });
+    this.chips = this.targetChips(e);
+    this.grid = h("div", { class: "grid" });
+    this.notes = h("ul", { class: "notes" });
+    const notes = [...model.notes, ...photo.notes, ...(e.probabilities ? [e.probabilities] : [])];
+    for (const note of new Set(notes)) this.notes.append(h("li", {}, note));
+    this.stage = h("div", { class: "stage", role: "img", tabindex: "0", "aria-label": `What the model saw of ${photo.name}` }, this.picture, h("i", { class: "across" }), h("i", { class: "down" }));
+    this.zoom.listenOn(this.stage, () => this.step(null));
+    const saw = h(
+      "section",
+      { class: "saw", "aria-label": "Photo and prediction" },
+      h("div", { class: "pane" }, h("header", {}, h("h3", {}, "What the model saw"), this.place), this.stage, h("p", { class: "caption" }, `${e.photo.cropSize.join(" × ")} of ${photo.size.join(" × ")}`)),
+      this.topClasses(e),
+      notes.length ? this.notes : null,
+    );
+    this.replaceChildren(
+      h("header", { class: "photo" }, h("p", { class: "crumb" }, h("bdi", {}, photo.name), truth), this.heading, this.said, this.chips),
+      this.tools(e),
+      h("div", { class: "body" }, saw, this.grid),
+      this.codeBox(e),
+      this.live,
+    );
+  }
+
+  /** @param {Explanation} e */
+  targetChips(e) {
+    if (e.targets.length < 2) return null;
+    const options = e.targets.map((each) => ({ value: each.key, text: each.name }));
+    return choice("Explained class", options, this.key, (key) => this.switchTo(key));
+  }
+
+  /** @param {string} key of a target */
+  switchTo(key) {
+    this.key = key;
+    for (const row of this.querySelectorAll("tr[data-key]")) {
+      row.toggleAttribute("data-explained", /** @type {HTMLElement} */ (row).dataset.key === key);
+    }
+    for (const [i, button] of [...(this.chips?.children ?? [])].entries()) {
+      button.setAttribute("aria-pressed", String(this.shown?.targets[i].key === key));
+    }
+    this.refreshed = this.refresh();
+    this.dispatchEvent(new CustomEvent("seewhy-target", { bubbles: true, detail: key }));
+  }
+
+  /** @param {Explanation} e */
+  topClasses(e) {
+    const body = h("tbody");
+    for (const each of e.top) {
+      const of = e.targets.find((target) => target.against === null && target.target.index === each.index);
+      const name = of && e.targets.length > 1 ? h("button", { type: "button", class: "plain", onclick: () => this.switchTo(of.key) }, each.name) : h("bdi", {}, each.name);
+      const bar = h("i");
+      bar.style.setProperty("width", `${100 * (each.probability ?? 0)}%`);
+      body.append(
+        h("tr", { "data-index": each.index, "data-key": of?.key, "data-explained": of?.key === this.key }, h("th", { scope: "row" }, name), h("td", { class: "share" }, percentage(each.probability)), h("td", { class: "track" }, h("span", {}, bar))),
+      );
+    }
+    const head = h("thead", {}, h("tr", {}, h("th", {}, "class"), h("th", {}, "probability"), h("th", {}, "as a bar")));
+    return h("table", { class: "top" }, h("caption", {}, `Top ${e.top.length}`), head, body);
+  }
+
+  /** @param {Explanation} e */
+  tools(e) {
+    const redraw = () => this.draw();
+    const grounds = [
+      { value: "crop", text: "What the model saw" },
+      { value: "whole", text: "Whole photo" },
+    ];
+    const zooms = h("div", { class: "choice", role: "group", "aria-label": "Zoom" });
+    for (const [text, label, act] of /** @type {[string, string, () => void][]} */ ([
+      ["−", "Zoom out", () => this.zoom.by(1 / 1.5)],
+      ["+", "Zoom in", () => this.zoom.by(1.5)],
+      ["1:1", "Whole picture", () => this.zoom.reset()],
+    ])) {
+      zooms.append(h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text));
+    }
+    const ground = photoHasWhole(e) ? settings.ground : "crop";
+    return h(
+      "div",
+      { class: "tools", role: "group", "aria-label": "How the maps are drawn" },
+      slider("Opacity", { min: 0, max: 1, step: 0.05, value: settings.opacity }, (value) => ((settings.opacity = value), redraw())),
+      select("Colours", colourMaps().map((name) => [name, name]), settings.colours, (value) => ((settings.colours = value), redraw())),
+      select("Scale", SCALES, settings.scale, (value) => ((settings.scale = value), redraw())),
+      photoHasWhole(e) ? choice("Maps lie on", grounds, ground, (value) => ((settings.ground = value), void this.reground())) : null,
+      zooms,
+    );
+  }
+
+  /** @param {Explanation} e */
+  codeBox(e) {
+    const box = h("details", { class: "code" });
+    const pre = h("pre", { tabindex: "0", "aria-label": "Code" });
+    const buttons = h("div", { class: "choice", role: "group", "aria-label": "Copy" });
+    for (const [name, made] of /** @type {[string, () => string][]} */ ([
+      ["Copy as Python", () => pythonFor(e, this, settings)],
+      ["Copy as command", () => commandFor(e, this, settings)],
+    ])) {
+      const button = h("button", { type: "button" }, name);
+      button.addEventListener("click", async () => {
+        pre.textContent = made();
+        box.open = true;
+        button.textContent = (await copied(made())) ? "Copied" : "Select and copy it below";
+        setTimeout(() => (button.textContent = name), 1500);
+      });
+      buttons.append(button);
+    }
+    box.append(h("summary", {}, "Make this again"), pre);
+    box.addEventListener("toggle", () => {
+      if (box.open && !pre.textContent) pre.textContent = pythonFor(e, this, settings);
+    });
+    const about = h("p", { class: "source" }, `${e.model.spec} · weights sha256 ${e.model.weights.slice(0, 12)} · ${e.model.preprocessing} · seewhy ${e.made.seewhy}`);
+    return h("footer", { class: "again" }, buttons, box, about);
+  }
+
+  /** Everything that depends on the target. */
+  async refresh() {
+    const [e, target, turn] = [this.shown, this.target, ++this.turn];
+    if (!e || !target) return;
+    this.heading.replaceChildren("Why ", h("bdi", {}, target.name), "?");
+    this.said.textContent =
+      target.against === null
+        ? `${percentage(target.target.probability)} · score ${number(target.target.score ?? NaN)}`
+        : `score ${number(target.target.score ?? NaN)} rather than ${number(target.against.score ?? NaN)}: a difference of ${number(target.score ?? NaN)}`;
+    const grids = await gridsOf(target.views);
+    await this.prepare(e);
+    if (turn !== this.turn) return;
+    this.scales = this.allScales(e);
+    const opacities = new Map(this.panes.map((pane) => [pane.view?.id, pane.opacity]));
+    const open = new Set(this.panes.filter((pane) => pane.querySelector("details")?.open).map((pane) => pane.view?.id));
+    this.panes = target.views.map((view) => {
+      const pane = /** @type {SeewhyPane} */ (document.createElement("seewhy-pane"));
+      const grid = grids.get(view.id) ?? null;
+      pane.opacity = opacities.get(view.id) ?? 1;
+      pane.show(view, grid, target.name);
+      pane.redraw = () => this.draw();
+      pane.querySelector("details")?.toggleAttribute("open", open.has(view.id));
+      if (grid) this.zoom.listenOn(pane.stage, () => this.step(grid));
+      return pane;
+    });
+    this.grid.replaceChildren(...this.panes);
+    this.draw();
+    this.read();
+  }
+
+  /** @param {Explanation} e @returns {Map<string, {high: number, share: number | null}[]>} */
+  allScales(e) {
+    /** @type {Map<string, {high: number, share: number | null}[]>} */
+    const scales = new Map();
+    for (const target of e.targets) {
+      for (const view of target.views) {
+        if (!view.scale) continue;
+        const ofScore = view.share && target.score ? view.scale.high / Math.abs(target.score) : null;
+        scales.set(view.id, [...(scales.get(view.id) ?? []), { high: view.scale.high, share: ofScore }]);
+      }
+    }
+    return scales;
+  }
+
+  /** The end of a map's scale. @param {View} view */
+  highOf(view) {
+    const own = view.scale?.high ?? 0;
+    const all = this.scales.get(view.id) ?? [];
+    const score = Math.abs(this.target?.score ?? 0);
+    if (settings.scale === "shared") return Math.max(...all.map((each) => each.high));
+    if (settings.scale === "share" && view.share && score) {
+      // A square of a gradient grows with the square of the score.
+      const power = view.share.root ? 2 : 1;
+      const ends = (this.shown?.targets ?? []).flatMap((target) =>
+        target.views.filter((each) => each.id === view.id && each.scale).map((each) => (each.scale?.high ?? 0) / Math.abs(target.score || 1) ** power),
+      );
+      return Math.max(...ends) * score ** power;
+    }
+    return own;
+  }
+
+  /** What the maps are drawn over. @param {Explanation} e */
+  async prepare(e) {
+    const whole = settings.ground === "whole" && photoHasWhole(e);
+    const key = `${e.photo.crop.length} ${e.photo.path} ${whole}`;
+    if (this.groundKey === key) return;
+    const crop = await pictureOf(e.photo.crop);
+    const [width, height] = e.photo.cropSize;
+    if (whole && e.photo.whole && e.photo.box) {
+      const picture = await pictureOf(e.photo.whole);
+      const [wide, high] = drawnSize(picture.naturalWidth, picture.naturalHeight);
+      const context = sheet(picture, wide, high);
+      const [left, top, right, bottom] = e.photo.box.map((edge, i) => Math.round((edge * (i % 2 ? high : wide)) / e.photo.size[i % 2]));
+      const box = { x: left, y: top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
+      const grey = stretched(sheet(crop, box.width, box.height));
+      this.ground = { canvas: dimmed(context), grey, box };
+      this.original = sheet(picture, wide, high).canvas;
+    } else {
+      const [wide, high] = drawnSize(width, height);
+      const context = sheet(crop, wide, high);
+      this.ground = { canvas: context.canvas, grey: stretched(context), box: { x: 0, y: 0, width: wide, height: high } };
+      this.original = context.canvas;
+    }
+    this.groundKey = key;
+  }
+
+  async reground() {
+    if (!this.shown) return;
+    this.zoom.reset();
+    await this.prepare(this.shown);
+    this.draw();
+  }
+
+  draw() {
+    const { ground, original } = this;
+    if (!ground || !original) return;
+    [this.picture.width, this.picture.height] = [original.width, original.height];
+    this.stage.style.setProperty("aspect-ratio", `${original.width} / ${original.height}`);
+    this.picture.getContext("2d").drawImage(original, 0, 0);
+    for (const pane of this.panes) {
+      if (pane.view) pane.draw(ground, settings.colours, settings.opacity, this.highOf(pane.view), settings.scale === "share");
+    }
+    this.read();
+  }
+
+  /** The crosshair on the crop, in shares of it. */
+  get at() {
+    const [at, ground] = [this.zoom.at, this.ground];
+    if (!at || !ground) return null;
+    const { canvas, box } = ground;
+    return { x: (at.x * canvas.width - box.x) / box.width, y: (at.y * canvas.height - box.y) / box.height };
+  }
+
+  read() {
+    const [at, e] = [this.at, this.shown];
+    const shares = settings.scale === "share";
+    for (const pane of this.panes) pane.read(at, shares);
+    if (!e) return;
+    const inside = at && at.x >= 0 && at.y >= 0 && at.x < 1 && at.y < 1;
+    const [x, y] = inside ? [Math.floor(at.x * e.photo.cropSize[0]), Math.floor(at.y * e.photo.cropSize[1])] : [0, 0];
+    this.place.textContent = inside ? `x ${x}, y ${y}` : "";
+    const pane = this.panes.find((each) => each.stage === document.activeElement);
+    this.live.textContent = pane && inside ? `x ${x}, y ${y}: ${pane.value.textContent}` : "";
+  }
+
+  /**
+   * The step of an arrow key: a cell of the map.
+   * @param {import("./planes.js").Grid | null} grid
+   * @returns {[number, number]}
+   */
+  step(grid) {
+    const { ground } = this;
+    const [across, down] = ground ? [ground.box.width / ground.canvas.width, ground.box.height / ground.canvas.height] : [1, 1];
+    return [across / Math.min(grid?.width ?? 28, 56), down / Math.min(grid?.height ?? 28, 56)];
+  }
+}
+
+/** @param {Explanation} e */
+function photoHasWhole(e) {
+  return Boolean(e.photo.whole && e.photo.box);
+}
+
+/** The photo beyond the crop: the model did not see it. @param {CanvasRenderingContext2D} context */
+function dimmed(context) {
+  const { width, height } = context.canvas;
+  const image = context.getImageData(0, 0, width, height);
+  const { data } = image;
+  for (let i = 0; i < data.length; i += 4) {
+    const grey = (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471) >> 16;
+    data[i] = data[i + 1] = data[i + 2] = 0.35 * grey + 80;
+  }
+  context.putImageData(image, 0, 0);
+  return context.canvas;
+}
