@@ -15,10 +15,10 @@ from ..errors import InputError, close_matches, plain
 from ..legible import in_one_line
 from ..models.prediction import AFTER_SOFTMAX, Ranked
 from ..pictures import MapPanel
-from ..pictures.colormaps import Kind, Scale
+from ..pictures.colormaps import OWN, Kind, Scale, find_colormap
 from ..pictures.in_memory import as_photo
 from ..pictures.notebook import display, img
-from ..pictures.overlay import one_channel
+from ..pictures.overlay import check_opacity, one_channel
 from .seen import SeenPhoto
 from .view import CLASS_VISUALIZATION, View
 
@@ -175,22 +175,31 @@ class Explanation:
             f"{which!r} was not explained", close=close_matches(str(which), [t.name for t in self.targets])
         )
 
-    def panel(self, view: View) -> MapPanel:
+    def panel(self, view: View, *, colormap: str = OWN, opacity: float = 1.0) -> MapPanel:
         """A map as it is drawn: over the crop, with its scale.
 
         Args:
             view: of an attribution.
+            colormap, opacity: see ``to_image``.
         """
         assert view.attribution is not None
         limit = self._shared_limit(view.id) if self.shared_scale else None
         values = view.attribution.values[0].numpy()
         kind: Kind | None = "diverging" if view.signed else None
         return MapPanel(
-            view.title, values, self.photo.crop, view.caption, view.facts, kind, _at_least(view), limit
+            view.title, values, self.photo.crop, view.caption, view.facts, kind, _at_least(view), limit,
+            colormap, opacity,
         )  # fmt: skip
 
     def to_image(
-        self, method: str, photo: Any = None, *, target: int | str = 0, size: tuple[int, int] | None = None
+        self,
+        method: str,
+        photo: Any = None,
+        *,
+        target: int | str = 0,
+        size: tuple[int, int] | None = None,
+        colormap: str = OWN,
+        opacity: float = 1.0,
     ) -> Image.Image:
         """One view as a picture: a map over the photo, or the image of a class.
 
@@ -200,49 +209,63 @@ class Explanation:
                 the map is placed where the crop lies.
             target: which of the targets.
             size: (width, height) of the drawn crop; None: the crop's own.
+            colormap: of a map: "seewhy", "viridis", "magma" or "jet". Of the last three all of a map is coloured, and
+                zero of a signed map has the colour of their middle.
+            opacity: of a map, 0..1: at 0 only the ground is seen, and 1 is as usual.
 
         Returns:
             RGB.
 
         Raises:
-            InputError: there is no such view or it failed, or this is another photo.
+            InputError: there is no such view or colour map, the view failed, or this is another photo.
         """
+        colormap, opacity = find_colormap(colormap), check_opacity(opacity)
         view, size = self._view(self.target(target), method), None if size is None else _sized(size)
         if view.visualization is not None:
             drawn = view.visualization.to_image()
             return drawn if size is None else drawn.resize(size, Image.Resampling.BICUBIC)
         if view.attribution is None:
             raise InputError(f"{view.title} shows nothing: {view.error}")
-        panel = self.panel(view)
+        panel = self.panel(view, colormap=colormap, opacity=opacity)
         if photo is None:
             return panel.picture(size or self.photo.crop.size)
         original = as_photo(photo).image
         return self.photo.place(panel.picture(size or self._full_size()), original)
 
-    def figure(self, target: int | str | Explained = 0) -> Image.Image:
-        """Every view of one target as a labelled sheet; RGB."""
+    def figure(self, target: int | str | Explained = 0, *, colormap: str = OWN, opacity: float = 1.0) -> Image.Image:
+        """Every view of one target as a labelled sheet; RGB.
+
+        Args:
+            target: which of the targets.
+            colormap, opacity: of the maps, see ``to_image``.
+
+        Raises:
+            InputError: there is no such target or colour map, or ``opacity`` is not in 0..1.
+        """
         from .drawing import draw
 
-        return draw(self, self.target(target))
+        return draw(self, self.target(target), find_colormap(colormap), check_opacity(opacity))
 
     def show(self, target: int | str | Explained = 0) -> None:
         """Show the figure: in a notebook below the cell, else in the system's viewer."""
         display(self.figure(target))
 
-    def save(self, folder: str | Path, *, figure: bool = True, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, *, figure: bool = True, overwrite: bool = False, colormap: str = OWN) -> Path:
         """Write the folder that ``load`` reads: explanation.json, maps.npz, crop.png, pictures; and the figures.
 
         Args:
             folder: is made where it is missing.
             figure: whether to draw figure.png, and figure-KEY.png of each further target.
             overwrite: whether files that are there may be replaced.
+            colormap: of the figures, see ``to_image``.
 
         Raises:
+            InputError: there is no such colour map.
             OutputError: the folder is not empty and ``overwrite`` is False, or nothing can be written into it.
         """
         from .saved import save
 
-        return save(self, Path(folder), figure=figure, overwrite=overwrite)
+        return save(self, Path(folder), figure=figure, overwrite=overwrite, colormap=colormap)
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
