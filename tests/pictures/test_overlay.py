@@ -159,6 +159,9 @@ def test_opacity_leads_evenly_from_the_ground_to_the_usual_colours(kind, fine, c
     assert (ground == ground[:, :1]).all(), "only what lies below is seen"
     assert np.diff(ground[:, 0], axis=0).min() >= 0, "and it grows lighter with the photo"
     np.testing.assert_array_equal(whole, blended(kind, fine, colormap))
+    zero = 255 if kind == "diverging" else 0
+    wanted = whole[:, zero] if colormap == "seewhy" else np.repeat(np.arange(256)[:, None], 3, 1)
+    np.testing.assert_array_equal(ground[:, 0], wanted)
     if colormap != "seewhy" or fine:  # ink on a light photo is lighter than white, and cut there
         assert np.abs(half - (ground + whole) / 2).max() <= 1.01
 
