@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seewhy import Explanation
+
 TINY = ["--model", "nets.tiny:make", "--input-size", "32"]
 ALL = [*TINY, "--steps", "3", "--preset", "simonyan"]
 """For all methods, and for visualize."""
@@ -55,6 +57,21 @@ def test_explain_writes_everything(seewhy, photo, tmp_path):
     assert "<script>alert(1)</script>" not in page
     assert "&lt;script&gt;" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_figures_in_other_colours(seewhy, photo, tmp_path):
+    out, folder = tmp_path / "out", tmp_path / "out" / photo.stem
+    code, _, _ = seewhy("explain", photo, *TINY, "-o", out, "-M", "cam", "--colormap", "Jet")
+    assert code == 0
+    explanation = Explanation.load(folder)
+    assert Image.open(folder / "figure.png").tobytes() == explanation.figure(colormap="jet").tobytes()
+    assert seewhy("report", out, "--figures", "--colormap", "magma")[0] == 0
+    assert Image.open(folder / "figure.png").tobytes() == explanation.figure(colormap="magma").tobytes()
+    assert seewhy("report", out, "--figures")[0] == 0
+    assert Image.open(folder / "figure.png").tobytes() == explanation.figure().tobytes()
+    code, _, err = seewhy("report", out, "--colormap", "magma")
+    assert code == 2
+    assert "--figures" in err
 
 
 def test_several_photos_targets_and_one_method(seewhy, photo, tmp_path):

@@ -9,16 +9,20 @@ from hypothesis.extra.numpy import arrays
 from seewhy.errors import InputError
 from seewhy.pictures import Scale, colourise
 from seewhy.pictures.colormaps import (
+    COLORMAPS,
     NEGATIVE,
     POSITIVE,
     SEQUENTIAL,
     curve,
+    find_colormap,
     linear_rgb,
     number,
     position,
     srgb,
     table,
 )
+
+FOREIGN = [name for name in COLORMAPS if name != "seewhy"]
 
 ARMS = {"sequential": SEQUENTIAL, "positive": POSITIVE, "negative": NEGATIVE}
 # Deuteranopia in linear RGB (Viénot, Brettel and Mollon 1999): red and green cones see the same.
@@ -189,3 +193,43 @@ def test_a_faint_map_is_painted_faint_and_says_so():
     assert "faint" in faint.remark
     assert "0.1" in faint.label
     assert Scale.of(values, at_least=0.01) == Scale.of(values)
+
+
+@pytest.mark.parametrize("name", ["viridis", "magma"])
+def test_the_tables_are_matplotlibs(name):
+    matplotlib = pytest.importorskip("matplotlib")
+    wanted = np.rint(matplotlib.colormaps[name](np.arange(256))[:, :3] * 255)
+    np.testing.assert_array_equal(table("sequential", name), wanted)
+
+
+def test_jet_is_its_closed_form():
+    jet = table("sequential", "jet")
+    assert jet[[0, 255]].tolist() == [[0, 0, 128], [128, 0, 0]]
+    assert table("diverging", "jet")[255].tolist() == [128, 255, 128]
+    at = np.arange(256) / 255
+    for part, (rise, fall) in enumerate([(-1.5, 4.5), (-0.5, 3.5), (0.5, 2.5)]):
+        wanted = 255 * np.minimum(4 * at + rise, fall - 4 * at).clip(0, 1)
+        assert np.abs(jet[:, part] - wanted).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_signed_map_runs_over_the_whole_colour_map_with_zero_in_its_middle(name):
+    one_way, both = table("sequential", name), table("diverging", name).astype(int)
+    assert both.shape == (511, 3)
+    np.testing.assert_array_equal(both[::2], one_way)
+    scale = Scale.of(np.array([[-2.0, 1.0]]))
+    found = colourise(np.array([[-2.0, 0.0, 2.0]]), scale, name)[0]
+    np.testing.assert_array_equal(found, both[[0, 255, 510]])
+    assert np.abs(both[255] - (one_way[127].astype(int) + one_way[128]) / 2).max() <= 0.5
+
+
+@pytest.mark.parametrize(("written", "name"), [("Viridis", "viridis"), ("SEEWHY", "seewhy"), ("j-et", "jet")])
+def test_a_name_is_found_however_it_is_written(written, name):
+    assert find_colormap(written) == name
+    assert table("diverging", written) is table("diverging", name)
+
+
+@pytest.mark.parametrize(("name", "said"), [("virids", "viridis"), ("inferno", "magma"), (3, "viridis"), (None, "jet")])
+def test_there_is_no_such_colour_map(name, said):
+    with pytest.raises(InputError, match=f"no colour map.*{said}"):
+        table("sequential", name)

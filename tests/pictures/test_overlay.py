@@ -10,7 +10,8 @@ from PIL import Image
 
 from seewhy.errors import InputError
 from seewhy.pictures import MapPanel, Scale, overlay
-from seewhy.pictures.overlay import is_fine, one_channel, stretched, upsample
+from seewhy.pictures.colormaps import COLORMAPS, table
+from seewhy.pictures.overlay import REMEMBERED, _blended, _packed, blended, is_fine, one_channel, stretched, upsample
 
 cells = st.integers(1, 7)
 native = st.tuples(cells, cells).flatmap(
@@ -98,12 +99,14 @@ def test_a_given_scale_is_kept():
 @pytest.mark.parametrize("brightness", [0.15, 1.0])
 @pytest.mark.parametrize("kind", ["coarse", "fine"])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_every_colour_on_the_photo_stands_on_the_colour_bar_at_its_value(brightness, kind, sign):
+@pytest.mark.parametrize("colormap", COLORMAPS)
+@pytest.mark.parametrize("opacity", [1.0, 0.45, 0.0])
+def test_every_colour_on_the_photo_stands_on_the_colour_bar_at_its_value(brightness, kind, sign, colormap, opacity):
     draws = np.random.default_rng(3)
     photo = Image.fromarray(np.uint8(draws.integers(0, 255, (64, 64, 3)) * brightness))
     size = (4, 4) if kind == "coarse" else (64, 64)
     values = draws.random(size) * np.where(draws.random(size) > 0.5, 1, sign)
-    panel = MapPanel("x", values, photo)
+    panel = MapPanel("x", values, photo, colormap=colormap, opacity=opacity)
     drawn = np.asarray(panel.picture((64, 64)))
     steps = 511 if panel.scale.kind == "diverging" else 256
     bar = np.asarray(panel.bar((steps, 256))).astype(int)
@@ -130,3 +133,57 @@ def test_a_photo_of_one_grey_stays_one_grey(grey):
 def test_faint_noise_is_not_blown_up_to_a_picture():
     noise = np.uint8(100 + np.random.default_rng(0).integers(0, 3, (32, 32, 3)))
     assert np.ptp(stretched(Image.fromarray(noise)).astype(int)) <= 12
+
+
+SHARES = {"sequential": np.linspace(0, 1, 256), "diverging": np.linspace(-1, 1, 511)}
+LIGHT = np.linspace(0, 1, 256)[:, None, None]
+
+
+@pytest.mark.parametrize("kind", SHARES)
+def test_usually_the_pixels_are_those_of_the_definition(kind):
+    """Bit for bit, so that a figure of today is the figure of yesterday."""
+    colours = table(kind)[None] / 255.0
+    opaque = 0.85 * np.abs(SHARES[kind])[None, :, None] ** 0.5
+    ink = colours * (1 - 0.35 + (1.35 - (1 - 0.35)) * LIGHT)
+    coarse = ink * opaque + (0.56 + (1 - 0.56) * LIGHT) * (1 - opaque)
+    fine = colours * (0.86 + (1 - 0.86) * LIGHT)
+    for wanted, is_of_pixels in ((coarse, False), (fine, True)):
+        np.testing.assert_array_equal(blended(kind, is_of_pixels), np.rint(wanted * 255).clip(0, 255))
+
+
+@pytest.mark.parametrize("kind", SHARES)
+@pytest.mark.parametrize("fine", [True, False])
+@pytest.mark.parametrize("colormap", COLORMAPS)
+def test_opacity_leads_evenly_from_the_ground_to_the_usual_colours(kind, fine, colormap):
+    ground, half, whole = (blended(kind, fine, colormap, share).astype(int) for share in (0.0, 0.5, 1.0))
+    assert (ground == ground[:, :1]).all(), "only what lies below is seen"
+    assert np.diff(ground[:, 0], axis=0).min() >= 0, "and it grows lighter with the photo"
+    np.testing.assert_array_equal(whole, blended(kind, fine, colormap))
+    zero = 255 if kind == "diverging" else 0
+    wanted = whole[:, zero] if colormap == "seewhy" else np.repeat(np.arange(256)[:, None], 3, 1)
+    np.testing.assert_array_equal(ground[:, 0], wanted)
+    if colormap != "seewhy" or fine:  # ink on a light photo is lighter than white, and cut there
+        assert np.abs(half - (ground + whole) / 2).max() <= 1.01
+
+
+@pytest.mark.parametrize("kind", SHARES)
+@pytest.mark.parametrize("colormap", ["viridis", "magma", "jet"])
+def test_a_foreign_colour_map_is_laid_evenly_over_the_grey_photo(kind, colormap):
+    colours = table(kind, colormap)[None]
+    coarse = 0.6 * colours + 0.4 * 255 * LIGHT
+    assert np.abs(blended(kind, False, colormap) - coarse).max() <= 0.5 + 1e-9
+    np.testing.assert_array_equal(blended(kind, True, colormap), np.broadcast_to(colours, coarse.shape))
+
+
+@pytest.mark.parametrize("opacity", [-0.01, 1.01, float("nan"), "thick", None])
+def test_an_opacity_that_is_no_share_is_refused(opacity):
+    with pytest.raises(InputError, match="from 0 to 1"):
+        blended("sequential", True, opacity=opacity)
+
+
+def test_what_is_remembered_of_opacities_is_bounded():
+    photo = Image.new("RGB", (8, 8))
+    for step in range(5 * REMEMBERED):
+        overlay(photo, np.ones((2, 2)), opacity=step / 100, colormap="jet")
+    assert _blended.cache_info().currsize <= REMEMBERED
+    assert _packed.cache_info().currsize <= REMEMBERED

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -180,6 +181,26 @@ def test_one_view_as_a_picture(explanation, photo):
         explanation.to_image("guided_backpropp")
     with pytest.raises(InputError, match="sea lion"):
         explanation.to_image("cam", target="sea loin")
+
+
+def test_maps_are_drawn_in_other_colours_on_request(explanation, saved):
+    assert explanation.to_image("cam").tobytes() == explanation.to_image("cam", colormap="seewhy", opacity=1).tobytes()
+    usual, jet = explanation.figure(), explanation.figure(colormap="Jet")
+    assert usual.tobytes() == explanation.figure(colormap="seewhy", opacity=1.0).tobytes()
+    drawn = {explanation.to_image("cam", colormap=name).tobytes() for name in ("seewhy", "viridis", "magma", "jet")}
+    assert len(drawn) == 4
+    assert jet.tobytes() not in (usual.tobytes(), explanation.figure(colormap="jet", opacity=0.5).tobytes())
+    explanation.save(saved, overwrite=True, colormap="jet")
+    assert Image.open(saved / "figure.png").tobytes() == jet.tobytes()
+    assert seewhy.Explanation.load(saved).figure().tobytes() == usual.tobytes(), "what is saved has no colours"
+    for draw in (explanation.figure, partial(explanation.to_image, "cam")):
+        with pytest.raises(InputError, match="did you mean viridis"):
+            draw(colormap="virdis")
+        with pytest.raises(InputError, match="from 0 to 1"):
+            draw(opacity=2)
+    with pytest.raises(InputError, match="did you mean viridis"):
+        explanation.save(saved, overwrite=True, figure=False, colormap="virdis")
+    assert (saved / "explanation.json").exists(), "and nothing is cleared before"
 
 
 def test_a_map_is_placed_where_the_crop_lies_on_the_photo(explanation, photo):

@@ -13,6 +13,7 @@ from ..layer_table import layers
 from ..methods import METHODS, Method
 from ..models import Classifier
 from ..own_methods import find_kind, installed_methods
+from ..pictures.colormaps import OWN, find_colormap
 from ..request import Request
 from ..results import CLASS_VISUALIZATION
 from ..synthesis.presets import find_preset
@@ -28,9 +29,10 @@ class Asked:
         pictures_by_name: whether the class visualization was named.
         preset: of the class visualization.
         background: 0..255, the colour behind transparent pixels.
+        colormap: of the figures.
 
     Raises:
-        SeewhyError: there is no such method or preset, or an option applies to nothing that is asked for.
+        SeewhyError: there is no such method, preset or colour map, or an option applies to nothing that is asked for.
     """
 
     def __init__(self, given: dict[str, Any], context: click.Context):
@@ -46,6 +48,7 @@ class Asked:
         self.by_name = (self.wanted if given["methods"] else set()) | with_parameters(given)
         self.preset = find_preset(given["preset"]).name
         self.background = _colour(given["background"])
+        self.colormap = find_colormap(given["colormap"] or OWN)
         self._check_all_apply()
 
     def request(self, classifier: Classifier) -> Request:
@@ -89,6 +92,9 @@ class Asked:
             for name in ("steps", "preset"):
                 if name in self._given_options:
                     self._refuse(f"--{name}", "the class visualization", asked)
+        if given["colormap"] is not None and not (self._kinds and given["figure"]):
+            nothing = f"--method {asked}" if given["figure"] else "--no-figure"
+            raise InputError("--colormap applies to the maps of figures, which are not asked for", got=nothing)
         if given["layers"] and not any(map(_has_layer, self._kinds)):
             self._refuse("--layer", "Grad-CAM and guided Grad-CAM", asked)
         known = {method.id for method in METHODS}

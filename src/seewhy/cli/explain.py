@@ -58,6 +58,7 @@ from .writing import Writer
 )
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--figure/--no-figure", default=True, help="Whether to draw figure.png of each photo.")
+@click.option("--colormap", metavar="NAME", help="Of the figures: seewhy (the default), viridis, magma or jet.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "--preset",
@@ -98,7 +99,7 @@ class _Run:
         self.request = asked.request(self.classifier)
         if given["output_dir"] is None and not given["force"]:
             self._write_into(found)  # a folder of its own, and none where something above does not fit
-        self.background = asked.background
+        self.background, self.colormap = asked.background, asked.colormap
         self.truths, unknown = truths(found, self.classifier)
         self.command = shlex.join(["seewhy", *sys.argv[1:]])
         self.done: dict[str, RunPhoto] = {}
@@ -169,7 +170,7 @@ class _Run:
 
     def _put(self, photo: Found, folder: Path, explanation: Explanation, *, figure: bool) -> None:
         def save() -> None:
-            explanation.save(folder, figure=figure, overwrite=self.given["force"])
+            explanation.save(folder, figure=figure, overwrite=self.given["force"], colormap=self.colormap)
 
         def then(error: BaseException | None) -> None:
             if error is None:
@@ -188,7 +189,7 @@ class _Run:
 
     def _keep_again(self, explanation: Explanation, folder: Path) -> None:
         """With the images of its classes."""
-        explanation.save(folder, figure=self.given["figure"], overwrite=True)
+        explanation.save(folder, figure=self.given["figure"], overwrite=True, colormap=self.colormap)
         if folder in self.results:
             self.results[folder] = {"folder": str(folder), **describe(explanation)}
 

@@ -1,4 +1,4 @@
-"""Colours for numbers: two colour maps of our own, and the scale that says what a colour stands for.
+"""Colours for numbers: two colour maps of our own, others on request, and the scale that says what a colour stands for.
 
 Zero is paper in both maps, and evidence is ink on it: the sequential map runs from paper through amber and
 red to plum, the diverging one from paper to blue (against) or to red (for). Lightness falls steadily with the
@@ -18,7 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import InputError
+from seewhy.errors import InputError, close_matches, plain
+from seewhy.pictures.borrowed import BORROWED, borrowed
 
 Kind = Literal["sequential", "diverging"]
 Floats = NDArray[np.floating]
@@ -36,6 +37,10 @@ SEQUENTIAL = (
 POSITIVE = (PAPER, (0.86, 0.075, 65.0), (0.69, 0.15, 48.0), (0.52, 0.165, 37.0), (0.33, 0.115, 29.0))
 NEGATIVE = (PAPER, (0.86, 0.065, 240.0), (0.69, 0.115, 248.0), (0.52, 0.14, 256.0), (0.33, 0.12, 262.0))
 STEPS = 256
+
+OWN = "seewhy"
+COLORMAPS = (OWN, *BORROWED)
+"""Names of colour maps; the first is ours, which is used unless another is asked for."""
 
 PIXEL_LEVEL = 64 * 64  # maps with at least so many values are judged by a percentile
 PERCENTILE = 99.5
@@ -138,17 +143,21 @@ def number(value: float) -> str:
     return f"−{text}" if value < 0 else text
 
 
-def colourise(values: Floats, scale: Scale) -> NDArray[np.uint8]:
+def colourise(values: Floats, scale: Scale, colormap: str = OWN) -> NDArray[np.uint8]:
     """The colours of a map.
 
     Args:
         values: (h, w), finite; beyond the ends of the scale the colour of the end is shown.
         scale: what the colours stand for.
+        colormap: one of ``COLORMAPS``.
 
     Returns:
-        (h, w, 3) uint8, sRGB. Zero is exactly the colour of paper.
+        (h, w, 3) uint8, sRGB. In our colour map zero is exactly the colour of paper.
+
+    Raises:
+        InputError: there is no such colour map.
     """
-    return table(scale.kind)[position(values, scale)]
+    return table(scale.kind, colormap)[position(values, scale)]
 
 
 def position(values: Floats, scale: Scale) -> NDArray[np.int32]:
@@ -165,10 +174,41 @@ def position(values: Floats, scale: Scale) -> NDArray[np.int32]:
     return found
 
 
-@lru_cache(maxsize=2)
-def table(kind: Kind) -> NDArray[np.uint8]:
-    """The colours from the low to the high end, (256, 3) or (511, 3) uint8; not to be written to."""
-    if kind == "sequential":
+def find_colormap(name: str) -> str:
+    """The name of a colour map as ``COLORMAPS`` has it, however it is written.
+
+    Raises:
+        InputError: there is none such.
+    """
+    found = next((known for known in COLORMAPS if isinstance(name, str) and plain(known) == plain(name)), None)
+    if found is None:
+        close = close_matches(name, COLORMAPS) if isinstance(name, str) else ()
+        expected = None if close else ", ".join(COLORMAPS)
+        raise InputError(f"there is no colour map {name!r}", expected=expected, close=close)
+    return found
+
+
+def table(kind: Kind, name: str = OWN) -> NDArray[np.uint8]:
+    """The colours from the low to the high end of a scale, (256, 3) or (511, 3) uint8; not to be written to.
+
+    Of a diverging scale the middle colour is zero's. A colour map that is not ours has one way only, and runs along the
+    whole of it from the low to the high end.
+
+    Args:
+        kind: of the scale.
+        name: one of ``COLORMAPS``.
+
+    Raises:
+        InputError: there is no such colour map.
+    """
+    return _table(kind, find_colormap(name))
+
+
+@lru_cache(maxsize=2 * len(COLORMAPS))
+def _table(kind: Kind, name: str) -> NDArray[np.uint8]:
+    if name != OWN:
+        colours = borrowed(name, STEPS if kind == "sequential" else 2 * STEPS - 1)
+    elif kind == "sequential":
         colours = srgb(curve(SEQUENTIAL))
     else:
         colours = np.concatenate([srgb(curve(NEGATIVE))[:0:-1], srgb(curve(POSITIVE))])

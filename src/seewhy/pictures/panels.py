@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from seewhy.pictures.colormaps import Floats, Kind, Scale
+from seewhy.pictures.colormaps import OWN, Floats, Kind, Scale
 from seewhy.pictures.overlay import blended, is_fine, one_channel, overlay
 
 USUAL = 224  # pixels of a picture's longer side, at least, where it is looked at
@@ -45,6 +45,7 @@ class MapPanel:
         facts: what must not be cut off, such as how much of the score the largest value is; a line each.
         kind: ``"diverging"`` for a map that could be negative even if this one is not; None decides by sign.
         at_least, limit: of the scale, see :meth:`Scale.of`.
+        colormap, opacity: see ``overlay.blended``.
     """
 
     title: str
@@ -55,6 +56,8 @@ class MapPanel:
     kind: Kind | None = None
     at_least: float = 0.0
     limit: float | None = None
+    colormap: str = OWN
+    opacity: float = 1.0
 
     @cached_property
     def scale(self) -> Scale:
@@ -72,7 +75,7 @@ class MapPanel:
         """The colour bar at (width, height), RGB: from the low to the high end of the scale, and from top to bottom
         every colour that a value has on the photo, over its light parts and over its dark ones.
         """
-        return colour_bar(self.scale, self.fine, size)
+        return colour_bar(self.scale, self.fine, size, self.colormap, self.opacity)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -81,7 +84,10 @@ class MapPanel:
 
     def picture(self, size: tuple[int, int]) -> Image.Image:
         """The map over the crop at (width, height), RGB."""
-        return overlay(enlarge(self.base, size), self.values, scale=self.scale, fine=self.fine)
+        return overlay(
+            enlarge(self.base, size), self.values, scale=self.scale, fine=self.fine,
+            colormap=self.colormap, opacity=self.opacity,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,11 @@ def enlarge(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, how.NEAREST if pixelated else how.LANCZOS)
 
 
-def colour_bar(scale: Scale, fine: bool, size: tuple[int, int]) -> Image.Image:
+def colour_bar(
+    scale: Scale, fine: bool, size: tuple[int, int], colormap: str = OWN, opacity: float = 1.0
+) -> Image.Image:
     """What ``MapPanel.bar`` gives."""
-    colours = blended(scale.kind, fine)[::-1]
+    colours = blended(scale.kind, fine, colormap, opacity)[::-1]
     if scale.high == 0:  # one colour only: that of zero
         zero = 0 if scale.kind == "sequential" else colours.shape[1] // 2
         colours = colours[:, zero : zero + 1]

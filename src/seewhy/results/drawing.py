@@ -7,12 +7,17 @@ from collections import Counter
 from PIL import Image
 
 from ..pictures import ErrorPanel, Panel, PicturePanel, TopPanel, figure, percentage
+from ..pictures.colormaps import OWN
 from .explanation import Explained, Explanation
 from .view import View
 
 
-def draw(explanation: Explanation, found: Explained) -> Image.Image:
+def draw(explanation: Explanation, found: Explained, colormap: str = OWN, opacity: float = 1.0) -> Image.Image:
     """Every view of one target: what the model saw and said, the maps, the image of the class."""
+
+    def place(view: View) -> Panel:
+        return panel_of(explanation, view, colormap, opacity)
+
     crop, made = explanation.photo.crop, explanation.made
     width, height = explanation.photo.size
     target, against = found.target, found.against
@@ -38,12 +43,12 @@ def draw(explanation: Explanation, found: Explained) -> Image.Image:
             explanation.probabilities,
             marked,
         ),
-        *(panel_of(explanation, view) for view in found.views.values() if view.id not in grouped),
+        *(place(view) for view in found.views.values() if view.id not in grouped),
     ]
     return figure(
         panels,
         title=found.title,
-        together=[[panel_of(explanation, view) for view in group] for group in groups],
+        together=[[place(view) for view in group] for group in groups],
         subtitle=f"{explanation.photo.name} · {said}{truth} · {explanation.model.spec}",
         warning="; ".join(explanation.model.notes),
         footer=f"seewhy {made.seewhy} · weights sha256 {explanation.model.weights_sha256[:12]} · "
@@ -51,10 +56,10 @@ def draw(explanation: Explanation, found: Explained) -> Image.Image:
     )
 
 
-def panel_of(explanation: Explanation, view: View) -> Panel:
+def panel_of(explanation: Explanation, view: View, colormap: str = OWN, opacity: float = 1.0) -> Panel:
     """A view's place in a figure or a report."""
     if view.attribution is not None:
-        return explanation.panel(view)
+        return explanation.panel(view, colormap=colormap, opacity=opacity)
     if view.visualization is not None:
         return PicturePanel(view.title, view.visualization.to_image(), view.caption)
     return ErrorPanel(view.title, view.error or "")

@@ -15,12 +15,15 @@ from ..errors import InputError, close_matches, plain
 from ..legible import in_one_line
 from ..models.prediction import AFTER_SOFTMAX, Ranked
 from ..pictures import MapPanel
-from ..pictures.colormaps import Kind, Scale
+from ..pictures.colormaps import OWN, Kind, Scale, find_colormap
 from ..pictures.in_memory import as_photo
 from ..pictures.notebook import display, img
-from ..pictures.overlay import one_channel
+from ..pictures.overlay import check_opacity, one_channel
 from .seen import SeenPhoto
 from .view import CLASS_VISUALIZATION, View
+
+SCALES = ("own", "shared", "share")
+"""Where the colours of a map end: see ``Explanation.to_image``."""
 
 LONGEST_NOTE = 1000
 """Characters of a note in a notebook."""
@@ -175,23 +178,34 @@ class Explanation:
             f"{which!r} was not explained", close=close_matches(str(which), [t.name for t in self.targets])
         )
 
-    def panel(self, view: View, *, shared: bool = True) -> MapPanel:
+    def panel(
+        self, view: View, *, scale: str | None = None, colormap: str = OWN, opacity: float = 1.0
+    ) -> MapPanel:
         """A map as it is drawn: over the crop, with its scale.
 
         Args:
             view: of an attribution.
-            shared: whether the scale is that of all targets, where ``shared_scale`` says so; else it is its own.
+            scale, colormap, opacity: see ``to_image``.
         """
         assert view.attribution is not None
-        limit = self._shared_limit(view.id) if self.shared_scale and shared else None
+        limit = self._limit(view, self._usual_scale if scale is None else scale)
         values = view.attribution.values[0].numpy()
         kind: Kind | None = "diverging" if view.signed else None
         return MapPanel(
-            view.title, values, self.photo.crop, view.caption, view.facts, kind, _at_least(view), limit
+            view.title, values, self.photo.crop, view.caption, view.facts, kind, _at_least(view), limit,
+            colormap, opacity,
         )  # fmt: skip
 
     def to_image(
-        self, method: str, photo: Any = None, *, target: int | str = 0, size: tuple[int, int] | None = None
+        self,
+        method: str,
+        photo: Any = None,
+        *,
+        target: int | str = 0,
+        size: tuple[int, int] | None = None,
+        scale: str | None = None,
+        colormap: str = OWN,
+        opacity: float = 1.0,
     ) -> Image.Image:
         """One view as a picture: a map over the photo, or the image of a class.
 
@@ -201,49 +215,65 @@ class Explanation:
                 the map is placed where the crop lies.
             target: which of the targets.
             size: (width, height) of the drawn crop; None: the crop's own.
+            scale: of a map: "own"; "shared", the widest of the method's maps of all targets; or "share", which ends at
+                the same share of the score for all targets. None: "shared" where ``shared_scale`` says so, else "own".
+            colormap: of a map: "seewhy", "viridis", "magma" or "jet". Of the last three all of a map is coloured, and
+                zero of a signed map has the colour of their middle.
+            opacity: of a map, 0..1: at 0 only the ground is seen, and 1 is as usual.
 
         Returns:
             RGB.
 
         Raises:
-            InputError: there is no such view or it failed, or this is another photo.
+            InputError: there is no such view, scale or colour map, the view failed, or this is another photo.
         """
+        colormap, opacity = find_colormap(colormap), check_opacity(opacity)
         view, size = self._view(self.target(target), method), None if size is None else _sized(size)
         if view.visualization is not None:
             drawn = view.visualization.to_image()
             return drawn if size is None else drawn.resize(size, Image.Resampling.BICUBIC)
         if view.attribution is None:
             raise InputError(f"{view.title} shows nothing: {view.error}")
-        panel = self.panel(view)
+        panel = self.panel(view, scale=scale, colormap=colormap, opacity=opacity)
         if photo is None:
             return panel.picture(size or self.photo.crop.size)
         original = as_photo(photo).image
         return self.photo.place(panel.picture(size or self._full_size()), original)
 
-    def figure(self, target: int | str | Explained = 0) -> Image.Image:
-        """Every view of one target as a labelled sheet; RGB."""
+    def figure(self, target: int | str | Explained = 0, *, colormap: str = OWN, opacity: float = 1.0) -> Image.Image:
+        """Every view of one target as a labelled sheet; RGB.
+
+        Args:
+            target: which of the targets.
+            colormap, opacity: of the maps, see ``to_image``.
+
+        Raises:
+            InputError: there is no such target or colour map, or ``opacity`` is not in 0..1.
+        """
         from .drawing import draw
 
-        return draw(self, self.target(target))
+        return draw(self, self.target(target), find_colormap(colormap), check_opacity(opacity))
 
     def show(self, target: int | str | Explained = 0) -> None:
         """Show the figure: in a notebook below the cell, else in the system's viewer."""
         display(self.figure(target))
 
-    def save(self, folder: str | Path, *, figure: bool = True, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, *, figure: bool = True, overwrite: bool = False, colormap: str = OWN) -> Path:
         """Write the folder that ``load`` reads: explanation.json, maps.npz, crop.png, pictures; and the figures.
 
         Args:
             folder: is made where it is missing.
             figure: whether to draw figure.png, and figure-KEY.png of each further target.
             overwrite: whether files that are there may be replaced.
+            colormap: of the figures, see ``to_image``.
 
         Raises:
+            InputError: there is no such colour map.
             OutputError: the folder is not empty and ``overwrite`` is False, or nothing can be written into it.
         """
         from .saved import save
 
-        return save(self, Path(folder), figure=figure, overwrite=overwrite)
+        return save(self, Path(folder), figure=figure, overwrite=overwrite, colormap=colormap)
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
@@ -280,13 +310,31 @@ class Explanation:
             raise InputError(f"there is no view {method!r}", expected=expected, close=close)
         return by_name[plain(method)]
 
-    def _shared_limit(self, id: str) -> float:
-        """The widest of the scales that the maps of a view would have alone."""
-        views = [view for found in self.targets if (view := found.views.get(id)) and view.attribution is not None]
-        return max(
-            Scale.of(one_channel(view.attribution.values[0].numpy()), at_least=_at_least(view)).high
-            for view in views if view.attribution is not None
-        )  # fmt: skip
+    @property
+    def _usual_scale(self) -> str:
+        return "shared" if self.shared_scale else "own"
+
+    def _limit(self, view: View, scale: str) -> float | None:
+        """Where the scale of a map ends; None: where its own does.
+
+        Raises:
+            InputError: there is no such scale.
+        """
+        if scale not in SCALES:
+            raise InputError(f"there is no scale {scale!r}", expected=", ".join(SCALES))
+        if scale == "own" or (scale == "share" and view.amount is None):
+            return None
+        ends: list[tuple[float, float]] = []  # of the maps of all targets alone, and the scores that they explain
+        for found in self.targets:
+            if (other := found.views.get(view.id)) is not None and other.attribution is not None:
+                values = one_channel(other.attribution.values[0].numpy())
+                ends.append((Scale.of(values, at_least=_at_least(other)).high, abs(found.score)))
+        if scale == "shared":
+            return max(high for high, _ in ends)
+        assert view.attribution is not None
+        # The square of a gradient grows with the square of the score.
+        power = 2 if view.params.get("magnitude") == "square" else 1
+        return max(high / score**power for high, score in ends if score) * abs(float(view.attribution.score[0])) ** power
 
     def _full_size(self) -> tuple[int, int]:
         """Of the crop in the original's pixels."""

@@ -16,6 +16,7 @@ from ..errors import OutputError
 from ..files import make_folder, write_arrays, write_atomically, write_bytes, write_text
 from ..legible import in_one_line
 from ..models.prediction import Ranked
+from ..pictures.colormaps import OWN, find_colormap
 from ..pictures.encoded import png_bytes
 from .explanation import Explained, Explanation
 from .view import View
@@ -49,8 +50,9 @@ def check_folder(path: Path, overwrite: bool) -> None:
         raise OutputError(f"{name} cannot be used as a folder: {error.strerror}") from error
 
 
-def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: bool) -> Path:
+def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: bool, colormap: str = OWN) -> Path:
     """See ``Explanation.save``. The JSON is written last, and an earlier one goes first: where it is, the rest is."""
+    colormap = find_colormap(colormap)
     check_folder(folder, overwrite)
     make_folder(folder)
     if overwrite:
@@ -67,7 +69,7 @@ def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: boo
         write_picture(folder / name, picture, overwrite=overwrite)
     if figure:
         for name, found in figures(explanation).items():
-            write_picture(folder / name, explanation.figure(found), overwrite=overwrite)
+            write_picture(folder / name, explanation.figure(found, colormap=colormap), overwrite=overwrite)
     text = json.dumps(describe(explanation, places), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / ABOUT, text + "\n", overwrite=overwrite)
     return folder

@@ -99,7 +99,7 @@ def _view(explanation: Explanation, view: View, sent: dict[str, NDArray[np.float
         return {**about, "kind": "picture", "picture": data_uri(view.visualization.to_image(), CLASS_PICTURE)}
     if view.attribution is None:
         return {**about, "kind": "error", "error": view.error}
-    panel = explanation.panel(view, shared=False)
+    panel = explanation.panel(view, scale="own")
     amount = view.amount
     return {
         **about,

@@ -21,7 +21,6 @@ MODULES = (
 
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[a-z_]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?function|class|const|let)", re.MULTILINE)
-_COMMENT = re.compile(r"^\s*(/\*\*(?:(?!\*/).)*\*/\s*$|//.*$)\n?", re.MULTILINE | re.DOTALL)
 _LINE = re.compile(r"^[ \t]*//[^\n]*\n", re.MULTILINE)
 _BLOCK = re.compile(r"^[ \t]*/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*\n", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+|\n+(?=\n)", re.MULTILINE)
@@ -108,17 +107,17 @@ def colours() -> dict[str, Any]:
     return {
         "tables": {
             name: {kind: base64.b64encode(colormaps.table(kind, name).tobytes()).decode("ascii") for kind in KINDS}
-            for name in colormaps.NAMES
+            for name in colormaps.COLORMAPS
         },
         "blend": {
-            "own": colormaps.NAMES[0],
+            "own": colormaps.OWN,
             "groundOfCoarse": overlay.GROUND_OF_COARSE,
             "groundOfFine": overlay.GROUND_OF_FINE,
             "most": overlay.MOST,
             "rise": overlay.RISE,
             "relief": overlay.RELIEF,
-            "coarseShare": overlay.COARSE_SHARE,
-            "fineShare": overlay.FINE_SHARE,
+            "evenOfCoarse": overlay.EVEN_OF_COARSE,
+            "evenOfFine": overlay.EVEN_OF_FINE,
             "tail": overlay.TAIL,
             "mostGain": overlay.MOST_GAIN,
         },

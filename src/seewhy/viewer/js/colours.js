@@ -4,7 +4,7 @@
  * @typedef {object} Colours what the page is given, see page.py
  * @property {Record<string, {sequential: string, diverging: string}>} tables base64 of RGB triples, by name and kind
  * @property {{own: string, groundOfCoarse: number, groundOfFine: number, most: number, rise: number, relief: number,
- *   coarseShare: number, fineShare: number, tail: number, mostGain: number}} blend
+ *   evenOfCoarse: number, evenOfFine: number, tail: number, mostGain: number}} blend
  */
 
 /** @type {Colours} */
@@ -59,8 +59,9 @@ export function tableOf(name, diverging, fine, opacity) {
 function blended(name, diverging, fine, opacity) {
   const inks = Uint8Array.from(atob(colours.tables[name][diverging ? "diverging" : "sequential"]), (c) => c.charCodeAt(0));
   const across = inks.length / 3;
+  const zero = diverging ? (across - 1) / 2 : 0;
   const bytes = new Uint8ClampedArray(256 * across * 4);
-  const { own, groundOfCoarse, groundOfFine, most, rise, relief, coarseShare, fineShare } = colours.blend;
+  const { own, groundOfCoarse, groundOfFine, most, rise, relief, evenOfCoarse, evenOfFine } = colours.blend;
   for (let light = 0; light < 256; light++) {
     const l = light / 255;
     const ground = (fine && name === own ? groundOfFine : groundOfCoarse) * (1 - l) + l;
@@ -70,10 +71,10 @@ function blended(name, diverging, fine, opacity) {
         const ink = inks[3 * at + channel] / 255;
         let drawn;
         if (name !== own) {
-          const share = (fine ? fineShare : coarseShare) * opacity;
+          const share = (fine ? evenOfFine : evenOfCoarse) * opacity;
           drawn = ink * share + l * (1 - share);
         } else if (fine) {
-          drawn = ink * ground * opacity + ground * (1 - opacity);
+          drawn = (ink * opacity + (inks[3 * zero + channel] / 255) * (1 - opacity)) * ground;
         } else {
           const share = most * strength ** rise * opacity;
           drawn = ink * (1 - relief + 2 * relief * l) * share + ground * (1 - share);
