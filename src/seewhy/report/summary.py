@@ -24,7 +24,8 @@ class Row:
         probability: of that class.
         truth: the true class, where it is known.
         right: whether that is what was predicted; None where the truth is not known.
-        thumbnail: the attributes of an ``img``, or None.
+        thumbnail: a data URI, or None.
+        error: why it could not be explained; None where it was.
     """
 
     number: int
@@ -33,13 +34,19 @@ class Row:
     probability: float = float("nan")
     truth: str | None = None
     right: bool | None = None
-    thumbnail: dict[str, object] | None = None
+    thumbnail: str | None = None
+    error: str | None = None
 
     @classmethod
-    def of(cls, number: int, found: Explanation, thumbnail: dict[str, object]) -> Row:
+    def of(cls, number: int, found: Explanation, thumbnail: str) -> Row:
         """An explained photo."""
         first = found.top[0]
         return cls(number, found.photo.path, first.name, first.probability, found.truth, found.right, thumbnail)
+
+    @property
+    def spelled(self) -> str | None:
+        """The true class as the model's labels spell it where it was predicted."""
+        return self.predicted if self.right else self.truth
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
@@ -86,7 +93,7 @@ def summed_up(rows: Sequence[Row]) -> Summary | None:
     known = [row for row in rows if row.right is not None and row.predicted is not None]
     if not known:
         return None
-    pairs = Counter((_spelled(row), str(row.predicted)) for row in known)
+    pairs = Counter((str(row.spelled), str(row.predicted)) for row in known)
     classes = tuple(sorted({name for pair in pairs for name in pair}))
     classes = classes if len(classes) <= MOST_CLASSES else ()
     table = tuple(tuple(pairs[true, predicted] for predicted in classes) for true in classes)
@@ -95,8 +102,3 @@ def summed_up(rows: Sequence[Row]) -> Summary | None:
     ]
     confused.sort(key=lambda each: (-each[2], each[:2]))
     return Summary(sum(bool(row.right) for row in known), len(known), classes, table, tuple(confused[:MOST_CLASSES]))
-
-
-def _spelled(row: Row) -> str:
-    """The true class as the model's labels spell it where it was predicted."""
-    return str(row.predicted) if row.right else str(row.truth)

@@ -17,8 +17,8 @@ def as_code(explanation: Explanation) -> dict[str, Any]:
     """What the viewer copies.
 
     Returns:
-        ``python``: the lines that give ``e``, the explanation. ``command``: up to the photo and the model; ``views`` and
-        ``targets``: by id and key, the options that ask for each of them.
+        ``python``: the lines that give ``e``, the explanation. ``command``: up to the photo and the model; ``views``
+        and ``targets``: by id and key, the options that ask for each of them.
     """
     views = {id: view for found in explanation.targets for id, view in found.views.items()}
     model = _model(explanation)

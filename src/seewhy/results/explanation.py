@@ -178,9 +178,7 @@ class Explanation:
             f"{which!r} was not explained", close=close_matches(str(which), [t.name for t in self.targets])
         )
 
-    def panel(
-        self, view: View, *, scale: str | None = None, colormap: str = OWN, opacity: float = 1.0
-    ) -> MapPanel:
+    def panel(self, view: View, *, scale: str | None = None, colormap: str = OWN, opacity: float = 1.0) -> MapPanel:
         """A map as it is drawn: over the crop, with its scale.
 
         Args:
@@ -334,7 +332,9 @@ class Explanation:
         assert view.attribution is not None
         # The square of a gradient grows with the square of the score.
         power = 2 if view.params.get("magnitude") == "square" else 1
-        return max(high / score**power for high, score in ends if score) * abs(float(view.attribution.score[0])) ** power
+        return (
+            max(high / score**power for high, score in ends if score) * abs(float(view.attribution.score[0])) ** power
+        )
 
     def _full_size(self) -> tuple[int, int]:
         """Of the crop in the original's pixels."""

@@ -38,7 +38,7 @@ def viewed(explanation: Explanation) -> dict[str, Any]:
     sign), see ``viewer.planes``; pictures are data URIs. Every text is legible: no character in it acts.
     """
     photo, model, made = explanation.photo, explanation.model, explanation.made
-    return _legible({
+    shown: dict[str, Any] = _legible({
         "photo": {
             "name": photo.name,
             "path": photo.path,
@@ -63,6 +63,7 @@ def viewed(explanation: Explanation) -> dict[str, Any]:
         "made": {"seewhy": made.seewhy, "created": made.created, "command": made.command},
         "code": as_code(explanation),
     })  # fmt: skip
+    return shown
 
 
 def data_uri(image: Image.Image, quality: int) -> str:

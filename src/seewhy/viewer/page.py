@@ -12,7 +12,18 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from seewhy.pictures import colormaps, overlay
+from seewhy.pictures import colormaps
+from seewhy.pictures.overlay import (
+    EVEN_OF_COARSE,
+    EVEN_OF_FINE,
+    GROUND_OF_COARSE,
+    GROUND_OF_FINE,
+    MOST,
+    MOST_GAIN,
+    RELIEF,
+    RISE,
+    TAIL,
+)
 
 MODULES = (
     "dom", "numbers", "planes", "colours", "drawing", "zoom", "code", "pane", "viewer", "mean", "report", "elements",
@@ -86,7 +97,7 @@ def joined(start: str, further: Sequence[str] = ()) -> str:
 
 @lru_cache(maxsize=32)
 def _module(name: str) -> str:
-    return _stripped(files("seewhy.viewer").joinpath("js", f"{name}.js").read_text("utf-8"))
+    return _stripped(files("seewhy.viewer").joinpath(f"js/{name}.js").read_text("utf-8"))
 
 
 def _stripped(module: str) -> str:
@@ -97,7 +108,7 @@ def _stripped(module: str) -> str:
 @lru_cache(maxsize=8)
 def stylesheet(name: str) -> str:
     """A style sheet, without comments and indents."""
-    sheet = files("seewhy.viewer").joinpath("css", f"{name}.css").read_text("utf-8")
+    sheet = files("seewhy.viewer").joinpath(f"css/{name}.css").read_text("utf-8")
     return _INDENT.sub("", re.sub(r"/\*[^*]*\*/\n?", "", sheet))
 
 
@@ -111,15 +122,15 @@ def colours() -> dict[str, Any]:
         },
         "blend": {
             "own": colormaps.OWN,
-            "groundOfCoarse": overlay.GROUND_OF_COARSE,
-            "groundOfFine": overlay.GROUND_OF_FINE,
-            "most": overlay.MOST,
-            "rise": overlay.RISE,
-            "relief": overlay.RELIEF,
-            "evenOfCoarse": overlay.EVEN_OF_COARSE,
-            "evenOfFine": overlay.EVEN_OF_FINE,
-            "tail": overlay.TAIL,
-            "mostGain": overlay.MOST_GAIN,
+            "groundOfCoarse": GROUND_OF_COARSE,
+            "groundOfFine": GROUND_OF_FINE,
+            "most": MOST,
+            "rise": RISE,
+            "relief": RELIEF,
+            "evenOfCoarse": EVEN_OF_COARSE,
+            "evenOfFine": EVEN_OF_FINE,
+            "tail": TAIL,
+            "mostGain": MOST_GAIN,
         },
     }
 

@@ -55,6 +55,7 @@ def text(content: bytes) -> str:
 def values_of(about: dict[str, Any]) -> NDArray[np.float32]:
     """The map that ``plane`` wrote, (h, w): what the browser shows."""
     content = zlib.decompress(base64.b85decode(about["data"].encode("ascii").translate(bytes.maketrans(b",", b"<"))))
-    kind = {"f32": "<f4", "u8": np.uint8, "i8": np.int8}[about["kind"]]
-    whole = np.frombuffer(content, kind).reshape(about["height"], about["width"])
-    return (whole * np.float64(about["step"])).astype(np.float32)
+    kind = {"f32": "<f4", "u8": "u1", "i8": "i1"}[about["kind"]]
+    whole: NDArray[np.generic] = np.frombuffer(content, np.dtype(kind)).reshape(about["height"], about["width"])
+    values: NDArray[np.float32] = (whole * np.float64(about["step"])).astype(np.float32)
+    return values

@@ -10,7 +10,7 @@ const GREY = 235;
 
 export class SeewhyMean extends HTMLElement {
   /**
-   * @param {{count: number, title: string, plane: import("./planes.js").Plane, scale: {high: number, diverging: boolean}}[]} means
+   * @param {{count: number, title: string, plane: import("./planes.js").Plane, diverging: boolean}[]} means
    *   of parts that are disjoint; their mean is shown
    * @param {string} of
    */
@@ -28,7 +28,7 @@ export class SeewhyMean extends HTMLElement {
       for (let k = 0; k < values.length; k++) values[k] += (grid.values[k] * means[i].count) / count;
     });
     const high = values.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
-    const diverging = means.some((each) => each.scale.diverging);
+    const diverging = means.some((each) => each.diverging);
     const ink = { colours: colourMaps()[0], opacity: 1, fine: false };
     const grid = { width: first.width, height: first.height, values };
     const image = overlaid(new Uint8ClampedArray(SIDE * SIDE).fill(GREY), SIDE, SIDE, grid, { high, diverging }, ink);

@@ -23,7 +23,7 @@ import { SeewhyViewer } from "./viewer.js";
  * @property {{right: number, known: number, classes: string[], table: number[][],
  *   confused: [string, string, number][]} | null} summary
  * @property {{truth: string, predicted: string, count: number, title: string, plane: import("./planes.js").Plane,
- *   scale: {high: number, diverging: boolean}}[]} means of the maps, per true and predicted class
+ *   diverging: boolean}[]} means of the maps, per true and predicted class
  */
 
 const ORDERS = /** @type {[string, string][]} */ ([
@@ -193,7 +193,7 @@ export class SeewhyReport extends HTMLElement {
     const all = rows.length === this.run.rows.length;
     this.count.replaceChildren(all ? `${rows.length} photos` : `${rows.length} of ${this.run.rows.length} photos${of} `, all ? "" : back);
     this.mean?.remove();
-    const means = this.run.means.filter((each) => each.truth === (truth || predicted) && (!truth || !predicted || each.predicted === predicted));
+    const means = this.run.means.filter((each) => (truth ? each.truth === truth && (!predicted || each.predicted === predicted) : [each.truth, each.predicted].includes(predicted)));
     if (means.length && (truth || predicted)) {
       this.mean = new SeewhyMean();
       this.mean.show(means, of);

@@ -24,6 +24,7 @@ import { Zoom } from "./zoom.js";
  * @property {boolean} sharedScale
  * @property {Target[]} targets
  * @property {{seewhy: string, created: string, command: string}} made
+ * @property {Record<string, string>} [figures] links to the figures in full, by the key of a target
  * @property {{python: string[], command: string, views: Record<string, string>, targets: Record<string, string>}} code
  *
  * @typedef {object} Settings what a person chose; kept from photo to photo
@@ -131,6 +132,7 @@ export class SeewhyViewer extends HTMLElement {
     for (const [i, button] of [...(this.chips?.children ?? [])].entries()) {
       button.setAttribute("aria-pressed", String(this.shown?.targets[i].key === key));
     }
+    this.figure?.setAttribute("href", this.shown?.figures?.[key] ?? "");
     this.refreshed = this.refresh();
     this.dispatchEvent(new CustomEvent("seewhy-target", { bubbles: true, detail: key }));
   }
@@ -200,8 +202,10 @@ export class SeewhyViewer extends HTMLElement {
     box.addEventListener("toggle", () => {
       if (box.open && !pre.textContent) pre.textContent = pythonFor(e, this, settings);
     });
+    const figure = e.figures?.[this.key];
+    this.figure = figure ? h("a", { href: figure }, "The figure in full") : null;
     const about = h("p", { class: "source" }, `${e.model.spec} · weights sha256 ${e.model.weights.slice(0, 12)} · ${e.model.preprocessing} · seewhy ${e.made.seewhy}`);
-    return h("footer", { class: "again" }, buttons, box, about);
+    return h("footer", { class: "again" }, buttons, box, this.figure, about);
   }
 
   /** Everything that depends on the target. */
