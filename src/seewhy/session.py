@@ -155,7 +155,8 @@ class Session:
         start = time.perf_counter()
         self._look_at_weights()
         model, inputs = self.classifier, self.classifier.preprocess(photo.image)
-        photo, request = self._comparable(photo, request)
+        notes, request = self._comparable(photo, request)
+        seen = SeenPhoto.of(photo, model.crop(photo.image), model.box(photo.image), notes)
         needs = Needs.of(method for _, method in request.methods)
         with recorded_for(
             model, inputs, request.targets, needs, request.batch_size, programs=self._programs
@@ -166,10 +167,7 @@ class Session:
                 with events.part(f"target {number + 1}", number / len(records), 1 / len(records)):
                     targets.append(explained(model, record, request))
         found = Explanation(
-            photo=SeenPhoto(
-                str(photo.path), photo.sha256, photo.image.size, model.crop(photo.image), model.box(photo.image),
-                photo.notes,
-            ),
+            photo=seen,
             model=self.facts,
             top=prediction.top,
             probabilities=prediction.how,
@@ -206,14 +204,16 @@ class Session:
         model = self.classifier
         return ModelFacts(model.name, model.weights_hash, str(model.transform), model.notes, model.provenance)
 
-    def _comparable(self, photo: Photo, request: Request) -> tuple[Photo, Request]:
-        """Without the comparison of a photo's predicted class with itself, and with a note instead."""
+    def _comparable(self, photo: Photo, request: Request) -> tuple[tuple[str, ...], Request]:
+        """The photo's notes, and the request; without the comparison of its predicted class with itself, which a note
+        says.
+        """
         others = {each.other for each in request.targets if isinstance(each, Versus) and each.target is None}
         if not others or (first := self.classifier.predict(photo, top=1)).index not in others:
-            return photo, request
+            return photo.notes, request
         note = f"{first.name} is what was predicted: it is not held against itself"
         kept = [each for each in request.targets if each != Versus(None, first.index)]
-        return replace(photo, notes=(*photo.notes, note)), replace(request, targets=tuple(kept))
+        return (*photo.notes, note), replace(request, targets=tuple(kept))
 
     def _look_at_weights(self) -> None:
         """The hash is of the weights as they are: a network may have been trained since. What is written through

@@ -313,7 +313,7 @@ def test_force_leaves_no_figure_of_an_earlier_target(seewhy, place):
     (place / "out" / "a" / "mine.png").write_bytes(b"mine")
     assert seewhy(*arguments, "-t", 2, "--no-figure")[0] == 0
     assert {path.name for path in (place / "out" / "a").iterdir()} == {
-        "explanation.json", "maps.npz", "crop.png", "mine.png",
+        "explanation.json", "maps.npz", "crop.png", "whole.webp", "mine.png",
     }  # fmt: skip
     assert "figure in full" not in (place / "out" / "report.html").read_text()
 

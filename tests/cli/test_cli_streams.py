@@ -299,7 +299,9 @@ def test_what_is_being_written_is_finished_first(place, seewhy, monkeypatch):
     assert code == 1
     assert "seewhy: interrupted" in err
     out = place / "seewhy-out"
-    assert {path.name for path in (out / "a").iterdir()} == {"figure.png", "maps.npz", "crop.png", "explanation.json"}
+    assert {path.name for path in (out / "a").iterdir()} == {
+        "figure.png", "maps.npz", "crop.png", "whole.webp", "explanation.json",
+    }  # fmt: skip
     assert not (out / "b").exists()
     assert "a.png" in (out / "report.html").read_text()
     assert not list(place.rglob("*.part"))

@@ -14,13 +14,13 @@ from fuzz.mutations import damaged, fuzzed
 from seewhy.errors import InputError
 from seewhy.results.run import RUN, Run, RunPhoto
 
-NAMES = ["explanation.json", "maps.npz", "crop.png", "class-1.png"]
+NAMES = ["explanation.json", "maps.npz", "crop.png", "whole.webp", "class-1.png"]
 
 
 @functools.cache
 def good():
     """The files of an explanation, by name."""
-    photo = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    photo = np.random.default_rng(0).integers(0, 255, (40, 52, 3), dtype=np.uint8)
     classifier = seewhy.load("nets.tiny:make", input_size=32)
     methods = ["cam", "saliency", "class_visualization"]
     found = seewhy.explain(photo, classifier, methods, [1], versus=2, preset="simonyan", steps=2)

@@ -70,6 +70,8 @@ def test_every_part_comes_back(explanation, saved):
     assert loaded.notes == explanation.notes
     assert loaded.right is False
     assert np.array_equal(np.asarray(loaded.photo.crop), np.asarray(explanation.photo.crop))
+    assert loaded.photo.whole_file == explanation.photo.whole_file == (saved / "whole.webp").read_bytes()
+    assert loaded.photo.whole.tobytes() == explanation.photo.whole.tobytes()
     for found, again in zip(explanation.targets, loaded.targets, strict=True):
         assert (found.key, found.title, found.score) == (again.key, again.title, again.score)
         for id, view in found.views.items():
@@ -124,7 +126,7 @@ page = render_report([Item(loaded, "saved")], run=RunInfo("m", "w", "v", "d", "c
         assert (tmp_path / f"{number}.raw").read_bytes() == first.figure(found).tobytes()
     assert (tmp_path / "page.html").read_text("utf-8") == render_report([Item(first, "saved")], run=RUN)
     again = seewhy.Explanation.load(tmp_path / "saved").save(tmp_path / "again")
-    for name in ("figure.png", "crop.png", "explanation.json"):
+    for name in ("figure.png", "crop.png", "whole.webp", "explanation.json"):
         assert (again / name).read_bytes() == (tmp_path / "saved" / name).read_bytes()
 
 
@@ -149,6 +151,11 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
         (lambda about: about.pop("format"), "format"),
         (lambda about: about["photo"].update(crop="../crop.png"), "a file in the folder"),
         (lambda about: about["photo"].update(crop="explanation.json"), "a file in the folder"),
+        (lambda about: about["photo"].update(whole="../whole.webp"), "named otherwise"),
+        (lambda about: about["photo"].update(whole="crop.png"), "named otherwise"),
+        (lambda about: about["photo"].update(whole="whole.jpg"), "cannot be read"),
+        (lambda about: about["photo"].update(whole=3), "'whole'"),
+        (lambda about: about["photo"].update(size=[61, 48]), "whole photo is another"),
         (lambda about: about["photo"].update(box=[1, 2]), "'box'"),
         (lambda about: about["photo"].update(size=[0, 3]), "'size'"),
         (lambda about: about.update(targets=[]), "explains nothing"),

@@ -12,9 +12,10 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from seewhy.pictures.containers.bounds import MAX_BYTES
 from seewhy.pictures.containers.metadata import ORIENTATION, orientation_of
 from seewhy.pictures.pixels import STRIP, Colour, to_rgb
 from seewhy.pictures.signature import looks_like
+from seewhy.pictures.small import small
 
 MAX_PIXELS = 89_000_000  # just under the size from which Pillow warns
 # Formats that people keep photos in. Left out on purpose: EPS and PDF (they run other programs), TGA
@@ -56,6 +58,11 @@ class Photo:
     notes: tuple[str, ...] = ()
     sha256: str = ""
 
+    @cached_property
+    def small(self) -> bytes:
+        """The photo with a longer side of at most 448 pixels, as a file: WebP, or JPEG where Pillow lacks that."""
+        return small(self.image)
+
 
 def read_photo(
     path: str | os.PathLike[str], *, background: Colour = (255, 255, 255), max_pixels: int = MAX_PIXELS
@@ -81,9 +88,32 @@ def read_photo(
             a supported format, is too large or too laborious, or nothing in it can be decoded.
     """
     path = Path(path)
+    return _decoded(partial(_read, path, in_one_line(path)), path, background, max_pixels)
+
+
+def photo_of_bytes(
+    data: bytes, name: str, *, background: Colour = (255, 255, 255), max_pixels: int = MAX_PIXELS
+) -> Photo:
+    """A photo from the content of a file, as ``read_photo`` reads it.
+
+    Args:
+        data: the content.
+        name: what it is called, in errors too.
+        background, max_pixels: see ``read_photo``.
+
+    Raises:
+        PhotoError: as there.
+    """
+    if not data:
+        raise PhotoError(f"{in_one_line(name)} is empty", expected="a photo", got="0 bytes")
+    return _decoded(lambda: data, Path(name), background, max_pixels)
+
+
+def _decoded(read: Callable[[], bytes], path: Path, background: Colour, max_pixels: int) -> Photo:
+    """Args: ``read`` gives the file, which is kept no longer than it is needed."""
     name = in_one_line(path)
     notes: list[str] = []
-    data = _read(path, name)
+    data = read()
     sha256 = hashlib.sha256(data).hexdigest()
     with _as_photo_error(name):
         first = first_picture(data)

@@ -257,7 +257,8 @@ class Explanation:
         display(self.figure(target))
 
     def save(self, folder: str | Path, *, figure: bool = True, overwrite: bool = False, colormap: str = OWN) -> Path:
-        """Write the folder that ``load`` reads: explanation.json, maps.npz, crop.png, pictures; and the figures.
+        """Write the folder that ``load`` reads: explanation.json, maps.npz, crop.png, the whole photo
+        small, pictures of classes; and the figures.
 
         Args:
             folder: is made where it is missing.

@@ -24,12 +24,15 @@ from ..synthesis import Visualization
 from .amounts import Amount
 from .explanation import Explained, Explanation, Made, ModelFacts
 from .saved import ABOUT, FORMAT, MAPS, course_of
-from .seen import SeenPhoto
+from .seen import WHOLE, SeenPhoto
 from .view import View
 
 T = TypeVar("T")
 
 MOST_TARGETS, MOST_VIEWS = 1000, 1000
+
+MOST_WHOLE = 1 << 20
+"""Bytes of the whole photo, small: noise, which compresses worst, takes a fifth of them."""
 
 _Of: TypeAlias = "tuple[Ranked, float, tuple[int, int], int | None]"
 """The target, the score that is explained, (H, W) of the crop, and the index of the other class."""
@@ -120,7 +123,7 @@ def _explanation(about: _Object, arrays: Mapping[str, Any], folder: Path) -> Exp
     return Explanation(
         photo=SeenPhoto(
             photo.get("path", str), photo.get("sha256", str), photo.pair("size", 1 << 24), crop, _box(photo),
-            photo.texts("notes")[len(model.texts("notes")) :],
+            photo.texts("notes")[len(model.texts("notes")) :], _whole(folder, photo.get("whole", str, None)),
         ),
         model=ModelFacts(
             model.get("spec", str), model.get("weights_sha256", str), model.get("preprocessing_in_words", str),
@@ -250,3 +253,14 @@ def _picture(folder: Path, name: str) -> Image.Image:
     if max(image.size) > MOST_SIDE:
         raise InputError(f"{name} is too large", expected=f"at most {MOST_SIDE} pixels a side", got=image.size)
     return image
+
+
+def _whole(folder: Path, name: str | None) -> bytes | None:
+    """The file of the whole photo, small, which ``SeenPhoto`` checks. Folders of earlier versions have none."""
+    if name is None:
+        return None
+    if name not in WHOLE.values():
+        raise InputError(
+            "the whole photo is named otherwise", expected=" or ".join(WHOLE.values()), got=repr(name)[:40]
+        )
+    return read_bounded(folder / name, MOST_WHOLE, InputError, name)

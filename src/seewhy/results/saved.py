@@ -1,4 +1,4 @@
-"""An explanation as a folder: explanation.json, maps.npz, crop.png, the images of classes, and figures."""
+"""An explanation as a folder: explanation.json, maps.npz, the photo, the images of classes, and figures."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .view import View
 FORMAT = 1
 """Raised when older readers could not understand what is written."""
 
-OURS = re.compile(r"figure(-(not-)?\d+(-rather-than-\d+)?)?\.png|(not-)?class-\d+\.png")
-"""Names of the pictures that an explanation writes."""
+OURS = re.compile(r"figure(-(not-)?\d+(-rather-than-\d+)?)?\.png|(not-)?class-\d+\.png|whole\.(webp|jpg)")
+"""Names of the pictures that an explanation may write, or not."""
 
 ABOUT, MAPS, CROP = "explanation.json", "maps.npz", "crop.png"
 
@@ -67,6 +67,8 @@ def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: boo
                 pictures[_class_picture(found)] = view.visualization.to_image()
     for name, picture in pictures.items():
         write_picture(folder / name, picture, overwrite=overwrite)
+    if (whole := explanation.photo.whole_file) is not None:
+        write_bytes(folder / str(explanation.photo.whole_name), whole, overwrite=overwrite)
     if figure:
         for name, found in figures(explanation).items():
             write_picture(folder / name, explanation.figure(found, colormap=colormap), overwrite=overwrite)
@@ -152,6 +154,7 @@ def describe(explanation: Explanation, places: Places | None = None) -> dict[str
             "sha256": photo.sha256,
             "size": photo.size,
             "crop": CROP,
+            "whole": photo.whole_name,
             "box": photo.box,
             "notes": (*model.notes, *photo.notes),
         },
