@@ -8,11 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import seewhy
 from seewhy.checks import awkward_networks, fingerprint
 from seewhy.core.ranks import rank_correlation
-from seewhy.errors import InputError, MethodError
+from seewhy.errors import InputError, MethodError, TargetError
 from seewhy.incremental import Rescorer
 from seewhy.incremental.dense import Batches
 from seewhy.incremental.followed import LARGEST
@@ -292,6 +293,35 @@ class TestFastModes:
             seewhy.attribute(model, x, Occlusion(5, 5, engine="dense", reach=0.5), 1)
 
 
+NOT_FOLLOWED = {"coupled", "stateful"}
+
+
+class Made(TorchDispatchMode):
+    """Counts the numbers that torch's operators make, views apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and not func.is_view:
+            self.numbers += result.numel()
+        return result
+
+
+class Closed(nn.Module):
+    """Rules out class 1."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        logits = self.model(x)
+        return logits.masked_fill(torch.arange(logits.shape[1]) == 1, -torch.inf)
+
+
 class TestRescorer:
     def test_any_patch_anywhere(self):
         import torchvision
@@ -314,6 +344,73 @@ class TestRescorer:
                 parameter.zero_()
         assert torch.equal(rescorer.scores(patches, corners), got)  # it has weights of its own
         model.load_state_dict(state)
+
+    @pytest.mark.parametrize("classes", ["all", [6, 0, 3, 6], [9], range(10)])
+    @pytest.mark.parametrize("build", ["squeezenet1_1", "resnet18", "shufflenet_v2_x0_5"])
+    def test_several_classes_at_once(self, build, classes):
+        import torchvision
+
+        model = lively(getattr(torchvision.models, build)(num_classes=10), (64, 80)).double()
+        x = torch.randn(2, 3, 64, 80, dtype=torch.float64)
+        rescorer = Rescorer(model, x, [3, 7], classes=classes)
+        columns = list(range(10)) if classes == "all" else list(classes)
+        patches, corners = torch.randn(3, 3, 17, 9, dtype=torch.float64), [(0, 0), (47, 71), (20, 31)]
+        with torch.no_grad():
+            images = [x.clone() for _ in patches]
+            for image, patch, (top, left) in zip(images, patches, corners, strict=True):
+                image[:, :, top : top + 17, left : left + 9] = patch
+            expected, before = torch.stack([model(image) for image in images]), model(x)
+        found = rescorer.logits(patches, corners)
+        assert rescorer.classes.tolist() == columns
+        assert torch.allclose(found, expected[:, :, columns], rtol=0, atol=1e-9)
+        assert torch.allclose(rescorer.logits_before, before[:, columns], rtol=0, atol=1e-9)
+        assert torch.allclose(rescorer.scores(patches, corners), expected[:, [0, 1], [3, 7]], rtol=0, atol=1e-9)
+
+    @pytest.mark.parametrize("name", sorted(awkward_networks()))
+    def test_all_classes_of_awkward_networks(self, name):
+        model, x = awkward_networks()[name]
+        x = x[:1]
+        if name in NOT_FOLLOWED:
+            with pytest.raises(MethodError, match="cannot be followed"):
+                Rescorer(model, x, classes="all")
+            return
+        rescorer = Rescorer(model, x, classes="all")
+        patch, shown = torch.randn(x.shape[1], 5, 4).to(x), x.clone()
+        shown[:, :, 2:7, 3:7] = patch
+        with torch.no_grad(), seewhy.record(model, shown, 0) as record:
+            expected = record.logits
+        assert torch.allclose(rescorer.logits(patch, [(2, 3)])[0], expected, rtol=1e-4, atol=1e-5)
+
+    def test_one_more_class_is_one_more_row_of_the_last_layer(self):
+        import torchvision
+
+        model = lively(torchvision.models.mobilenet_v2(num_classes=100), (64, 64))
+        x, patch = torch.randn(1, 3, 64, 64), torch.randn(3, 20, 20)
+        made = []
+        for classes in ([3], range(100)):
+            rescorer = Rescorer(model, x, 3, classes=classes)
+            with Made() as counter:
+                rescorer.logits(patch, [(20, 20)])
+            made.append(counter.numbers)
+        more = made[1] - made[0]
+        assert 99 <= more <= 5 * 99, "each class is a number in the last layer's result, and in copies of it"
+        assert more < made[0] / 1000
+
+    def test_a_class_that_is_ruled_out_does_not_stop_the_others(self):
+        model, x = awkward_networks()["module_relu"]
+        closed = Closed(model)
+        rescorer = Rescorer(closed, x, 0, classes="all")
+        found = rescorer.logits(torch.zeros(x.shape[1], 4, 4), [(3, 3)])
+        assert (found[..., 1] == -torch.inf).all()
+        assert found[..., 0].isfinite().all()
+
+    def test_classes_that_there_are_not(self):
+        model, x = awkward_networks()["module_relu"]
+        for classes, match in [([99], "no such class"), ([], "no class was asked for"), (["cat"], "no names")]:
+            with pytest.raises(TargetError, match=match):
+                Rescorer(model, x, 0, classes=classes)
+        named = seewhy.classifier(model, labels=[f"c{i}" for i in range(5)], mean=[0.0] * 3, std=[1.0] * 3, size=16)
+        assert Rescorer(named, x, 0, classes=["c2", 1]).classes.tolist() == [2, 1]
 
     def test_what_does_not_fit_is_said(self):
         model, x = awkward_networks()["module_relu"]

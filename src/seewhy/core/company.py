@@ -70,9 +70,9 @@ def why_alone(run: Callable[[Tensor], Any], inputs: Tensor, logits: Tensor, most
     if len(found) != len(together):
         return f"it gives {len(found)} rows of scores for {len(together)} images"
     expected = torch.cat([logits, found[len(inputs) : len(inputs) + 2], logits[:1]])[: len(found)]
-    difference = _difference(found, expected)
+    difference = largest_difference(found, expected)
     if repeated is not None and difference <= CHANGED_BY_NUMBER * _largest(logits):
-        difference = _difference(found[:1], repeated[:1])
+        difference = largest_difference(found[:1], repeated[:1])
     allowed = min(1e4 * torch.finfo(logits.dtype).eps, 0.05) / 5 * _largest(logits)
     return None if difference <= allowed else f"a score changes by {difference:.2g} in other company"
 
@@ -82,7 +82,7 @@ CHANGED_BY_NUMBER = 0.2
 less where it only changes the rounding."""
 
 
-def _difference(a: Tensor, b: Tensor) -> float:
+def largest_difference(a: Tensor, b: Tensor) -> float:
     """The largest absolute difference; NaN in both counts as none, NaN in one of them as infinite."""
     a, b = a.double(), b.double()
     same = (a == b) | (a.isnan() & b.isnan())

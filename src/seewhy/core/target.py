@@ -237,6 +237,30 @@ def _numbered(model: object, target: Any) -> Any:
     return target
 
 
+def class_indices(model: object, classes: Any, count: int) -> Tensor:
+    """(K,) int64 of some classes, in their order.
+
+    Args:
+        model: a module, or a ``Classifier``, which knows names.
+        classes: a number or a name, or several of them; "all": every class.
+        count: how many classes there are.
+
+    Raises:
+        TargetError: there is no such class, or none was asked for.
+    """
+    if isinstance(classes, str) and classes == "all":
+        return torch.arange(count)
+    single = isinstance(classes, str) or not hasattr(classes, "__iter__")
+    asked = [classes] if single else list(classes)
+    if not asked:
+        raise TargetError("no class was asked for", expected="at least one")
+    found = [int(_as_classes(_numbered(model, each), 1)[0]) for each in asked]
+    for value in found:
+        if not 0 <= value < count:
+            raise TargetError("there is no such class", expected=f"0 to {count - 1}", got=value)
+    return torch.tensor(found)
+
+
 def of_each(target: Target, batch: int) -> list[Target]:
     """The target of each of ``batch`` images alone, names apart.
 

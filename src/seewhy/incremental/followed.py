@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.company import coarse, rounding
+from ..core.company import coarse, largest_difference, rounding
 from ..core.inputs import at_least_float32
 from ..core.record import Record
 from ..core.target import logits_of
@@ -32,12 +32,13 @@ class Followed:
     Args:
         record: of the photos, for classes as targets.
         own: whether to hold copies of all weights, for use after the record is closed.
+        classes: (K,) int64, sorted, that are asked for first; None: the record's.
 
     Raises:
         Untraceable: says why.
     """
 
-    def __init__(self, record: Record, own: bool = False):
+    def __init__(self, record: Record, own: bool = False, classes: Tensor | None = None):
         warn_if_busy()
         check_followable(record)
         self._own = own
@@ -49,14 +50,14 @@ class Followed:
         fill = [cut_out(part, box) for part, box in zip((mirrored, 2 * mirrored + 1), boxes, strict=True)]
         self.program, clean, hidden = trace(record.run, logits_of, one, pasted(one, boxes, fill))
         self._expected = torch.cat([clean, hidden])
-        classes, whole = record.classes, self._engine(1.0, False)
+        classes, whole = record.classes if classes is None else classes, self._engine(1.0, False)
         with inference():
-            few, x = whole.cut_to(classes), _laid(one)
+            few, x = _cut(whole, classes), _laid(one)
             if few is None:
                 photo = wanted = whole.photo(x)
             else:
                 photo, wanted = whole.photos(x, *few)
-            first = _scoring(whole, few, record, wanted)
+            first = _scoring(whole, few, record, classes, wanted)
             self._together = torch.cat([photo.logits, whole.logits(photo, masked(photo, boxes, fill))[0]])
             apart = torch.cat([first.logits(0, boxes[i : i + 1], fill[i : i + 1]) for i in range(len(boxes))])
         # The batch sizes learned here serve whatever photo comes next.
@@ -82,18 +83,22 @@ class Followed:
             self._engines[reach, half] = Engine(simplified(self.program, half, self._own), reach)
         return self._engines[reach, half]
 
-    def scoring(self, record: Record, reach: float = 1.0, *, half: bool = False) -> Scoring:
-        """A scorer of a record's photos, for all classes that its forward's targets are functions of.
+    def scoring(
+        self, record: Record, reach: float = 1.0, *, half: bool = False, classes: Tensor | None = None
+    ) -> Scoring:
+        """A scorer of a record's photos, for all classes that its forward's targets are functions of, or for others.
 
         Args:
             record: of photos of the size, type and device that the model was traced with.
             reach: windows up to this share of their maps.
             half: whether convolutions of deltas are computed in bfloat16.
+            classes: (K,) int64, sorted; None: the record's.
 
         Raises:
             Untraceable: it was verified for other classes, and is not valid for these.
         """
-        classes, first, self._first = record.classes, self._first, None
+        classes = record.classes if classes is None else classes
+        first, self._first = self._first, None
         if first is not None and reach == 1 and not half:
             inputs, proved, scoring = first
             if inputs is record.inputs and torch.equal(proved, classes):
@@ -101,7 +106,7 @@ class Followed:
         self._prove(classes)
         whole = self._engine(reach, half)
         with inference():
-            return _scoring(whole, whole.cut_to(classes), record)
+            return _scoring(whole, _cut(whole, classes), record, classes)
 
 
 def check_followable(record: Record) -> None:
@@ -120,14 +125,17 @@ class Scoring:
     Args:
         engine: whose program gives the logits.
         record: of the photos; each base pass is compared with the model's own logits.
-        columns: which of the program's logits are the record's classes; None: they are all.
+        classes: (K,) int64, whose scores are given.
+        columns: which of the program's logits are those; None: they are all.
         photo: the base pass of the first photo, where it was computed and compared already.
     """
 
-    def __init__(self, engine: Engine, record: Record, columns: list[int] | None, photo: Photo | None = None):
+    def __init__(
+        self, engine: Engine, record: Record, classes: Tensor, columns: list[int] | None, photo: Photo | None = None
+    ):
         assert record.logits is not None
         self.engine, self._columns = engine, columns
-        self._expected, self._classes = record.logits, record.classes
+        self._expected, self._classes = record.logits, classes
         self._inputs = _laid(record.inputs)
         self._photo = None if photo is None else (0, photo)
 
@@ -184,11 +192,20 @@ class Scoring:
         return logits if self._columns is None else logits[:, self._columns]
 
 
-def _scoring(whole: Engine, few: tuple[Engine, int] | None, record: Record, photo: Photo | None = None) -> Scoring:
+def _cut(whole: Engine, classes: Tensor) -> tuple[Engine, int] | None:
+    """``Engine.cut_to``; None also where all classes are wanted, so that the last layer's weights are not copied."""
+    every = whole.program.shapes[whole.program.output][-1]
+    return None if len(classes) == every else whole.cut_to(classes)
+
+
+def _scoring(
+    whole: Engine, few: tuple[Engine, int] | None, record: Record, classes: Tensor, photo: Photo | None = None
+) -> Scoring:
     """By the engine that was cut to the wanted classes, or else by the whole one."""
-    if few is None:
-        return Scoring(copy(whole), record, record.classes.tolist(), photo)
-    return Scoring(few[0], record, None, photo)
+    if few is not None:
+        return Scoring(few[0], record, classes, None, photo)
+    every = whole.program.shapes[whole.program.output][-1]
+    return Scoring(copy(whole), record, classes, None if len(classes) == every else classes.tolist(), photo)
 
 
 def _laid(inputs: Tensor) -> Tensor:
@@ -207,6 +224,6 @@ _OTHERWISE = "for this photo it gives other scores than by itself"
 
 
 def _agree(found: Tensor, expected: Tensor, tolerance: float, otherwise: str) -> None:
-    difference = float((found.double() - expected.double()).abs().max())
+    difference = largest_difference(found, expected)
     if not difference <= tolerance:
         raise Untraceable(f"{otherwise}, by {difference:.2g}")

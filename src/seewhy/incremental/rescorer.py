@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.inputs import at_least_float32
 from ..core.needs import Needs
 from ..core.record import recorded
-from ..core.target import Target
+from ..core.target import Target, class_indices
 from ..core.torch_state import inference
 from ..errors import InputError, MethodError, SeewhyError
-from .followed import Followed
+from .followed import Followed, check_followable
 from .program import Untraceable
 
 
@@ -30,6 +31,8 @@ class Rescorer:
         x: (B, C, H, W) floating point, preprocessed as the model wants it.
         target: None (each photo's predicted class), an int, or one int per image; or a ``Versus`` of these; of a
             ``Classifier`` also by name.
+        classes: those that ``logits`` gives: numbers, or of a ``Classifier`` names; "all": every class; None: those
+            that the targets are made of, sorted. One more costs a row of the last layer, and no other work.
 
     Raises:
         MethodError: the model cannot be followed; says why.
@@ -39,13 +42,24 @@ class Rescorer:
         target: (B,) int64.
         against: (B,) int64, the classes rather than which; None where the target is no ``Versus``.
         score: (B,) float32, of the photos as they are.
+        classes: (K,) int64, whose logits ``logits`` gives, in the order that they were asked for.
+        logits_before: (B, K) float32 (float64 for a float64 model), of the photos as they are.
         ended: operators for which there is no rule, and that therefore work on whole maps from there on.
     """
 
-    def __init__(self, model: object, x: Tensor, target: Target = None):
+    def __init__(
+        self, model: object, x: Tensor, target: Target = None, *, classes: Sequence[int | str] | str | None = None
+    ):
         with recorded(model, x, target, Needs()) as record:
             try:
-                self._scoring = Followed(record, own=True).scoring(record)
+                check_followable(record)
+                assert record.logits is not None
+                if classes is None:
+                    self.classes = record.classes
+                else:
+                    self.classes = class_indices(model, classes, record.logits.shape[1]).to(record.logits.device)
+                wanted = torch.unique(torch.cat([record.classes, self.classes]))
+                self._scoring = Followed(record, own=True, classes=wanted).scoring(record, classes=wanted)
                 with inference():
                     for photo in range(len(record.inputs)):
                         self._scoring.photo(photo)  # held against what the model says
@@ -57,7 +71,9 @@ class Rescorer:
                 raise MethodError(f"the engine failed on this model: {type(error).__name__}: {error}") from error
         self.target, self.against, self.score = record.target, record.against, record.score
         self.ended = tuple(self._scoring.engine.ended)
-        self._among, self._classes = record.score_of.among, record.classes
+        self.logits_before = at_least_float32(record.logits[:, self.classes])
+        self._among, self._wanted = record.score_of.among, wanted
+        self._columns = torch.searchsorted(wanted, self.classes)
         self._shape = tuple(record.inputs.shape)
         self._lock = threading.Lock()  # what is computed on the way lies in memory that is used again
 
@@ -69,8 +85,29 @@ class Rescorer:
             corners: (M, 2) int, top and left; patches lie inside the photo.
 
         Returns:
-            (M, B) float32, each photo's score for its own target.
+            (M, B) float32 (float64 for a float64 model), each photo's score for its own target.
+
+        Raises:
+            InputError: the patches do not fit, or do not lie inside the photo.
         """
+        return self._among(self._wanted, self._hidden(patches, corners))
+
+    def logits(self, patches: Tensor, corners: Tensor | Sequence[tuple[int, int]]) -> Tensor:
+        """The logits of ``classes`` under each of M patches.
+
+        Args:
+            patches, corners: as ``scores`` takes them.
+
+        Returns:
+            (M, B, K) float32 (float64 for a float64 model).
+
+        Raises:
+            InputError: the patches do not fit, or do not lie inside the photo.
+        """
+        return self._hidden(patches, corners)[:, :, self._columns]
+
+    def _hidden(self, patches: Tensor, corners: Tensor | Sequence[tuple[int, int]]) -> Tensor:
+        """(M, B, wanted)."""
         at = np.asarray(torch.as_tensor(corners).cpu(), dtype=np.int64)
         if at.ndim != 2 or at.shape[1] != 2 or not len(at):
             raise InputError("corners are top and left of each patch", expected="(M, 2)", got=at.shape)
@@ -85,4 +122,4 @@ class Rescorer:
             raise InputError("patches lie inside the photo", expected=f"{height} x {width}", got=boxes.tolist()[:3])
         with self._lock, inference():
             logits = [self._scoring.hidden(b, boxes, list(patches)) for b in range(self._shape[0])]
-            return self._among(self._classes, torch.stack(logits, 1))
+            return torch.stack(logits, 1)
