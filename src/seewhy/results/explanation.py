@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,21 +11,17 @@ from typing import Any
 from PIL import Image
 
 from ..errors import InputError, close_matches, plain
-from ..legible import in_one_line
 from ..models.prediction import AFTER_SOFTMAX, Ranked
 from ..pictures import MapPanel
 from ..pictures.colormaps import OWN, Kind, Scale, find_colormap
 from ..pictures.in_memory import as_photo
-from ..pictures.notebook import display, img
+from ..pictures.notebook import display
 from ..pictures.overlay import check_opacity, one_channel
 from .seen import SeenPhoto
 from .view import CLASS_VISUALIZATION, View
 
 SCALES = ("own", "shared", "share")
 """Where the colours of a map end: see ``Explanation.to_image``."""
-
-LONGEST_NOTE = 1000
-"""Characters of a note in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -295,11 +290,9 @@ class Explanation:
         return replace(self, targets=targets)
 
     def _repr_html_(self) -> str:
-        pictures = (img(self.figure(found), found.title) for found in self.targets)
-        views = (view for found in self.targets for view in found.views.values())
-        notes = [*self.notes, *(f"{view.title}: {note}" for view in views for note in view.notes)]
-        told = "".join(f"<li>{escape(in_one_line(note, LONGEST_NOTE))}</li>" for note in dict.fromkeys(notes))
-        return f"<div>{''.join(pictures)}{f'<ul>{told}</ul>' if told else ''}</div>"
+        from .in_notebook import shown
+
+        return shown(self)
 
     def _view(self, found: Explained, method: str) -> View:
         by_name = {plain(id): view for id, view in found.views.items()}

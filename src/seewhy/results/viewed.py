@@ -24,8 +24,11 @@ from .view import View
 LONGEST = 4000
 """Characters of any one text: a hostile label may be a megabyte long."""
 
-CROP, CLASS_PICTURE = 82, 80
-"""How well the crop and the image of a class are encoded, 0..100."""
+CROP, CLASS_PICTURE, WHOLE = 82, 80, 60
+"""How well the crop, the image of a class and the whole photo are encoded, 0..100."""
+
+WHOLE_SIDE = 320
+"""Pixels of the whole photo's longer side, which only shows where the crop lies."""
 
 FACTORS = ("grad_cam", "guided_backprop")
 """Guided Grad-CAM is sent as the product that it is, where both of its factors are sent and give it."""
@@ -45,6 +48,7 @@ def viewed(explanation: Explanation) -> dict[str, Any]:
             "size": list(photo.size),
             "crop": data_uri(photo.crop, CROP),
             "cropSize": list(photo.crop.size),
+            "whole": None if photo.whole is None else data_uri(_small(photo.whole), WHOLE),
             "box": None if photo.box is None else list(photo.box),
             "notes": list(photo.notes),
         },
@@ -70,6 +74,12 @@ def data_uri(image: Image.Image, quality: int) -> str:
     """A picture as text of a page: WebP, or JPEG where Pillow was built without."""
     kind, data = encoded(image, quality, effort=2)
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _small(whole: Image.Image) -> Image.Image:
+    small = whole.copy()
+    small.thumbnail((WHOLE_SIDE, WHOLE_SIDE))
+    return small
 
 
 def _explained(explanation: Explanation, found: Explained) -> dict[str, Any]:

@@ -136,3 +136,18 @@ export function drawBar(canvas, scale, ink) {
   }
   /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
 }
+
+/**
+ * Where the crop lies on the photo, where that is not all of it.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Box} box
+ */
+export function outline(canvas, { x, y, width, height }) {
+  if (width >= canvas.width && height >= canvas.height) return;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  for (const [colour, line] of /** @type {[string, number][]} */ ([["#fff", 3], ["#17171c", 1]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = line;
+    context.strokeRect(x - 1, y - 1, width + 2, height + 2);
+  }
+}

@@ -1,5 +1,5 @@
 // <seewhy-pane>: one view of a photo, with what it is, its scale, and the value under the crosshair.
-import { drawBar, overlaid } from "./drawing.js";
+import { drawBar, outline, overlaid } from "./drawing.js";
 import { h, slider } from "./dom.js";
 import { number, percentage } from "./numbers.js";
 
@@ -136,14 +136,7 @@ export class SeewhyPane extends HTMLElement {
     const { x, y, width, height } = ground.box;
     context.drawImage(canvas, 0, 0);
     context.putImageData(overlaid(ground.grey, width, height, grid, scale, ink), x, y);
-    if (width < canvas.width || height < canvas.height) {
-      context.strokeStyle = "#fff";
-      context.lineWidth = 3;
-      context.strokeRect(x - 1, y - 1, width + 2, height + 2);
-      context.strokeStyle = "#17171c";
-      context.lineWidth = 1;
-      context.strokeRect(x - 1, y - 1, width + 2, height + 2);
-    }
+    outline(this.canvas, ground.box);
     drawBar(this.bar, scale, ink);
     this.tellEnds(scale, shares);
   }

@@ -2,7 +2,7 @@
 import { held } from "./elements.js";
 import { SeewhyViewer } from "./viewer.js";
 
-const viewer = /** @type {SeewhyViewer} */ (document.createElement("seewhy-viewer"));
+const viewer = new SeewhyViewer();
 viewer.explanation = held("seewhy-explanation");
 document.getElementById("static")?.remove();
 document.body.append(viewer);

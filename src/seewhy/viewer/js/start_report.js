@@ -2,7 +2,7 @@
 import { held } from "./elements.js";
 import { SeewhyReport } from "./report.js";
 
-const report = /** @type {SeewhyReport} */ (document.createElement("seewhy-report"));
+const report = new SeewhyReport();
 report.data = held("seewhy-run");
 document.getElementById("static")?.remove();
 document.body.append(report);

@@ -1,7 +1,7 @@
 // <seewhy-viewer>: a photo with its views in a grid that moves as one. Set `explanation` to what viewed.py gives.
 import { colourMaps } from "./colours.js";
 import { choice, copied, h, select, slider } from "./dom.js";
-import { drawnSize, pictureOf, sheet, stretched } from "./drawing.js";
+import { drawnSize, outline, pictureOf, sheet, stretched } from "./drawing.js";
 import { number, percentage } from "./numbers.js";
 import { SeewhyPane } from "./pane.js";
 import { gridsOf } from "./planes.js";
@@ -62,6 +62,10 @@ export class SeewhyViewer extends HTMLElement {
     this.live = h("p", { class: "unseen", "aria-live": "polite" });
   }
 
+  connectedCallback() {
+    this.zoom.write();
+  }
+
   get explanation() {
     return this.shown;
   }
@@ -88,9 +92,9 @@ export class SeewhyViewer extends HTMLElement {
   /** @param {Explanation} e */
   lay(e) {
     const { photo, model } = e;
-    this.title = "";
     const wrong = e.right === false;
     const truth = e.truth === null ? null : h("span", { class: wrong ? "truth wrong" : "truth" }, wrong ? "wrong: truly " : "rightly ", h("bdi", {}, e.truth));
+    this.saw = h("h3", {});
     this.heading = h("h2", {});
     this.said = h("p", { class: "said" });
     this.chips = this.targetChips(e);
@@ -103,7 +107,7 @@ export class SeewhyViewer extends HTMLElement {
     const saw = h(
       "section",
       { class: "saw", "aria-label": "Photo and prediction" },
-      h("div", { class: "pane" }, h("header", {}, h("h3", {}, "What the model saw"), this.place), this.stage, h("p", { class: "caption" }, `${e.photo.cropSize.join(" × ")} of ${photo.size.join(" × ")}`)),
+      h("div", { class: "pane" }, h("header", {}, this.saw, this.place), this.stage, h("p", { class: "caption" }, `${e.photo.cropSize.join(" × ")} of ${photo.size.join(" × ")}`)),
       this.topClasses(e),
       notes.length ? this.notes : null,
     );
@@ -307,6 +311,8 @@ export class SeewhyViewer extends HTMLElement {
     [this.picture.width, this.picture.height] = [original.width, original.height];
     this.stage.style.setProperty("aspect-ratio", `${original.width} / ${original.height}`);
     this.picture.getContext("2d").drawImage(original, 0, 0);
+    outline(this.picture, ground.box);
+    this.saw.textContent = ground.canvas === original ? "What the model saw" : "The photo, and what the model saw";
     for (const pane of this.panes) {
       if (pane.view) pane.draw(ground, settings.colours, settings.opacity, this.highOf(pane.view), settings.scale === "share");
     }

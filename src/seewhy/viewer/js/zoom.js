@@ -14,7 +14,6 @@ export class Zoom {
     this.y = 0;
     /** @type {{x: number, y: number} | null} in shares of a pane */
     this.cross = null;
-    this.write();
   }
 
   write() {
