@@ -13,15 +13,13 @@ from PIL import Image
 from ..errors import InputError, close_matches, plain
 from ..models.prediction import AFTER_SOFTMAX, Ranked
 from ..pictures import MapPanel
-from ..pictures.colormaps import OWN, Kind, Scale, find_colormap
+from ..pictures.colormaps import OWN, Kind, find_colormap
 from ..pictures.in_memory import as_photo
 from ..pictures.notebook import display
-from ..pictures.overlay import check_opacity, one_channel
+from ..pictures.overlay import check_opacity
+from .scales import at_least, limit_of
 from .seen import SeenPhoto
 from .view import CLASS_VISUALIZATION, View
-
-SCALES = ("own", "shared", "share")
-"""Where the colours of a map end: see ``Explanation.to_image``."""
 
 
 @dataclass(frozen=True)
@@ -181,11 +179,13 @@ class Explanation:
             scale, colormap, opacity: see ``to_image``.
         """
         assert view.attribution is not None
-        limit = self._limit(view, self._usual_scale if scale is None else scale)
+        if scale is None:
+            scale = "shared" if self.shared_scale else "own"
+        limit = limit_of(view, scale, self.targets)
         values = view.attribution.values[0].numpy()
         kind: Kind | None = "diverging" if view.signed else None
         return MapPanel(
-            view.title, values, self.photo.crop, view.caption, view.facts, kind, _at_least(view), limit,
+            view.title, values, self.photo.crop, view.caption, view.facts, kind, at_least(view), limit,
             colormap, opacity,
         )  # fmt: skip
 
@@ -302,34 +302,6 @@ class Explanation:
             raise InputError(f"there is no view {method!r}", expected=expected, close=close)
         return by_name[plain(method)]
 
-    @property
-    def _usual_scale(self) -> str:
-        return "shared" if self.shared_scale else "own"
-
-    def _limit(self, view: View, scale: str) -> float | None:
-        """Where the scale of a map ends; None: where its own does.
-
-        Raises:
-            InputError: there is no such scale.
-        """
-        if scale not in SCALES:
-            raise InputError(f"there is no scale {scale!r}", expected=", ".join(SCALES))
-        if scale == "own" or (scale == "share" and view.amount is None):
-            return None
-        ends: list[tuple[float, float]] = []  # of the maps of all targets alone, and the scores that they explain
-        for found in self.targets:
-            if (other := found.views.get(view.id)) is not None and other.attribution is not None:
-                values = one_channel(other.attribution.values[0].numpy())
-                ends.append((Scale.of(values, at_least=_at_least(other)).high, abs(found.score)))
-        if scale == "shared":
-            return max(high for high, _ in ends)
-        assert view.attribution is not None
-        # The square of a gradient grows with the square of the score.
-        power = 2 if view.params.get("magnitude") == "square" else 1
-        return (
-            max(high / score**power for high, score in ends if score) * abs(float(view.attribution.score[0])) ** power
-        )
-
     def _full_size(self) -> tuple[int, int]:
         """Of the crop in the original's pixels."""
         if self.photo.box is None:
@@ -340,10 +312,6 @@ class Explanation:
 
 def _without(views: Mapping[str, View]) -> dict[str, View]:
     return {id: view for id, view in views.items() if id != CLASS_VISUALIZATION}
-
-
-def _at_least(view: View) -> float:
-    return 0.0 if view.amount is None else view.amount.at_least
 
 
 def _sized(size: Any) -> tuple[int, int]:
