@@ -1,5 +1,6 @@
 """An explanation below a cell of a notebook: the viewer in a frame of its own, and a picture for where frames are not
-shown."""
+shown.
+"""
 
 from __future__ import annotations
 
