@@ -8,13 +8,20 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY ?= 8192
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test wheel fuzz lint bench figures gallery tutorial clean
+# What comes from npm, for tests and checks only.
+NODE = tests/browser/node_modules/.package-lock.json
+TSC = tests/browser/node_modules/.bin/tsc
+
+.PHONY: demo test browser wheel fuzz lint bench figures screenshots gallery tutorial clean
 
 demo: $(VENV)/.installed  ## explain an example photo
 	$(BIN)/seewhy explain examples/photos/chelsea.png examples/photos/coffee.png --output-dir demo --force
 
 test: $(VENV)/.tested  ## run the tests, among them those of the built wheel; TESTS='-k occlusion' some of them
 	$(BIN)/python -m pytest $(TESTS)
+
+browser: $(VENV)/.tested $(NODE)  ## try the pages in Chromium; where there is none, says so
+	$(BIN)/python -m pytest -m browser -rs tests/browser
 
 wheel: $(VENV)/.tested  ## build the wheel, install it with all that it needs in an environment of its own, and try it
 	SEEWHY_CLEAN_INSTALL=1 $(BIN)/python -m pytest -m packaging tests/installed
@@ -23,10 +30,12 @@ fuzz: $(VENV)/.tested  ## try damaged files and Ctrl-C for as long as SEEWHY_FUZ
 	SEEWHY_FUZZ_EXAMPLES=$${SEEWHY_FUZZ_EXAMPLES:-5000} SEEWHY_SIGNALS=$${SEEWHY_SIGNALS:-2000} \
 		$(BIN)/python -m pytest tests/fuzz tests/reliability/test_interrupts.py
 
-lint: $(VENV)/.tested  ## style and types
+lint: $(VENV)/.tested $(NODE)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if [ -x $(TSC) ]; then echo $(TSC) && $(TSC) --project tests/browser; \
+		else echo "the types of the pages' scripts are not checked: npm is missing"; fi
 
 bench: $(VENV)/.benched  ## measure against peers, on Python 3.11 or newer; QUICK=1 for a form under 3 minutes
 	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
@@ -55,5 +64,9 @@ $(VENV)/.benched: $(VENV)/.installed
 	$(PIP) --editable '.[bench]'
 	@touch $@
 
+$(NODE): tests/browser/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tests/browser --no-audit --no-fund && touch $@; \
+		else echo "npm is missing: no axe-core, no tsc"; fi
+
 clean:
-	rm -rf $(VENV) demo seewhy-out
+	rm -rf $(VENV) demo seewhy-out tests/browser/node_modules

@@ -1,0 +1,44 @@
+"""A real Chromium for the tests of the pages; where there is none, they are skipped and say what is missing."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from browser.chromium import Missing, executable, running
+from browser.guard import guarded
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="package")
+def chromium():
+    """Of the package, not of the session: while Playwright runs, nothing else in this thread can use asyncio."""
+    try:
+        with running(executable()) as browser:
+            yield browser
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens guarded pages, see ``guarded``; what they complained about fails the test at its end."""
+    with ExitStack() as opened:
+        yield lambda **given: opened.enter_context(guarded(chromium, **given))
+
+
+@pytest.fixture
+def page(open_page):
+    """An empty guarded page."""
+    return open_page()
+
+
+@pytest.fixture
+def offline(open_page):
+    """An empty guarded page without a network."""
+    return open_page(offline=True)
