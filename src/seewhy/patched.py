@@ -177,7 +177,7 @@ class WhatIfs:
             self.engine, self.reason = "dense", str(error)
             self._before = self._whole(self._canvas.inputs)
         else:
-            self._before = self._rescorer.logits_before[0]
+            self._before = self._rescorer.logits_before[0].cpu()
         classifier.check_outputs(len(self._before))
         self._top_before = predicted(classifier, self._before).top
 
@@ -198,7 +198,7 @@ class WhatIfs:
             inputs, pixels = self._canvas.laid(patch)
         top, left, height, width = patch.box
         if self._rescorer is not None:
-            after = self._rescorer.logits(inputs, [(top, left)])[0, 0]
+            after = self._rescorer.logits(inputs, [(top, left)])[0, 0].cpu()
         else:
             shown = self._canvas.inputs.clone()
             shown[0, :, top : top + height, left : left + width] = inputs
@@ -218,7 +218,7 @@ class WhatIfs:
     def _whole(self, inputs: Tensor) -> Tensor:
         with recorded(self._classifier, inputs, None, Needs()) as record:
             assert record.logits is not None
-            return record.logits[0].clone()
+            return record.logits[0].cpu().clone()
 
 
 def answered(

@@ -105,7 +105,7 @@ def test_other_layouts(model, layer, shape):
     model = model().double()
     found = seewhy.channels(model, X, layer, 1, count=None)
     with torch.no_grad():
-        score, bias, weight = model(X)[0, 1], model.fc.bias[1], model.fc.weight[1]
+        score, bias, weight = model(X)[0, 1], model.fc.bias[1].detach(), model.fc.weight[1]
         if isinstance(model, Tokens):  # the first token is no place of the photo
             bias = bias + model.norm(model.first[0, 0]) @ weight
     assert found.shape == shape

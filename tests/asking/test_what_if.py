@@ -125,6 +125,7 @@ def test_channels_as_the_model_takes_them(order, count):
         with torch.no_grad():
             expected = model(clf.normalised(answer.to_image()))[0]
         assert [each.after.score for each in answer.classes] == pytest.approx(expected.tolist(), abs=1e-5)
+        assert count == 3 or (np.ptp(answer.pixels, axis=2) == 0).all(), "it sees grey"
     shown = np.asarray(answer.to_image())[5, 5]  # the mean colour, in RGB
     assert shown.tolist() == [round(255 * part) for part in (mean[::-1] if count == 3 else mean * 3)]
 
