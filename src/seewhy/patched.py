@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from .core.needs import Needs
 from .core.record import recorded
 from .core.target import class_indices
 from .errors import InputError, MethodError
-from .incremental import Rescorer
+from .incremental import Programs, Rescorer
 from .legible import legible
 from .models import Classifier
 from .models.prediction import Ranked, predicted, ranked
@@ -150,14 +151,17 @@ class WhatIfs:
     what it changes.
 
     It is a snapshot: where the network can be followed, it goes on with copies of the weights as they were. Threads may
-    share it.
+    share it. ``Session.what_ifs`` makes one that keeps to the session's turns.
 
     Args:
         classifier: the model; handed back as it came.
         photo: see ``seewhy.explain``.
+        programs: where networks that were followed are kept, so that the next photo takes a third of the time.
+        turn: gives a block in which the model is this thread's.
 
     Attributes:
         photo: as it was read.
+        model: what the model is called.
         engine: "incremental", or "dense": each patch costs a forward of the model, which is a guest for its time.
         reason: why "dense"; None otherwise.
 
@@ -165,14 +169,23 @@ class WhatIfs:
         SeewhyError: the photo cannot be read, or the model's output cannot be explained.
     """
 
-    def __init__(self, classifier: Classifier, photo: Any):
+    def __init__(
+        self,
+        classifier: Classifier,
+        photo: Any,
+        *,
+        programs: Programs | None = None,
+        turn: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ):
         self.photo: Photo = as_photo(photo)
+        self.model, self._turn = classifier.name, turn
         self._classifier, self._canvas = classifier, Canvas(classifier, self.photo)
         self._lock = threading.Lock()  # of what the canvas keeps
         self._rescorer: Rescorer | None = None
         self.engine, self.reason = "incremental", None
         try:
-            self._rescorer = Rescorer(classifier, self._canvas.inputs, classes="all")
+            with turn():
+                self._rescorer = Rescorer(classifier, self._canvas.inputs, classes="all", programs=programs)
         except MethodError as error:
             self.engine, self.reason = "dense", str(error)
             self._before = self._whole(self._canvas.inputs)
@@ -216,22 +229,20 @@ class WhatIfs:
         return list(dict.fromkeys(numbers))
 
     def _whole(self, inputs: Tensor) -> Tensor:
-        with recorded(self._classifier, inputs, None, Needs()) as record:
+        with self._turn(), recorded(self._classifier, inputs, None, Needs()) as record:
             assert record.logits is not None
             return record.logits[0].cpu().clone()
 
 
 def answered(
-    classifier: Classifier, photo: Any, patch: Patch | Sequence[Patch],
-    classes: int | str | Sequence[int | str] | None = None,
-) -> WhatIf:  # fmt: skip
+    asked: WhatIfs, patch: Patch | Sequence[Patch], classes: int | str | Sequence[int | str] | None = None
+) -> WhatIf:
     """See ``seewhy.what_if``."""
     patches = [patch] if isinstance(patch, Patch) else patch
     if not isinstance(patches, list | tuple) or not patches:
         raise InputError("what is to be over the photo?", expected="a seewhy.Patch, or a list of them", got=repr(patch))
-    asked = WhatIfs(classifier, photo)
     answers = tuple(asked.ask(each, classes) for each in patches)
-    return WhatIf(str(asked.photo.path), classifier.name, answers, asked.engine, asked.reason)
+    return WhatIf(str(asked.photo.path), asked.model, answers, asked.engine, asked.reason)
 
 
 def _described(entry: Ranked) -> dict[str, Any]:

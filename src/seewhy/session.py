@@ -29,7 +29,7 @@ from .models.from_memory import classifier
 from .models.prediction import Prediction, predicted
 from .models.weights import state_hash
 from .patch import Patch
-from .patched import WhatIf, answered
+from .patched import WhatIf, WhatIfs, answered
 from .pictures import Photo
 from .pictures.in_memory import as_photo
 from .request import AnyTarget, Request
@@ -138,9 +138,13 @@ class Session:
         self, photo: Any, patch: Patch | Sequence[Patch], classes: int | str | Sequence[int | str] | None = None
     ) -> WhatIf:
         """See ``seewhy.what_if``."""
-        read = as_photo(photo)
-        with self._queue.turn():
-            return answered(self.classifier, read, patch, classes)
+        return answered(self.what_ifs(photo), patch, classes)
+
+    def what_ifs(self, photo: Any) -> WhatIfs:
+        """To ask many patches of one photo. A patch waits for this session's other work only where each needs a whole
+        forward (``WhatIfs.engine``).
+        """
+        return WhatIfs(self.classifier, photo, programs=self._programs, turn=self._queue.turn)
 
     def channels(
         self, photo: Any, layer: str | None = None, target: Target = None, *,

@@ -1,6 +1,7 @@
 """What the model says of a photo with a patch is what it says of that picture."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -259,6 +260,64 @@ def test_it_shows_itself_and_nothing_in_a_name_acts():
     assert "\x1b" not in repr(found)
     for each in found.answers[0].classes:
         assert f"{each.change:+.2f}" in repr(found)
+
+
+def test_a_session_follows_the_network_once(monkeypatch):
+    from seewhy.incremental import followed
+
+    traced, trace = [], followed.trace
+    monkeypatch.setattr(followed, "trace", lambda *args: traced.append(1) or trace(*args))
+    session, expected = seewhy.Session(classifier()), []
+    asked = [session.what_ifs(photo(seed)) for seed in range(3)]
+    assert len(traced) == 1
+    for seed, each in enumerate(asked):
+        (alone,) = seewhy.what_if(photo(seed), PATCHES[1], classifier(), "all").answers
+        found = each.ask(PATCHES[1], "all")
+        assert [c.after.score for c in found.classes] == pytest.approx([c.after.score for c in alone.classes], abs=1e-6)
+        expected.append(found.classes)
+    with torch.no_grad():
+        for parameter in session.classifier.model.parameters():
+            parameter.mul_(1.5)
+    assert [each.ask(PATCHES[1], "all").classes for each in asked] == expected, "each has weights of its own"
+    other = session.what_ifs(photo(0)).ask(PATCHES[1], "all")
+    with torch.no_grad():
+        scores = session.classifier.model(session.classifier.normalised(other.to_image()))[0]
+    assert [c.after.score for c in other.classes] == pytest.approx(scores.tolist(), abs=1e-5)
+
+
+def test_threads_share_what_was_followed():
+    """Each asks its own photo, while the session explains another: none computes in another's memory."""
+    session = seewhy.Session(classifier())
+    asked = [session.what_ifs(photo(seed)) for seed in range(2)]
+    expected = [[each.ask(patch, "all").classes for patch in PATCHES] for each in asked]
+    found = [[], []]
+
+    def work(number):
+        for _ in range(8):
+            found[number].append([asked[number].ask(patch, "all").classes for patch in PATCHES])
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for seed in range(3):
+        session.explain(photo(seed), ["occlusion"])
+    for thread in threads:
+        thread.join()
+    assert found == [[expected[number]] * 8 for number in range(2)]
+
+
+def test_whole_forwards_keep_to_the_turns_of_their_session():
+    session = seewhy.Session(classifier(Stateful()))
+    asked = session.what_ifs(photo())
+    assert asked.engine == "dense"
+    with session.turn():
+        done = []
+        thread = threading.Thread(target=lambda: done.append(asked.ask(PATCHES[0])))
+        thread.start()
+        thread.join(0.2)
+        assert not done
+    thread.join()
+    assert len(done) == 1
 
 
 def test_a_session_and_a_file(tmp_path):
