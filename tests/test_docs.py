@@ -60,6 +60,10 @@ def test_recipes_run(section, place, seewhy_command, monkeypatch):
                 assert code == 0, err
 
 
+def _command(name):
+    return import_module(f"seewhy.cli.{name.replace('-', '_')}").command
+
+
 LINES = [
     (page, line)
     for page in PAGES
@@ -72,7 +76,7 @@ LINES = [
 @pytest.mark.parametrize(("page", "line"), LINES, ids=lambda value: getattr(value, "name", value))
 def test_commands_have_the_options_that_documents_give_them(page, line):
     _, name, *arguments = shlex.split(line, comments=True)
-    assert import_module(f"seewhy.cli.{name}").command.make_context(name, arguments)
+    assert _command(name).make_context(name, arguments)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_commands_have_the_options_that_documents_give_them(page, line):
 def test_options_in_the_text_exist(option):
     known = {"--help", "--version"}
     for name in COMMANDS:
-        for parameter in import_module(f"seewhy.cli.{name}").command.params:
+        for parameter in _command(name).params:
             known |= {*parameter.opts, *parameter.secondary_opts}
     assert option in known
 

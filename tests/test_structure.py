@@ -19,12 +19,13 @@ FLOORS = [
     {"core"},
     {"incremental"},
     {"methods", "synthesis", "metrics", "models"},
-    {"own_methods"},
-    {"api", "layer_table", "exemplars"},
+    {"own_methods", "patch"},
+    {"api", "layer_table", "exemplars", "patched", "strongest"},
     {"results"},
     {"checks", "report", "request"},
     {"explaining"},
     {"session"},
+    {"asking"},
     {"gallery"},
     {"cli"},
     {"__main__"},
@@ -61,9 +62,9 @@ def test_imports_point_downward(path):
 
 def test_the_public_names():
     assert set(seewhy.__all__) == {
-        "Attribution", "Classifier", "Explanation", "Method", "Record", "SeewhyError", "Session", "Versus",
-        "Visualization", "attribute", "checks", "classifier", "errors", "events", "explain", "incremental",
-        "load", "methods", "models", "record", "results", "synthesis", "visualize",
+        "Attribution", "Channels", "Classifier", "Explanation", "Method", "Patch", "Record", "SeewhyError", "Session",
+        "Versus", "Visualization", "WhatIf", "attribute", "channels", "checks", "classifier", "errors", "events",
+        "explain", "incremental", "load", "methods", "models", "record", "results", "synthesis", "visualize", "what_if",
     }  # fmt: skip
     for name in seewhy.__all__:
         assert getattr(seewhy, name) is not None

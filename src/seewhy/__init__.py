@@ -15,6 +15,7 @@ from .settings import apply_settings
 if TYPE_CHECKING:
     from . import checks, errors, events, incremental, methods, models, results, synthesis
     from .api import attribute
+    from .asking import channels, what_if
     from .core.attribution import Attribution
     from .core.method import Method
     from .core.record import Record, record
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from .errors import SeewhyError
     from .models import Classifier, load
     from .models.from_memory import classifier
+    from .patch import Patch
+    from .patched import WhatIf
     from .results import Explanation
     from .session import Session, explain
+    from .strongest import Channels
     from .synthesis.visualization import Visualization
     from .synthesis.visualize import visualize
 
@@ -33,15 +37,19 @@ apply_settings()
 
 _HOMES = {
     "Attribution": "core.attribution",
+    "Channels": "strongest",
     "Classifier": "models",
     "Explanation": "results",
     "Method": "core.method",
+    "Patch": "patch",
     "Record": "core.record",
     "SeewhyError": "errors",
     "Session": "session",
     "Versus": "core.target",
     "Visualization": "synthesis",
+    "WhatIf": "patched",
     "attribute": "api",
+    "channels": "asking",
     "checks": "",
     "classifier": "models.from_memory",
     "errors": "",
@@ -55,13 +63,14 @@ _HOMES = {
     "results": "",
     "synthesis": "",
     "visualize": "synthesis",
+    "what_if": "asking",
 }
 """Public name -> the module it lives in; "" for a module itself. Loaded on first use: torch takes seconds."""
 
 __all__ = [
-    "Attribution", "Classifier", "Explanation", "Method", "Record", "SeewhyError", "Session", "Versus",
-    "Visualization", "attribute", "checks", "classifier", "errors", "events", "explain", "incremental", "load",
-    "methods", "models", "record", "results", "synthesis", "visualize",
+    "Attribution", "Channels", "Classifier", "Explanation", "Method", "Patch", "Record", "SeewhyError", "Session",
+    "Versus", "Visualization", "WhatIf", "attribute", "channels", "checks", "classifier", "errors", "events", "explain",
+    "incremental", "load", "methods", "models", "record", "results", "synthesis", "visualize", "what_if",
 ]  # fmt: skip
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import PIL
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from . import __version__, events
 from .api import AnyMethod
 from .core.needs import Needs
 from .core.queue import Queue
 from .core.record import Record, recorded_for
-from .core.target import Versus
+from .core.target import Target, Versus
 from .errors import InputError, ModelError, SeewhyError
 from .explaining import explained
 from .incremental import Programs
@@ -28,10 +28,13 @@ from .models import Classifier, load
 from .models.from_memory import classifier
 from .models.prediction import Prediction, predicted
 from .models.weights import state_hash
+from .patch import Patch
+from .patched import WhatIf, WhatIfs, answered
 from .pictures import Photo
 from .pictures.in_memory import as_photo
 from .request import AnyTarget, Request
 from .results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
+from .strongest import Channels, strongest
 from .synthesis import Visualization
 from .synthesis.cached import cached
 from .synthesis.presets import find_preset
@@ -130,6 +133,27 @@ class Session:
             found = replace(found, made=replace(found.made, seconds=seconds))
             events.result(found)
             return found
+
+    def what_if(
+        self, photo: Any, patch: Patch | Sequence[Patch], classes: int | str | Sequence[int | str] | None = None
+    ) -> WhatIf:
+        """See ``seewhy.what_if``."""
+        return answered(self.what_ifs(photo), patch, classes)
+
+    def what_ifs(self, photo: Any) -> WhatIfs:
+        """To ask many patches of one photo. A patch waits for this session's other work only where each needs a whole
+        forward (``WhatIfs.engine``).
+        """
+        return WhatIfs(self.classifier, photo, programs=self._programs, turn=self._queue.turn)
+
+    def channels(
+        self, photo: Any, layer: str | None = None, target: Target = None, *,
+        at: tuple[int, int] | None = None, count: int | None = 12,
+    ) -> Channels:  # fmt: skip
+        """See ``seewhy.channels``."""
+        inputs = photo if isinstance(photo, Tensor) else self.classifier.preprocess(as_photo(photo).image)
+        with self._queue.turn():
+            return strongest(self.classifier, inputs, layer, target, at=at, count=count)
 
     def maps(self, photo: Photo, request: Request, *, truth: str | None = None, command: str = "") -> Explanation:
         """A photo explained, with the images of classes that are in the cache; in place of others stands an error view

@@ -18,13 +18,15 @@ from .streams import GONE, steady_streams
 
 COMMANDS = {
     "explain": "Explain what a model said about photos, with every view at once.",
+    "what-if": "Compare a photo's classes with and without something over it.",
+    "channels": "List the channels that did most for a class, with what each added.",
     "visualize": "Make the image that a class is, to the network.",
     "report": "Draw the report again from what was saved.",
     "cache": "Show where pictures of classes are kept, or remove them.",
     "layers": "List a model's layers, with the one explained by default.",
     "methods": "List the methods: what they compute, and how they mislead.",
 }
-"""Subcommand -> its line in the help. Each lives in the module of its name."""
+"""Subcommand -> its line in the help. Each lives in the module of its name, with an underscore for a hyphen."""
 
 
 class _Lazy(click.Group):
@@ -44,7 +46,7 @@ class _Lazy(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{name}", __name__).command
+        command: click.Command = import_module(f".{name.replace('-', '_')}", __name__).command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

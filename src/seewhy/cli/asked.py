@@ -17,7 +17,7 @@ from ..pictures.colormaps import OWN, find_colormap
 from ..request import Request
 from ..results import CLASS_VISUALIZATION
 from ..synthesis.presets import find_preset
-from .options import build_method, with_parameters
+from .options import build_method, colour, with_parameters
 
 
 class Asked:
@@ -47,7 +47,7 @@ class Asked:
             self.wanted.add(CLASS_VISUALIZATION)
         self.by_name = (self.wanted if given["methods"] else set()) | with_parameters(given)
         self.preset = find_preset(given["preset"]).name
-        self.background = _colour(given["background"])
+        self.background = colour(given["background"])
         self.colormap = find_colormap(given["colormap"] or OWN)
         self._check_all_apply()
 
@@ -137,15 +137,3 @@ def _kinds(names: tuple[str, ...]) -> list[type[Method]]:
     if twice := next((id for id in ids if ids.count(id) > 1), None):
         raise MethodError(f"two methods are called {twice!r}", expected="ids that differ")
     return found
-
-
-def _colour(text: str) -> tuple[int, int, int]:
-    from PIL import ImageColor
-
-    try:
-        red, green, blue = ImageColor.getrgb(text)[:3]
-        if not all(0 <= part <= 255 for part in (red, green, blue)):
-            raise ValueError(text)
-    except (ValueError, OverflowError) as error:  # an angle may be infinite
-        raise InputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
-    return red, green, blue

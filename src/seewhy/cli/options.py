@@ -155,3 +155,39 @@ def with_parameters(given: Mapping[str, Any]) -> set[str]:
         for method in METHODS
         if any(given.get(f"{method.id}_{field.name}") is not None for field in fields(method))
     }
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """Red, green, blue, 0..255, of a name or ``#rrggbb``."""
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+        if not all(0 <= part <= 255 for part in (red, green, blue)):
+            raise ValueError(text)
+    except (ValueError, OverflowError) as error:  # an angle may be infinite
+        raise InputError("this is no colour", expected="a name such as white, or #rrggbb", got=repr(text)) from error
+    return red, green, blue
+
+
+class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
+    """Some whole numbers, with commas between them.
+
+    Args:
+        names: what each of them is.
+    """
+
+    def __init__(self, *names: str):
+        self.name, self._count = ",".join(names), len(names)
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != self._count:
+            where = "this" if param is None else param.opts[0]
+            raise InputError(f"{where} is {self._count} whole numbers", expected=self.name, got=repr(value))
+        return numbers

@@ -83,6 +83,14 @@ class Followed:
             self._engines[reach, half] = Engine(simplified(self.program, half, self._own), reach)
         return self._engines[reach, half]
 
+    def apart(self) -> Followed:
+        """The same, proved already, with copies of all weights and with memory of its own to compute in: for use after
+        the record is closed, and beside others.
+        """
+        other = copy(self)
+        other._own, other._engines, other._first = True, {}, None
+        return other
+
     def scoring(
         self, record: Record, reach: float = 1.0, *, half: bool = False, classes: Tensor | None = None
     ) -> Scoring:

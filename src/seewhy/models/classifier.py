@@ -74,7 +74,18 @@ class Classifier:
         Raises:
             InputError: not a picture, or one without pixels.
         """
-        inputs = self.transform(image)
+        return self._placed(self.transform(image))
+
+    def normalised(self, seen: Image.Image) -> torch.Tensor:
+        """Pixels that the model sees, as ``crop`` gives them, or a part of these, as the model's input: (1, C, h, w)
+        float32, normalised, on the model's device.
+
+        Raises:
+            InputError: the model reads other channels than a photo has.
+        """
+        return self._placed(self.transform.normalised(seen))
+
+    def _placed(self, inputs: torch.Tensor) -> torch.Tensor:
         parameter = next(self.model.parameters(), None)
         return inputs if parameter is None else inputs.to(parameter.device)
 

@@ -106,15 +106,21 @@ class Preprocessing:
         Raises:
             InputError: not a picture, one without pixels, or a model of other channels than a photo has.
         """
-        pixels = torch.from_numpy(np.array(self.crop(image))).permute(2, 0, 1)[None]
+        return self.normalised(self.crop(image))
+
+    def normalised(self, seen: Image.Image) -> torch.Tensor:
+        """Pixels that the model sees, as ``crop`` gives them, or a part of these: (1, C, h, w) float32, normalised.
+
+        Raises:
+            InputError: the model reads other channels than a photo has.
+        """
         if self.order is None:
             what = f"a photo has 3 channels and the model reads {len(self.mean)}"
             raise InputError(what, expected="inputs of your own making: seewhy.attribute(classifier, inputs)")
+        pixels = _as_numbers(seen)
         if self.order == "BGR":
             pixels = pixels.flip(1)
-        pixels = pixels[:, : len(self.order)].to(torch.float32).div(255)
-        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
-        return ((pixels - mean) / std).contiguous()
+        return _normalised(pixels[:, : len(self.order)], self.mean, self.std)
 
     def __str__(self) -> str:
         """One line for people."""
@@ -193,6 +199,10 @@ class BorrowedPreprocessing:
         inputs = self.transform(image).to(torch.float32)
         return inputs if inputs.ndim == 4 else inputs[None]
 
+    def normalised(self, seen: Image.Image) -> torch.Tensor:
+        """Pixels that the model sees, as ``crop`` gives them, or a part of these: (1, C, h, w) float32, normalised."""
+        return _normalised(_as_numbers(seen)[:, : len(self.mean)], self.mean, self.std)
+
     def __str__(self) -> str:
         """One line for people."""
         return " ".join(repr(self.transform).split())
@@ -220,6 +230,16 @@ def check_normalisation(mean: tuple[float, ...], std: tuple[float, ...]) -> None
         raise InputError("mean must be finite", got=shown(mean))
     if not all(value > 0 and math.isfinite(value) for value in std):
         raise InputError("std must be positive, and finite", got=shown(std))
+
+
+def _as_numbers(seen: Image.Image) -> torch.Tensor:
+    """(1, 3, h, w), 0..255."""
+    return torch.from_numpy(np.array(as_rgb(seen))).permute(2, 0, 1)[None]
+
+
+def _normalised(pixels: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    centre, scale = (torch.tensor(values).view(1, -1, 1, 1) for values in (mean, std))
+    return ((pixels.to(torch.float32).div(255) - centre) / scale).contiguous()
 
 
 def _numbers(values: tuple[float, ...]) -> str:
