@@ -26,6 +26,7 @@ FLOORS = [
     {"explaining"},
     {"session"},
     {"gallery"},
+    {"app"},
     {"cli"},
     {"__main__"},
 ]

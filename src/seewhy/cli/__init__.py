@@ -19,6 +19,7 @@ from .streams import GONE, steady_streams
 COMMANDS = {
     "explain": "Explain what a model said about photos, with every view at once.",
     "visualize": "Make the image that a class is, to the network.",
+    "app": "Open a page that explains photos as they are dropped on it.",
     "report": "Draw the report again from what was saved.",
     "cache": "Show where pictures of classes are kept, or remove them.",
     "layers": "List a model's layers, with the one explained by default.",
@@ -63,6 +64,7 @@ def seewhy() -> None:
     seewhy explain cat.jpg --versus lynx        why the predicted class rather than this one
     seewhy explain photos/                      a folder; named like classes, the wrong ones come first
     seewhy explain cat.jpg --model torchvision:resnet50 --method grad_cam
+    seewhy app photos/                          a page in the browser; drop photos, drag masks
     """  # noqa: D301
 
 
