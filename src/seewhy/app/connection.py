@@ -10,7 +10,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ..errors import InputError, SeewhyError
-from .jobs import Job, failure
+from .jobs import Job, failure, log
 from .live import Live
 from .messages import Control, Malformed, Predict, WhatIf, parsed
 from .outbox import Full, Outbox
@@ -44,9 +44,13 @@ class Connection:
             for job in list(self._jobs.values()):
                 job.control.cancel()
             self._outbox.close()
-            for task in (*both, *self._tasks):
+            left = {*both, *self._tasks}
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*both, *self._tasks, return_exceptions=True)
+            await asyncio.wait(left)
+            for task in left:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    log(error)
             if self._socket.application_state is WebSocketState.CONNECTED:
                 with suppress(Exception):
                     await asyncio.wait_for(self._socket.close(TRY_AGAIN_LATER), PARTING)

@@ -56,6 +56,8 @@ class Guard:
             await self._http(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
+        else:  # the server's own start and end
+            await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _Headers(scope)
