@@ -27,6 +27,7 @@ FLOORS = [
     {"session"},
     {"asking"},
     {"gallery"},
+    {"app"},
     {"cli"},
     {"__main__"},
 ]

@@ -107,7 +107,7 @@ class Looked:
 
 def exemplars(
     classifier: Any,
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     units: Sequence[Unit],
     *,
     count: int = 9,
@@ -120,7 +120,7 @@ def exemplars(
 
     Args:
         classifier: from ``seewhy.load``; it knows how a photo becomes its input.
-        folder: photos, also in folders within it.
+        folder: photos, also in folders within it; or a list of files.
         units: at least one.
         count: how many of each.
         batch_size: photos per forward.
@@ -137,7 +137,7 @@ def exemplars(
     layers = frozenset(layer_name(model, unit.layer) for unit in units if unit.layer is not None)
     best = {unit: (_Best(count), _Best(count)) for unit in units}
     looked, skipped = 0, list[str]()
-    number = sum(1 for _ in photos_in(folder))
+    number = sum(1 for _ in _files(folder))
     with _told_to(progress), guest(model, grad=False):
         for done, paths, inputs in _batches(classifier, folder, batch_size, skipped):
             with listening(model, layers) as activations:
@@ -151,7 +151,8 @@ def exemplars(
             looked += len(paths)
             events.progress(done, max(done, number), Looked(looked))
     if not looked:
-        why = skipped[0] if skipped else f"{in_one_line(folder)} holds no photo"
+        place = in_one_line(folder) if isinstance(folder, str | os.PathLike) else "the list"
+        why = skipped[0] if skipped else f"{place} holds no photo"
         raise InputError(f"there is nothing to look at: {why}")
     found = {}
     for unit, (top, bottom) in best.items():
@@ -208,14 +209,21 @@ def photos_in(folder: str | os.PathLike[str]) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(files) if name.lower().endswith(ENDINGS))
 
 
+def _files(folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
+    return photos_in(folder) if isinstance(folder, str | os.PathLike) else map(Path, folder)
+
+
 def _batches(
-    classifier: Any, folder: str | os.PathLike[str], batch_size: int, skipped: list[str]
+    classifier: Any,
+    folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    batch_size: int,
+    skipped: list[str],
 ) -> Iterator[tuple[int, list[Path], Tensor]]:
     """How many photos of the folder are done then, those of a batch that could be read, and the network's inputs."""
     paths: list[Path] = []
     inputs: list[Tensor] = []
     done = 0
-    for done, path in enumerate(photos_in(folder), 1):
+    for done, path in enumerate(_files(folder), 1):
         try:
             inputs.append(classifier.preprocess(read_photo(path).image))
         except PhotoError as error:

@@ -21,6 +21,7 @@ COMMANDS = {
     "what-if": "Compare a photo's classes with and without something over it.",
     "channels": "List the channels that did most for a class, with what each added.",
     "visualize": "Make the image that a class is, to the network.",
+    "app": "Open a page that explains photos as they are dropped on it.",
     "report": "Draw the report again from what was saved.",
     "cache": "Show where pictures of classes are kept, or remove them.",
     "layers": "List a model's layers, with the one explained by default.",
@@ -65,6 +66,7 @@ def seewhy() -> None:
     seewhy explain cat.jpg --versus lynx        why the predicted class rather than this one
     seewhy explain photos/                      a folder; named like classes, the wrong ones come first
     seewhy explain cat.jpg --model torchvision:resnet50 --method grad_cam
+    seewhy app photos/                          a page in the browser; drop photos, drag masks
     """  # noqa: D301
 
 

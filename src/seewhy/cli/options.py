@@ -46,12 +46,25 @@ _NUMBERS = _Numbers()
 
 def model_options(function: F) -> F:
     """--model and everything about how it is loaded."""
+    return _model_options(function, several=False)
+
+
+def models_options(function: F) -> F:
+    """The same for several models: --model, --weights and --labels may be repeated."""
+    return _model_options(function, several=True)
+
+
+def _model_options(function: F, *, several: bool) -> F:
+    each = " Of several models, once for each, in their order." if several else ""
     for option in reversed([
-        click.option("--model", "-m", "spec", default="efficientnet_lite0", show_default=True, metavar="SPEC",
+        click.option("--model", "-m", "spec", default=("efficientnet_lite0",) if several else "efficientnet_lite0",
+                     show_default=True, metavar="SPEC", multiple=several,
                      help="efficientnet_lite0, torchvision:NAME, timm:NAME, hf:NAME-or-folder, package.module:factory, "
                           "or, with --trust, a file with a whole network: .pt2, .pt, .pth."),
-        click.option("--weights", metavar="FILE", help="A .safetensors file or a checkpoint; or 'random'."),
-        click.option("--labels", metavar="FILE", help="Class names: one per line, or JSON."),
+        click.option("--weights", metavar="FILE", multiple=several,
+                     help=f"A .safetensors file or a checkpoint; or 'random'.{each}"),
+        click.option("--labels", metavar="FILE", multiple=several,
+                     help=f"Class names: one per line, or JSON.{each}"),
         click.option("--trust", is_flag=True, help="Read a file that can run any code: a whole network, or a pickle "
                      "with more than weights in it."),
         click.option("--trust-pickle", is_flag=True, hidden=True),  # its name until 0.1
@@ -75,6 +88,24 @@ def load_model(given: Mapping[str, Any]) -> Classifier:
             chosen[key] = [each for one in chosen[key] for each in (one if isinstance(one, tuple) else (one,))]
     with foreign():
         return load(chosen.pop("spec"), **chosen)
+
+
+def load_models(given: Mapping[str, Any]) -> list[Classifier]:
+    """The classifiers that ``models_options`` ask for.
+
+    Raises:
+        InputError: there are not as many weights or labels as models.
+    """
+    specs: tuple[str, ...] = given["spec"]
+    for name in ("weights", "labels"):
+        if given[name] and len(given[name]) != len(specs):
+            expected = f"--{name} once for each of them, in their order" if len(specs) > 1 else f"--{name} once"
+            raise InputError(f"--{name} does not go with the models", expected=expected, got=len(given[name]))
+    found = []
+    for number, spec in enumerate(specs):
+        own = {name: given[name][number] if given[name] else None for name in ("weights", "labels")}
+        found.append(load_model({**given, **own, "spec": spec}))
+    return found
 
 
 def tell_notes(classifier: Classifier) -> None:

@@ -1,0 +1,130 @@
+"""Everything that the pages of one server share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from .. import __version__
+from ..bibliography import BIBLIOGRAPHY
+from ..methods import METHODS
+from ..models import Classifier
+from ..results.view import CLASS_VISUALIZATION, VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS, VISUALIZATION_TITLE
+from ..synthesis.presets import PRESETS
+from .ascents import Ascents, has_video
+from .channels import tell_channels
+from .explaining import Explaining
+from .finding import find
+from .jobs import Job
+from .live_model import LiveModel
+from .messages import Ascend, Channels, Explain, FindExemplars, Predict
+from .photos import FolderPhoto, Photos
+from .predicting import Predictions
+from .priority import Priority
+from .what_ifs import Answers
+from .workers import Workers
+
+JOBS, MOVES, DECODERS = 12, 2, 2
+"""Threads for jobs, for masks that are dragged, and for photos that come in or are shown small."""
+
+
+class Live:
+    """The models and photos of a server, and the threads that work on them.
+
+    Args:
+        classifiers: the models, at least one.
+        folder: the photos of the launch.
+    """
+
+    def __init__(self, classifiers: Sequence[Classifier], folder: Sequence[FolderPhoto] = ()):
+        self.models = [LiveModel(classifier, number) for number, classifier in enumerate(classifiers)]
+        self.photos = Photos(folder)
+        self.priority = Priority()
+        self.predictions = Predictions(self.photos)
+        self.ascents = Ascents()
+        self.answers = Answers(self.photos, self.priority)
+        self.jobs, self.moves = Workers(JOBS, "job"), Workers(MOVES, "move")
+        self.decoders = Workers(DECODERS, "photo")
+        self._running: set[Job] = set()
+        self._changed = threading.Condition()
+        self._closed = False
+        self.warm = [self.jobs.submit(model.warm_up) for model in self.models]
+
+    def hello(self) -> dict[str, Any]:
+        """What a page is told first, once ``warm`` is done."""
+        return {
+            "type": "hello",
+            "models": [model.facts() for model in self.models],
+            "methods": _methods(),
+            "photos": self.photos.described(),
+            "presets": list(PRESETS),
+            "video": has_video(),
+            "version": __version__,
+        }
+
+    def work(self, job: Job, asked: Any) -> None:
+        """Do what a page asked for; called in a thread."""
+        with self._changed:
+            if self._closed:
+                return
+            self._running.add(job)
+        try:
+            job.run(lambda job: self._do(job, asked))
+        finally:
+            with self._changed:
+                self._running.discard(job)
+                self._changed.notify_all()
+
+    def _do(self, job: Job, asked: Any) -> None:
+        model = self.models[asked.model]
+        if isinstance(asked, Predict):
+            self.predictions.run(job, asked, model)
+            return
+        if isinstance(asked, FindExemplars):
+            find(job, asked, model, self.photos)
+            return
+        if isinstance(asked, Ascend):
+            self.ascents.run(job, asked, model)
+            return
+        with self.priority.job():
+            photo = self.photos.photo(asked.photo)
+            if isinstance(asked, Channels):
+                tell_channels(job, asked, model, photo)
+            elif isinstance(asked, Explain):
+                truth = self.photos.truth(asked.photo, asked.model)
+                Explaining(asked, model, photo, truth).run(job, between=lambda: self._prepare(model, asked.photo, job))
+
+    def _prepare(self, model: LiveModel, photo: str, job: Job) -> None:
+        """A mask may be dragged over the photo from now on."""
+        self.answers.prepare(model, photo, job.control)
+
+    def close(self, patience: float) -> bool:
+        """All jobs are cancelled, and uploads removed.
+
+        Args:
+            patience: seconds that jobs have to end.
+
+        Returns:
+            Whether they did: a foreign network may never come back.
+        """
+        with self._changed:
+            self._closed = True
+            for job in self._running:
+                job.control.cancel()
+            ended = self._changed.wait_for(lambda: not self._running, patience)
+        self.photos.close()
+        return ended
+
+
+def _methods() -> list[dict[str, str]]:
+    """The table of methods, as the page shows it."""
+    rows = [
+        (method.id, method.title, method.formula, method.misleads, str(BIBLIOGRAPHY[method.source]))
+        for method in METHODS
+    ]
+    rows.append(
+        (CLASS_VISUALIZATION, VISUALIZATION_TITLE, VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS,
+         str(BIBLIOGRAPHY["simonyan2013"]))
+    )  # fmt: skip
+    return [dict(zip(("id", "title", "formula", "misleads", "source"), row, strict=True)) for row in rows]
