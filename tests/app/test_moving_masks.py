@@ -5,11 +5,11 @@ import threading
 import numpy as np
 import pytest
 import torch
-from nets import tiny
 from pages import LABELS, OnDemand, classifier, entered, opened, picture, png, upload
 from PIL import Image
 from torch import nn
 
+from nets import tiny
 from seewhy.app.live import Live
 from seewhy.app.what_ifs import MOST_KEPT
 

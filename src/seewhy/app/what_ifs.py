@@ -54,10 +54,10 @@ class Answers:
         answers = self.prepare(model, asked.photo)
         if answers.engine == "incremental":  # it works on copies of its own, and waits for no explanation
             with self._priority.urgent():
-                answer = answers.ask(patch, asked.classes)
+                answer = answers.ask(patch, asked.classes or None)
         else:
             with model.session.turn():
-                answer = answers.ask(patch, asked.classes)
+                answer = answers.ask(patch, asked.classes or None)
         return {
             "type": "scores", "id": asked.id, "photo": asked.photo, "model": asked.model,
             "top": [told(entry) for entry in answer.top], "classes": [told(each.after) for each in answer.classes],

@@ -30,7 +30,7 @@ MODULES = (
 )  # fmt: skip
 """The viewer's modules; each imports from those before it."""
 
-_IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[a-z_]+\.js\";\n", re.MULTILINE)
+_IMPORT = re.compile(r"^import \{[^}]*\} from \"[./a-z]+/[a-z_]+\.js\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?function|class|const|let)", re.MULTILINE)
 _LINE = re.compile(r"^[ \t]*//[^\n]*\n", re.MULTILINE)
 _BLOCK = re.compile(r"^[ \t]*/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*\n", re.MULTILINE)
@@ -41,10 +41,11 @@ def assemble(
     title: str,
     body: str,
     *,
-    start: str,
+    start: str | None,
     blocks: Iterable[tuple[str, Any]] = (),
     styles: Sequence[str] = ("viewer",),
     modules: Sequence[str] = (),
+    sheets: Sequence[str] = (),
     connect: bool = False,
 ) -> str:
     """The page as text, to be written as UTF-8.
@@ -52,17 +53,17 @@ def assemble(
     Args:
         title: of the page.
         body: HTML that is there before the script runs, and stays where scripts may not run.
-        start: the module that starts the page.
+        start: the module that starts the page; None where the last of ``modules`` does.
         blocks: id -> what is put into the page as JSON, one script element each that holds data and runs nothing.
         styles: style sheets, by name.
-        modules: further modules, by their text.
+        modules, sheets: further modules and style sheets, by their text.
         connect: whether the page talks to the server that it came from.
     """
-    script, style = joined(start, modules), "".join(map(stylesheet, styles))
+    script, style = joined(start, modules), "".join([*map(stylesheet, styles), *map(_plain_sheet, sheets)])
     head = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
+        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy(script, style, connect=connect)}">\n'
         f"<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n"
     )
@@ -90,9 +91,9 @@ def as_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def joined(start: str, further: Sequence[str] = ()) -> str:
+def joined(start: str | None, further: Sequence[str] = ()) -> str:
     """All modules as one, without what only developers read: a page from a file cannot import any."""
-    return "".join([*map(_module, MODULES), *map(_stripped, further), _module(start)])
+    return "".join([*map(_module, MODULES), *map(_stripped, further), "" if start is None else _module(start)])
 
 
 @lru_cache(maxsize=32)
@@ -108,7 +109,10 @@ def _stripped(module: str) -> str:
 @lru_cache(maxsize=8)
 def stylesheet(name: str) -> str:
     """A style sheet, without comments and indents."""
-    sheet = files("seewhy.viewer").joinpath(f"css/{name}.css").read_text("utf-8")
+    return _plain_sheet(files("seewhy.viewer").joinpath(f"css/{name}.css").read_text("utf-8"))
+
+
+def _plain_sheet(sheet: str) -> str:
     return _INDENT.sub("", re.sub(r"/\*[^*]*\*/\n?", "", sheet))
 
 

@@ -55,6 +55,9 @@ export class SeewhyViewer extends HTMLElement {
     /** @type {Ground | null} */
     this.ground = null;
     this.key = "";
+    this.groundKey = "";
+    /** Whether a class can be asked for by its row: then "seewhy-class" is told. */
+    this.acting = false;
     this.turn = 0;
     this.zoom = new Zoom(this, () => this.read());
     this.picture = h("canvas", { width: 1, height: 1 });
@@ -146,11 +149,14 @@ export class SeewhyViewer extends HTMLElement {
     const body = h("tbody");
     for (const each of e.top) {
       const of = e.targets.find((target) => target.against === null && target.target.index === each.index);
-      const name = of && e.targets.length > 1 ? h("button", { type: "button", class: "plain", onclick: () => this.switchTo(of.key) }, each.name) : h("bdi", {}, each.name);
+      const ask = (/** @type {boolean} */ rather) => this.dispatchEvent(new CustomEvent("seewhy-class", { bubbles: true, detail: { index: each.index, rather } }));
+      const choose = of && e.targets.length > 1 ? () => this.switchTo(of.key) : this.acting && !of ? () => ask(false) : null;
+      const name = choose ? h("button", { type: "button", class: "plain", title: `Why ${each.name}?`, onclick: choose }, h("bdi", {}, each.name)) : h("bdi", {}, each.name);
+      const rather = this.acting && each.index !== this.target?.target.index ? h("button", { type: "button", class: "plain why", title: `Why ${this.target?.target.name} rather than ${each.name}?`, onclick: () => ask(true) }, "rather than this") : null;
       const bar = h("i");
       bar.style.setProperty("width", `${100 * (each.probability ?? 0)}%`);
       body.append(
-        h("tr", { "data-index": each.index, "data-key": of?.key, "data-explained": of?.key === this.key }, h("th", { scope: "row" }, name), h("td", { class: "share" }, percentage(each.probability)), h("td", { class: "track" }, h("span", {}, bar))),
+        h("tr", { "data-index": each.index, "data-key": of?.key, "data-explained": of?.key === this.key }, h("th", { scope: "row" }, name, rather), h("td", { class: "share" }, percentage(each.probability)), h("td", { class: "track" }, h("span", {}, bar))),
       );
     }
     const head = h("thead", {}, h("tr", {}, h("th", {}, "class"), h("th", {}, "probability"), h("th", {}, "as a bar")));
@@ -168,7 +174,7 @@ export class SeewhyViewer extends HTMLElement {
     for (const [text, label, act] of /** @type {[string, string, () => void][]} */ ([
       ["−", "Zoom out", () => this.zoom.by(1 / 1.5)],
       ["+", "Zoom in", () => this.zoom.by(1.5)],
-      ["1:1", "Whole picture", () => this.zoom.reset()],
+      ["All", "All of the picture", () => this.zoom.reset()],
     ])) {
       zooms.append(h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text));
     }

@@ -1,0 +1,260 @@
+// <seewhy-what-if>: a mask, or a piece of a photo, dragged over the photo, and the scores as it moves.
+import { choice, copied, h, select, slider } from "../../viewer/js/dom.js";
+import { pictureOf } from "../../viewer/js/drawing.js";
+import { percentage } from "../../viewer/js/numbers.js";
+import { SeewhyBars } from "./bars.js";
+
+/** @typedef {import("./app.js").SeewhyApp} SeewhyApp */
+
+const FILLS = [
+  { value: "blur", text: "Blur" },
+  { value: "colour", text: "Colour" },
+  { value: "patch", text: "Piece of a photo" },
+];
+const SHAPES = [
+  { value: "box", text: "Box" },
+  { value: "disc", text: "Disc" },
+];
+
+export class SeewhyWhatIf extends HTMLElement {
+  drawing = 0;
+
+  /** @param {SeewhyApp} app */
+  use(app) {
+    this.app = app;
+    const [height, width] = app.hello.models[0].input_size;
+    /** @type {[number, number]} */
+    this.size = [width, height];
+    const side = Math.round(Math.min(width, height) / 4);
+    this.patch = { x: (width - side) / 2, y: (height - side) / 2, side, shape: "box", fill: "blur", sigma: Math.round(side / 3), colour: "#7f7f7f", source: "", sx: 0, sy: 0 };
+    /** The newest question to each model, and whether it is still open. @type {number[]} */
+    this.newest = app.hello.models.map(() => 0);
+    /** @type {any[]} */
+    this.answers = app.hello.models.map(() => null);
+    this.canvas = h("canvas", { width, height });
+    this.stage = h("div", { class: "stage patching", role: "application", tabindex: "0", "aria-label": "The photo as the model sees it. Drag, or use the arrow keys, to move the patch; Enter pins the result." }, this.canvas);
+    this.source = h("canvas", { width, height });
+    this.sourceStage = h("div", { class: "stage patching", role: "application", tabindex: "0", "aria-label": "Where the piece is cut from. Drag, or use the arrow keys." }, this.source);
+    this.bars = app.hello.models.map((/** @type {any} */ model) => {
+      const bars = new SeewhyBars();
+      bars.dataset.title = app.hello.models.length > 1 ? model.spec : "Top classes, with the patch";
+      return bars;
+    });
+    this.pins = h("tbody");
+    this.pinned = h("table", { class: "pins", hidden: true }, h("caption", {}, "What if"), h("thead", {}, h("tr", {}, h("th", {}, "patch"), h("th", {}, "says"), h("th", {}, "instead of"), h("th", {}, ""))), this.pins);
+    this.said = h("p", { class: "source" });
+    this.controls = h("div", { class: "asked" });
+    this.sourceBox = h("div", { class: "pane", hidden: true }, h("header", {}, h("h3", {}, "Cut from")), this.sourceStage);
+    const pin = h("button", { type: "button", onclick: () => this.pin() }, "Pin this");
+    const code = h("button", { type: "button" }, "Copy as Python");
+    code.addEventListener("click", async () => {
+      code.textContent = (await copied(this.python())) ? "Copied" : "Not copied";
+      setTimeout(() => (code.textContent = "Copy as Python"), 1500);
+    });
+    this.replaceChildren(
+      this.controls,
+      h("div", { class: "bench" }, h("div", { class: "pane" }, h("header", {}, h("h3", {}, "Drag the patch")), this.stage), this.sourceBox, h("div", { class: "scores" }, ...this.bars, h("div", { class: "row" }, pin, code), this.said)),
+      this.pinned,
+    );
+    this.lay();
+    this.listen(this.stage, "x", "y");
+    this.listen(this.sourceStage, "sx", "sy");
+    this.stage.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key === "Enter") this.pin();
+    });
+  }
+
+  lay() {
+    const { patch, app, size } = this;
+    if (!patch || !app || !size) return;
+    const most = Math.min(...size);
+    const change = (/** @type {Partial<typeof patch>} */ given) => {
+      Object.assign(patch, given);
+      this.moved();
+    };
+    const photos = /** @type {[string, string][]} */ ([["", "this photo"], ...[...app.rail.items.values()].filter((item) => item.photo.id !== app.photo?.id).slice(0, 200).map((item) => [item.photo.id, item.photo.name])]);
+    const colour = h("input", { type: "color", value: patch.colour, oninput: () => change({ colour: colour.value }) });
+    this.controls.replaceChildren(
+      choice("What hides", FILLS, patch.fill, (fill) => (change({ fill }), this.lay(), void this.ground())),
+      choice("Shape", SHAPES, patch.shape, (shape) => change({ shape })),
+      slider("Size", { min: Math.max(2, Math.round(most / 32)), max: most, step: 1, value: patch.side }, (side) => {
+        const middle = [patch.x + patch.side / 2, patch.y + patch.side / 2];
+        change({ side, x: middle[0] - side / 2, y: middle[1] - side / 2 });
+      }),
+      ...(patch.fill === "blur" ? [slider("Blur", { min: 1, max: Math.round(most / 3), step: 1, value: patch.sigma }, (sigma) => change({ sigma }))] : []),
+      ...(patch.fill === "colour" ? [h("label", { class: "field" }, h("span", {}, "Colour"), colour)] : []),
+      ...(patch.fill === "patch" ? [select("From", photos, patch.source, (source) => (change({ source }), void this.ground()))] : []),
+    );
+    this.sourceBox.hidden = patch.fill !== "patch";
+  }
+
+  /** Dragging, and arrow keys. @param {HTMLElement} stage @param {"x" | "sx"} across @param {"y" | "sy"} down */
+  listen(stage, across, down) {
+    const { patch, size } = this;
+    if (!patch || !size) return;
+    let held = false;
+    const go = (/** @type {PointerEvent} */ event) => {
+      const box = stage.getBoundingClientRect();
+      patch[across] = ((event.clientX - box.left) / box.width) * size[0] - patch.side / 2;
+      patch[down] = ((event.clientY - box.top) / box.height) * size[1] - patch.side / 2;
+      this.moved();
+    };
+    stage.addEventListener("pointerdown", (event) => {
+      held = true;
+      stage.setPointerCapture(event.pointerId);
+      go(event);
+    });
+    stage.addEventListener("pointermove", (event) => {
+      if (held) go(event);
+    });
+    for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => (held = false));
+    stage.addEventListener("keydown", (event) => {
+      const step = event.shiftKey ? 16 : 4;
+      const dx = Number(event.key === "ArrowRight") - Number(event.key === "ArrowLeft");
+      const dy = Number(event.key === "ArrowDown") - Number(event.key === "ArrowUp");
+      if (!dx && !dy) return;
+      event.preventDefault();
+      patch[across] += dx * step;
+      patch[down] += dy * step;
+      this.moved();
+    });
+  }
+
+  /** The pictures that everything is drawn on. */
+  async ground() {
+    const { app, patch } = this;
+    if (!app?.photo || !patch) return;
+    const id = app.photo.id;
+    const crop = await pictureOf(`/photos/${id}/crop/0`);
+    if (app.photo?.id !== id) return;
+    this.crop = crop;
+    const from = patch.source || id;
+    this.cut = patch.fill === "patch" ? await pictureOf(`/photos/${from}/crop/0`) : null;
+    if (app.photo?.id === id) this.moved();
+  }
+
+  /** Another photo. */
+  fresh() {
+    if (this.patch) this.patch.source = "";
+    this.lay();
+    void this.ground();
+  }
+
+  moved() {
+    const { patch, size } = this;
+    if (!patch || !size) return;
+    const [width, height] = size;
+    const within = (/** @type {number} */ at, /** @type {number} */ most) => Math.round(Math.min(Math.max(at, 0), most - patch.side));
+    Object.assign(patch, { x: within(patch.x, width), y: within(patch.y, height), sx: within(patch.sx, width), sy: within(patch.sy, height) });
+    if (this.drawing) return;
+    this.drawing = requestAnimationFrame(() => {
+      this.drawing = 0;
+      this.draw();
+      this.ask();
+    });
+  }
+
+  draw() {
+    const { patch, crop, cut, canvas, source } = this;
+    if (!patch || !crop) return;
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const { x, y, side } = patch;
+    context.filter = "none";
+    context.drawImage(crop, 0, 0, canvas.width, canvas.height);
+    context.save();
+    context.beginPath();
+    if (patch.shape === "disc") context.ellipse(x + side / 2, y + side / 2, side / 2, side / 2, 0, 0, 2 * Math.PI);
+    else context.rect(x, y, side, side);
+    context.clip();
+    if (patch.fill === "colour") {
+      context.fillStyle = patch.colour;
+      context.fillRect(x, y, side, side);
+    } else if (patch.fill === "patch" && cut) {
+      context.drawImage(cut, patch.sx, patch.sy, side, side, x, y, side, side);
+    } else {
+      context.filter = `blur(${patch.sigma}px)`;
+      context.drawImage(crop, 0, 0, canvas.width, canvas.height);
+    }
+    context.restore();
+    frame(context, patch, x, y);
+    if (cut && patch.fill === "patch") {
+      const other = source.getContext("2d");
+      other.drawImage(cut, 0, 0, source.width, source.height);
+      frame(other, patch, patch.sx, patch.sy);
+    }
+  }
+
+  /** What is asked of the server. */
+  get question() {
+    const { patch, app } = this;
+    if (!patch || !app?.photo) return null;
+    const { x, y, side, shape, fill, sigma, colour } = patch;
+    const rgb = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    return {
+      photo: app.photo.id, box: [y, x, side, side], shape, fill, sigma, colour: rgb,
+      source: fill === "patch" ? { photo: patch.source || app.photo.id, top: patch.sy, left: patch.sx } : null,
+    };
+  }
+
+  ask() {
+    const { app, question, newest } = this;
+    if (!app || !question || !newest || this.hidden) return;
+    newest.forEach((before, model) => {
+      app.link?.forget(before);
+      const began = performance.now();
+      newest[model] = app.ask("what_if", { ...question, model, classes: [] }, {
+        once: () => {},
+        error: ({ message }) => (this.said.textContent = message),
+        scores: (answer) => this.show(answer, model, began),
+      });
+    });
+  }
+
+  /** @param {any} answer @param {number} model @param {number} began */
+  show(answer, model, began) {
+    const { answers, bars, newest } = this;
+    if (!answers || !bars || !newest || answer.id !== newest[model]) return;
+    answers[model] = answer;
+    const first = answer.top[0];
+    const others = answer.classes.some((/** @type {any} */ each) => each.index === first.index) ? [] : [first];
+    bars[model].show([...answer.classes, ...others], answer.before);
+    this.dataset.answered = String(answer.id);
+    this.dataset.took = (performance.now() - began).toFixed(1);
+    this.said.textContent = answer.engine === "incremental" ? "Only what the patch changes is computed again, exactly." : `Whole forwards: ${answer.reason}`;
+  }
+
+  pin() {
+    const { app, answers, patch, canvas } = this;
+    if (!app || !answers || !patch || !answers[0]?.classes.length) return;
+    const small = h("canvas", { width: 72, height: 72, role: "img", "aria-label": "The photo with the patch" });
+    small.getContext("2d").drawImage(canvas, 0, 0, 72, 72);
+    const now = answers.map((each) => (each ? `${each.top[0].name} ${percentage(each.top[0].probability)}` : "")).join(" · ");
+    const before = answers.map((each) => (each ? `${each.before[0].name} ${percentage(each.before[0].probability)}` : "")).join(" · ");
+    const kept = { ...patch };
+    const back = h("button", { type: "button", class: "plain", onclick: () => (Object.assign(patch, kept), this.lay(), this.moved()) }, "back to it");
+    const row = h("tr", {}, h("td", {}, small), h("td", {}, h("bdi", {}, now)), h("td", {}, h("bdi", {}, before)), h("td", {}, back));
+    row.lastChild.append(" · ", h("button", { type: "button", class: "plain", onclick: () => (row.remove(), (this.pinned.hidden = !this.pins.children.length)) }, "remove"));
+    this.pins.prepend(row);
+    this.pinned.hidden = false;
+  }
+
+  python() {
+    const { patch, app } = this;
+    if (!patch || !app) return "";
+    const fill = { blur: `sigma=${patch.sigma}`, colour: `colour=(${[1, 3, 5].map((at) => parseInt(patch.colour.slice(at, at + 2), 16)).join(", ")})`, patch: `source=${JSON.stringify(app.rail.items.get(patch.source || app.photo?.id || "")?.photo.name ?? "")}, source_corner=(${patch.sy}, ${patch.sx})` }[patch.fill];
+    return [...app.modelLines(), `patch = seewhy.Patch((${patch.y}, ${patch.x}, ${patch.side}, ${patch.side}), shape=${JSON.stringify(patch.shape)}, fill=${JSON.stringify(patch.fill)}, ${fill})`, `seewhy.what_if(${JSON.stringify(app.path())}, patch, model)`].join("\n");
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {{side: number, shape: string}} patch @param {number} x @param {number} y */
+function frame(context, patch, x, y) {
+  const { side } = patch;
+  for (const [colour, width] of /** @type {[string, number][]} */ ([["#fff", 2], ["#17171c", 1]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    if (patch.shape === "disc") context.ellipse(x + side / 2, y + side / 2, side / 2, side / 2, 0, 0, 2 * Math.PI);
+    else context.rect(x + 0.5, y + 0.5, side - 1, side - 1);
+    context.stroke();
+  }
+}
