@@ -43,6 +43,9 @@ bench: $(VENV)/.benched  ## measure against peers, on Python 3.11 or newer; QUIC
 figures: $(VENV)/.tested  ## draw the README's and the docs' figures anew
 	$(BIN)/python scripts/make_figures.py
 
+screenshots: $(VENV)/.tested  ## take the screenshots of the pages anew, two minutes; needs Chromium
+	$(BIN)/python scripts/make_screenshots.py
+
 gallery: $(VENV)/.tested  ## draw the figures of docs/gallery.md and docs/ingredients.md anew, about twenty minutes
 	$(BIN)/python scripts/make_gallery.py
 
