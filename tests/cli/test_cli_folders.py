@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import seewhy as package
-from pages import Page
+from taken_apart import Page
 
 TINY = ["--model", "nets.tiny:make", "--input-size", "32"]
 OWN = """
@@ -119,6 +119,15 @@ def test_the_usual_output_folder_is_numbered(seewhy, place):
         (["--colormap", "jet", "--no-figure"], "--colormap applies to the maps of figures"),
         (["-M", "class_visualization", "--colormap", "jet"], "--colormap applies to the maps of figures"),
         (["--colormap", "virdis"], "did you mean viridis"),
+        (["--scale", "share", "-t", 1, "-t", 2, "--no-figure"], "--scale applies to the maps of figures"),
+        (["--scale", "own", "--opacity", "0.5", "--no-figure"], "--scale and --opacity applies to the maps of figures"),
+        (["-M", "class_visualization", "--opacity", "0.5"], "--opacity applies to the maps of figures"),
+        (["--opacity", "1.5"], "a number from 0 to 1"),
+        (["--opacity", "nan"], "a number from 0 to 1"),
+        (["--scale", "shares"], "own, shared, share"),
+        (["-M", "cam", "--scale", "share"], "--scale share applies to several targets"),
+        (["-M", "cam", "--scale", "shared", "-t", 1], "--scale shared applies to several targets"),
+        (["-M", "cam", "--scale", "own", "--shared-scale", "-t", 1, "-t", 2], "ask for two scales"),
         (["-M", "cam", "--batch-size", 4], "--batch-size applies to occlusion"),
         (["-M", "cam", "--occlusion-window", 8], "--occlusion-window applies to occlusion"),
         (["-M", "saliency", "--no-grad-cam-relu"], "grad-cam-relu applies to grad_cam"),
@@ -131,6 +140,26 @@ def test_an_option_that_applies_to_nothing_is_an_error(seewhy, place, arguments,
     assert code == 2
     assert match in err
     assert not (place / "seewhy-out").exists()
+
+
+def test_figures_are_drawn_as_it_is_asked_for(seewhy, place):
+    """What is saved is the same; the figures are those that Explanation.figure gives."""
+    asked = ["--scale", "share", "--colormap", "magma", "--opacity", "0.5"]
+    explain = ["explain", "photos/cat/a.png", *TINY, "-M", "cam", "-M", "saliency", "-t", 0, "-t", 1]
+    assert seewhy(*explain, "-o", "usual")[0] == 0
+    assert seewhy(*explain, *asked, "-o", "asked")[0] == 0
+    found = package.Explanation.load(place / "asked" / "a")
+    usual = Image.open(place / "usual" / "a" / "figure-1.png").tobytes()
+    drawn = Image.open(place / "asked" / "a" / "figure-1.png").tobytes()
+    assert usual == found.figure(1).tobytes()
+    assert drawn == found.figure(1, scale="share", colormap="magma", opacity=0.5).tobytes() != usual
+    assert not found.shared_scale
+    code, _, err = seewhy("report", "asked", *asked)
+    assert code == 2
+    assert "--scale and --colormap and --opacity applies to figures" in err
+    assert seewhy("report", "usual", "--figures", *asked)[0] == 0
+    assert Image.open(place / "usual" / "a" / "figure-1.png").tobytes() == drawn
+    assert seewhy(*explain, "--shared-scale", "--scale", "shared", "-o", "both")[0] == 0
 
 
 def test_layers_by_depth(seewhy, place):

@@ -5,13 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from pages import Page, picture_of, texts
 from seewhy import Attribution, Visualization
 from seewhy.models.prediction import Ranked
 from seewhy.report import Failure, Item, RunInfo, render_report
 from seewhy.results import Explained, Explanation, Made, ModelFacts, SeenPhoto, View
 from seewhy.viewer.page import stylesheet
 from seewhy.viewer.planes import values_of
+from taken_apart import Page, picture_of, texts
 
 EVIL = "<img src=x onerror=alert(1)>"
 CROP = Image.new("RGB", (48, 32), (10, 120, 60))

@@ -7,9 +7,9 @@ from torch import nn
 
 import seewhy
 from nets.tiny import make
-from pages import Page
 from seewhy.methods import CAM, GradCAM, Occlusion, Saliency
 from seewhy.report import Item, RunInfo, render_report
+from taken_apart import Page
 
 PHOTO = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
 

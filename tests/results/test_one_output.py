@@ -9,10 +9,10 @@ from PIL import Image
 from torch import nn
 
 import seewhy
-from pages import Page
 from seewhy.methods import GradCAM, Saliency
 from seewhy.models import Classifier, Preprocessing
 from seewhy.report import Item, RunInfo, render_report
+from taken_apart import Page
 
 LABELS = ("cat",)
 

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from PIL import Image
 
 import seewhy
-from pages import Page, maps_of, picture_of
 from seewhy.methods import METHODS
 from seewhy.pictures.colormaps import table
 from seewhy.report import Item, RunInfo, render_report
+from taken_apart import Page, maps_of, picture_of
 
 SIDE = 448  # pixels of a picture in the figure
 FIRST, NEXT = 80, 504  # where the figure's columns begin, and how far they are apart

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 import seewhy
-from pages import Page, picture_of
 from seewhy.core.attribution import jsonable
 from seewhy.errors import InputError, OutputError
 from seewhy.methods import GradCAM, Occlusion
 from seewhy.report import Item, RunInfo, render_report
 from seewhy.results.saved import describe
 from seewhy.results.viewed import viewed
+from taken_apart import Page, picture_of
 
 RUN = RunInfo("m", "w", "v", "d", "c")
 LABELS = ["cat", "tiger cat", "<b>lynx</b>", "sea lion"]
@@ -208,8 +208,12 @@ def test_maps_are_drawn_in_other_colours_on_request(explanation, saved):
             draw(colormap="virdis")
         with pytest.raises(InputError, match="from 0 to 1"):
             draw(opacity=2)
-    with pytest.raises(InputError, match="did you mean viridis"):
-        explanation.save(saved, overwrite=True, figure=False, colormap="virdis")
+    for draw in (explanation.figure, partial(explanation.to_image, "cam")):
+        with pytest.raises(InputError, match="own, shared, share"):
+            draw(scale=3)
+    for wrong, match in [({"colormap": "virdis"}, "viridis"), ({"opacity": -1}, "from 0 to 1"), ({"scale": ""}, "own")]:
+        with pytest.raises(InputError, match=match):
+            explanation.save(saved, overwrite=True, figure=False, **wrong)
     assert (saved / "explanation.json").exists(), "and nothing is cleared before"
 
 
