@@ -2,13 +2,13 @@
 
 import json
 import os
-import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import seewhy as package
+from taken_apart import Page
 
 TINY = ["--model", "nets.tiny:make", "--input-size", "32"]
 OWN = """
@@ -63,12 +63,12 @@ def test_a_folder_is_all_photos_in_it_and_its_folders_are_the_truth(seewhy, plac
     found = {name: package.Explanation.load(place / "out" / name) for name in ("cat-a", "cat-b", "dog-a", "deep-owl-c")}
     assert [each.truth for each in found.values()] == ["cat", "cat", "dog", "owl"]
     right = sum(each.right for each in found.values())
-    page = (place / "out" / "report.html").read_text()
-    assert f"{right} of 4 right" in page
+    page = Page((place / "out" / "report.html").read_text())
+    assert (page.run["summary"]["right"], page.run["summary"]["known"]) == (right, 4)
     assert f"{right} of 4 right" in said.splitlines()[-1]
     assert "report.html" in said.splitlines()[-1]
     # The wrong ones come first, the most confident of them at the top.
-    shown = re.findall(r'<h2 id="photo-\d+-name"><bdi>photos/([^<]+)</bdi>', page)
+    shown = [row["path"].removeprefix("photos/") for row in page.rows]
     rank = {
         each.photo.path.removeprefix("photos/"): (each.right, -each.top[0].probability * (-1 if each.right else 1))
         for each in found.values()
@@ -80,13 +80,13 @@ def test_folders_that_mean_no_class_tell_no_truth(seewhy, place):
     (place / "photos").rename(place / "holiday")
     code, _, err = seewhy("explain", "holiday", *TINY, "-M", "cam", "-o", "out")  # classes without names
     assert code == 0
-    assert "of 4 right" not in (place / "out" / "report.html").read_text()
+    assert Page((place / "out" / "report.html").read_text()).run["summary"] is None
     assert "no class is called so" not in err
     (place / "holiday" / "dog").rename(place / "holiday" / "cow")
     code, _, err = seewhy("explain", "holiday", *TINY, "--labels", "labels.txt", "-M", "cam", "-o", "other")
     assert code == 0
     assert "note: cow: no class is called so" in err
-    assert "of 3 right" in (place / "other" / "report.html").read_text()
+    assert Page((place / "other" / "report.html").read_text()).run["summary"]["known"] == 3
 
 
 def test_a_folder_without_photos_stops_no_other(seewhy, place):
@@ -119,6 +119,15 @@ def test_the_usual_output_folder_is_numbered(seewhy, place):
         (["--colormap", "jet", "--no-figure"], "--colormap applies to the maps of figures"),
         (["-M", "class_visualization", "--colormap", "jet"], "--colormap applies to the maps of figures"),
         (["--colormap", "virdis"], "did you mean viridis"),
+        (["--scale", "share", "-t", 1, "-t", 2, "--no-figure"], "--scale applies to the maps of figures"),
+        (["--scale", "own", "--opacity", "0.5", "--no-figure"], "--scale and --opacity applies to the maps of figures"),
+        (["-M", "class_visualization", "--opacity", "0.5"], "--opacity applies to the maps of figures"),
+        (["--opacity", "1.5"], "a number from 0 to 1"),
+        (["--opacity", "nan"], "a number from 0 to 1"),
+        (["--scale", "shares"], "own, shared, share"),
+        (["-M", "cam", "--scale", "share"], "--scale share applies to several targets"),
+        (["-M", "cam", "--scale", "shared", "-t", 1], "--scale shared applies to several targets"),
+        (["-M", "cam", "--scale", "own", "--shared-scale", "-t", 1, "-t", 2], "ask for two scales"),
         (["-M", "cam", "--batch-size", 4], "--batch-size applies to occlusion"),
         (["-M", "cam", "--occlusion-window", 8], "--occlusion-window applies to occlusion"),
         (["-M", "saliency", "--no-grad-cam-relu"], "grad-cam-relu applies to grad_cam"),
@@ -131,6 +140,26 @@ def test_an_option_that_applies_to_nothing_is_an_error(seewhy, place, arguments,
     assert code == 2
     assert match in err
     assert not (place / "seewhy-out").exists()
+
+
+def test_figures_are_drawn_as_it_is_asked_for(seewhy, place):
+    """What is saved is the same; the figures are those that Explanation.figure gives."""
+    asked = ["--scale", "share", "--colormap", "magma", "--opacity", "0.5"]
+    explain = ["explain", "photos/cat/a.png", *TINY, "-M", "cam", "-M", "saliency", "-t", 0, "-t", 1]
+    assert seewhy(*explain, "-o", "usual")[0] == 0
+    assert seewhy(*explain, *asked, "-o", "asked")[0] == 0
+    found = package.Explanation.load(place / "asked" / "a")
+    usual = Image.open(place / "usual" / "a" / "figure-1.png").tobytes()
+    drawn = Image.open(place / "asked" / "a" / "figure-1.png").tobytes()
+    assert usual == found.figure(1).tobytes()
+    assert drawn == found.figure(1, scale="share", colormap="magma", opacity=0.5).tobytes() != usual
+    assert not found.shared_scale
+    code, _, err = seewhy("report", "asked", *asked)
+    assert code == 2
+    assert "--scale and --colormap and --opacity applies to figures" in err
+    assert seewhy("report", "usual", "--figures", *asked)[0] == 0
+    assert Image.open(place / "usual" / "a" / "figure-1.png").tobytes() == drawn
+    assert seewhy(*explain, "--shared-scale", "--scale", "shared", "-o", "both")[0] == 0
 
 
 def test_layers_by_depth(seewhy, place):
@@ -150,7 +179,9 @@ def test_why_this_rather_than_that(seewhy, place):
     assert (owl["name"], difference["name"], difference["against"]["name"]) == ("owl", "owl", "fox")
     assert difference["explained_score"] == pytest.approx(owl["score"] - difference["against"]["score"], abs=1e-5)
     assert (place / "out" / "a" / "figure-2-rather-than-3.png").exists()
-    assert "owl rather than fox" in (place / "out" / "report.html").read_text()
+    shown = Page((place / "out" / "report.html").read_text()).photos[1]
+    assert [target["name"] for target in shown["targets"]] == ["owl", "owl rather than fox"]
+    assert shown["figures"]["2-rather-than-3"] == "./a/figure-2-rather-than-3.png"
     with np.load(place / "out" / "a" / "maps.npz") as maps:
         assert maps["cam"][1].mean() == pytest.approx(difference["explained_score"], abs=2)  # but for the biases
     assert seewhy("explain", "photos/cat/a.png", *TINY, "--labels", "labels.txt", "--versus", "wolf")[0] == 2
@@ -172,7 +203,9 @@ def test_no_figure_is_drawn_where_none_is_wanted(seewhy, place):
     assert code == 0
     assert not list((place / "out").rglob("figure*.png"))
     assert "figure" not in said
-    assert "<img " in (place / "out" / "report.html").read_text()
+    page = Page((place / "out" / "report.html").read_text())
+    assert all(photo["targets"][0]["views"][0]["plane"] for photo in page.photos.values())
+    assert [photo["figures"] for photo in page.photos.values()] == [{}, {}]
 
 
 def test_a_method_of_ones_own(seewhy, place):
@@ -315,7 +348,7 @@ def test_force_leaves_no_figure_of_an_earlier_target(seewhy, place):
     assert {path.name for path in (place / "out" / "a").iterdir()} == {
         "explanation.json", "maps.npz", "crop.png", "whole.webp", "mine.png",
     }  # fmt: skip
-    assert "figure in full" not in (place / "out" / "report.html").read_text()
+    assert Page((place / "out" / "report.html").read_text()).photos[1]["figures"] == {}
 
 
 def test_a_report_follows_no_link_and_leads_nowhere_else(seewhy, place):

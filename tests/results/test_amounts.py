@@ -9,6 +9,7 @@ import seewhy
 from nets.tiny import make
 from seewhy.methods import CAM, GradCAM, Occlusion, Saliency
 from seewhy.report import Item, RunInfo, render_report
+from taken_apart import Page
 
 PHOTO = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
 
@@ -81,8 +82,10 @@ def test_a_fast_modes_error_reaches_caption_notes_and_report():
     assert f"fast: off by up to {error:.2g}" in view.facts
     (note,) = [note for note in view.notes if "A fast mode" in note]
     assert f"{error:.2g}" in note
-    page = render_report([Item(found)], run=RunInfo("m", "w", "v", "d", "c"))
-    assert note in page
+    page = Page(render_report([Item(found)], run=RunInfo("m", "w", "v", "d", "c")))
+    (shown,) = page.photos[1]["targets"][0]["views"]
+    assert note in shown["notes"]
+    assert f"fast: off by up to {error:.2g}" in shown["facts"]
     dense = explained(make(), Occlusion(engine="dense"), targets=[1]).views["occlusion"]
     assert any("whole forward" in note for note in dense.notes)
 

@@ -12,6 +12,7 @@ import seewhy
 from seewhy.methods import GradCAM, Saliency
 from seewhy.models import Classifier, Preprocessing
 from seewhy.report import Item, RunInfo, render_report
+from taken_apart import Page
 
 LABELS = ("cat",)
 
@@ -60,9 +61,11 @@ def test_every_reader_sees_the_no(photo, tmp_path, monkeypatch):
     title, top = titles[0]
     assert title == "Why not cat?"
     assert [name for name, _ in top.rows] == ["not cat"] == list(top.marked)
-    page = render_report([Item(found)], run=RunInfo("m", "w", "v", "d", "c"))
-    assert "Why <bdi>not cat</bdi>?" in page
-    assert 'class="explained"' in page
+    page = Page(render_report([Item(found)], run=RunInfo("m", "w", "v", "d", "c")))
+    (target,) = page.photos[1]["targets"]
+    assert (target["name"], target["key"]) == ("not cat", "not-0")
+    assert target["target"] == page.photos[1]["top"][0], "whose bar is marked as the explained one's"
+    assert page.rows[0]["predicted"] == "not cat"
     monkeypatch.undo()
     found.save(tmp_path / "out")
     about = json.loads((tmp_path / "out" / "explanation.json").read_text())

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from functools import partial
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from seewhy.errors import InputError, OutputError
 from seewhy.methods import GradCAM, Occlusion
 from seewhy.report import Item, RunInfo, render_report
 from seewhy.results.saved import describe
+from seewhy.results.viewed import viewed
+from taken_apart import Page, picture_of
 
 RUN = RunInfo("m", "w", "v", "d", "c")
 LABELS = ["cat", "tiger cat", "<b>lynx</b>", "sea lion"]
@@ -205,8 +208,12 @@ def test_maps_are_drawn_in_other_colours_on_request(explanation, saved):
             draw(colormap="virdis")
         with pytest.raises(InputError, match="from 0 to 1"):
             draw(opacity=2)
-    with pytest.raises(InputError, match="did you mean viridis"):
-        explanation.save(saved, overwrite=True, figure=False, colormap="virdis")
+    for draw in (explanation.figure, partial(explanation.to_image, "cam")):
+        with pytest.raises(InputError, match="own, shared, share"):
+            draw(scale=3)
+    for wrong, match in [({"colormap": "virdis"}, "viridis"), ({"opacity": -1}, "from 0 to 1"), ({"scale": ""}, "own")]:
+        with pytest.raises(InputError, match=match):
+            explanation.save(saved, overwrite=True, figure=False, **wrong)
     assert (saved / "explanation.json").exists(), "and nothing is cleared before"
 
 
@@ -225,8 +232,31 @@ def test_a_map_is_placed_where_the_crop_lies_on_the_photo(explanation, photo):
         explanation.to_image("cam", Image.new("RGB", (61, 48)))
 
 
-def test_it_shows_itself_in_a_notebook_with_every_name_escaped(explanation):
-    page = explanation._repr_html_()
-    assert page.count("<img ") == len(explanation.targets)
-    assert "<b>" not in page
-    assert 'src="data:image/webp;base64,' in page
+def test_it_shows_itself_in_a_notebook_in_a_frame_of_its_own(explanation):
+    """The frame's page is the viewer's, under its policy; the picture is for where frames are not shown."""
+    html = explanation._repr_html_()
+    assert "<b>" not in html
+    assert "<script" not in html, "it is all within an attribute"
+    outside = Tags()
+    outside.feed(html)
+    assert [tag for tag, _ in outside.found] == ["div", "iframe", "details", "summary", "img"]
+    frame, image = outside.found[1][1], outside.found[4][1]
+    assert frame["sandbox"] == "allow-scripts", "an origin of its own: nothing of the notebook is in its reach"
+    assert "Why cat?" in frame["title"]
+    assert image["alt"] == frame["title"]
+    assert picture_of(image["src"]).width == 640
+    page = Page(frame["srcdoc"])
+    assert page.policy["default-src"] == ["'none'"]
+    shown = page.blocks["seewhy-explanation"]
+    assert shown == json.loads(json.dumps(viewed(explanation), allow_nan=False))
+    assert "<b>lynx</b>" in [entry["name"] for entry in shown["top"]]
+    assert html == explanation._repr_html_(), "and many of them stand beside each other"
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))

@@ -13,10 +13,10 @@ from ..layer_table import layers
 from ..methods import METHODS, Method
 from ..models import Classifier
 from ..own_methods import find_kind, installed_methods
-from ..pictures.colormaps import OWN, find_colormap
 from ..request import Request
 from ..results import CLASS_VISUALIZATION
 from ..synthesis.presets import find_preset
+from .drawn import asked_for, drawn
 from .options import build_method, colour, with_parameters
 
 
@@ -29,10 +29,11 @@ class Asked:
         pictures_by_name: whether the class visualization was named.
         preset: of the class visualization.
         background: 0..255, the colour behind transparent pixels.
-        colormap: of the figures.
+        drawn: how the figures are.
 
     Raises:
-        SeewhyError: there is no such method, preset or colour map, or an option applies to nothing that is asked for.
+        SeewhyError: there is no such method, preset, scale or colour map, or an option applies to nothing that is
+            asked for.
     """
 
     def __init__(self, given: dict[str, Any], context: click.Context):
@@ -48,7 +49,7 @@ class Asked:
         self.by_name = (self.wanted if given["methods"] else set()) | with_parameters(given)
         self.preset = find_preset(given["preset"]).name
         self.background = colour(given["background"])
-        self.colormap = find_colormap(given["colormap"] or OWN)
+        self.drawn = drawn(given)
         self._check_all_apply()
 
     def request(self, classifier: Classifier) -> Request:
@@ -67,8 +68,9 @@ class Asked:
         targets = list(dict.fromkeys(classifier.index(target) for target in self.given["targets"]))
         versus = list(dict.fromkeys(classifier.index(other) for other in self.given["versus"]))
         shared = True if self.given["shared_scale"] else None
-        if shared and len(targets) + len(versus) < 2 and not versus:
-            raise InputError("--shared-scale applies to several targets", expected="--target twice, or --versus")
+        compared = "--shared-scale" if shared else f"--scale {self.drawn['scale']}"
+        if (shared or self.drawn["scale"] in ("shared", "share")) and len(targets) < 2 and not versus:
+            raise InputError(f"{compared} applies to several targets", expected="--target twice, or --versus")
         return Request.of(
             classifier, methods, targets, versus, batch_size=self.given["batch_size"], shared_scale=shared
         )
@@ -92,9 +94,9 @@ class Asked:
             for name in ("steps", "preset"):
                 if name in self._given_options:
                     self._refuse(f"--{name}", "the class visualization", asked)
-        if given["colormap"] is not None and not (self._kinds and given["figure"]):
+        if (options := asked_for(given)) and not (self._kinds and given["figure"]):
             nothing = f"--method {asked}" if given["figure"] else "--no-figure"
-            raise InputError("--colormap applies to the maps of figures, which are not asked for", got=nothing)
+            raise InputError(f"{options} applies to the maps of figures, which are not asked for", got=nothing)
         if given["layers"] and not any(map(_has_layer, self._kinds)):
             self._refuse("--layer", "Grad-CAM and guided Grad-CAM", asked)
         known = {method.id for method in METHODS}

@@ -29,6 +29,7 @@ from ..session import Session
 from .asked import Asked
 from .class_pictures import ClassPictures
 from .console import console
+from .drawn import drawing_options
 from .ending import check
 from .names import folder_names, name_bytes
 from .options import foreign, load_model, method_options, model_options, tell_notes
@@ -58,7 +59,7 @@ from .writing import Writer
 )
 @click.option("--force", is_flag=True, help="Replace earlier results.")
 @click.option("--figure/--no-figure", default=True, help="Whether to draw figure.png of each photo.")
-@click.option("--colormap", metavar="NAME", help="Of the figures: seewhy (the default), viridis, magma or jet.")
+@drawing_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "--preset",
@@ -99,7 +100,7 @@ class _Run:
         self.request = asked.request(self.classifier)
         if given["output_dir"] is None and not given["force"]:
             self._write_into(found)  # a folder of its own, and none where something above does not fit
-        self.background, self.colormap = asked.background, asked.colormap
+        self.background, self.drawn = asked.background, asked.drawn
         self.truths, unknown = truths(found, self.classifier)
         self.command = shlex.join(["seewhy", *sys.argv[1:]])
         self.done: dict[str, RunPhoto] = {}
@@ -170,7 +171,7 @@ class _Run:
 
     def _put(self, photo: Found, folder: Path, explanation: Explanation, *, figure: bool) -> None:
         def save() -> None:
-            explanation.save(folder, figure=figure, overwrite=self.given["force"], colormap=self.colormap)
+            explanation.save(folder, figure=figure, overwrite=self.given["force"], **self.drawn)
 
         def then(error: BaseException | None) -> None:
             if error is None:
@@ -189,7 +190,7 @@ class _Run:
 
     def _keep_again(self, explanation: Explanation, folder: Path) -> None:
         """With the images of its classes."""
-        explanation.save(folder, figure=self.given["figure"], overwrite=True, colormap=self.colormap)
+        explanation.save(folder, figure=self.given["figure"], overwrite=True, **self.drawn)
         if folder in self.results:
             self.results[folder] = {"folder": str(folder), **describe(explanation)}
 

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 from PIL import Image
 
 from ..pictures import ErrorPanel, Panel, PicturePanel, TopPanel, figure, percentage
-from ..pictures.colormaps import OWN
+from ..pictures.colormaps import OWN, find_colormap
+from ..pictures.overlay import check_opacity
 from .explanation import Explained, Explanation
+from .scales import find_scale
 from .view import View
 
 
-def draw(explanation: Explanation, found: Explained, colormap: str = OWN, opacity: float = 1.0) -> Image.Image:
+@dataclass(frozen=True)
+class Ink:
+    """How the maps of a figure are drawn: see ``Explanation.to_image``."""
+
+    scale: str | None = None
+    colormap: str = OWN
+    opacity: float = 1.0
+
+    @classmethod
+    def of(cls, scale: str | None, colormap: str, opacity: float) -> Ink:
+        """The same, checked.
+
+        Raises:
+            InputError: there is no such scale or colour map, or ``opacity`` is not in 0..1.
+        """
+        return cls(None if scale is None else find_scale(scale), find_colormap(colormap), check_opacity(opacity))
+
+
+SAID = {
+    "own": "each map has its own scale",
+    "shared": "each method has one scale for all targets",
+    "share": "each method's scale ends at one share of the score for all targets",
+}
+
+
+def draw(explanation: Explanation, found: Explained, ink: Ink) -> Image.Image:
     """Every view of one target: what the model saw and said, the maps, the image of the class."""
 
     def place(view: View) -> Panel:
-        return panel_of(explanation, view, colormap, opacity)
+        return panel_of(explanation, view, ink)
 
     crop, made = explanation.photo.crop, explanation.made
     width, height = explanation.photo.size
@@ -27,7 +55,7 @@ def draw(explanation: Explanation, found: Explained, colormap: str = OWN, opacit
     else:
         said = f"score {target.score:.2f} rather than {against.score:.2f}: a difference of {found.score:.2f}"
     marked = (target.name,) if against is None else (target.name, against.name)
-    scale = "each method has one scale for all targets" if explanation.shared_scale else "each map has its own scale"
+    scale = SAID[ink.scale or explanation.usual_scale]
     methods = Counter(view.attribution.method for view in found.views.values() if view.attribution is not None)
     groups = [
         [view for view in found.views.values() if view.attribution is not None and view.attribution.method == method]
@@ -56,10 +84,10 @@ def draw(explanation: Explanation, found: Explained, colormap: str = OWN, opacit
     )
 
 
-def panel_of(explanation: Explanation, view: View, colormap: str = OWN, opacity: float = 1.0) -> Panel:
-    """A view's place in a figure or a report."""
+def panel_of(explanation: Explanation, view: View, ink: Ink) -> Panel:
+    """A view's place in a figure."""
     if view.attribution is not None:
-        return explanation.panel(view, colormap=colormap, opacity=opacity)
+        return explanation.panel(view, scale=ink.scale, colormap=ink.colormap, opacity=ink.opacity)
     if view.visualization is not None:
         return PicturePanel(view.title, view.visualization.to_image(), view.caption)
     return ErrorPanel(view.title, view.error or "")

@@ -17,7 +17,7 @@ from ..pictures.colormaps import OWN, Kind, find_colormap
 from ..pictures.in_memory import as_photo
 from ..pictures.notebook import display
 from ..pictures.overlay import check_opacity
-from .scales import at_least, limit_of
+from .scales import at_least, find_scale, limit_of
 from .seen import SeenPhoto
 from .view import CLASS_VISUALIZATION, View
 
@@ -151,6 +151,11 @@ class Explanation:
         usual = self.probabilities == AFTER_SOFTMAX
         return (*self.model.notes, *self.photo.notes, *(() if usual else (self.probabilities,)))
 
+    @property
+    def usual_scale(self) -> str:
+        """Where the colours of maps end unless it is said otherwise: "shared" or "own", see ``to_image``."""
+        return "shared" if self.shared_scale else "own"
+
     def target(self, which: int | str | Explained = 0) -> Explained:
         """One of the targets: by its place, by its name, or itself.
 
@@ -179,9 +184,7 @@ class Explanation:
             scale, colormap, opacity: see ``to_image``.
         """
         assert view.attribution is not None
-        if scale is None:
-            scale = "shared" if self.shared_scale else "own"
-        limit = limit_of(view, scale, self.targets)
+        limit = limit_of(view, self.usual_scale if scale is None else find_scale(scale), self.targets)
         values = view.attribution.values[0].numpy()
         kind: Kind | None = "diverging" if view.signed else None
         return MapPanel(
@@ -233,25 +236,41 @@ class Explanation:
         original = as_photo(photo).image
         return self.photo.place(panel.picture(size or self._full_size()), original)
 
-    def figure(self, target: int | str | Explained = 0, *, colormap: str = OWN, opacity: float = 1.0) -> Image.Image:
+    def figure(
+        self,
+        target: int | str | Explained = 0,
+        *,
+        scale: str | None = None,
+        colormap: str = OWN,
+        opacity: float = 1.0,
+    ) -> Image.Image:
         """Every view of one target as a labelled sheet; RGB.
 
         Args:
             target: which of the targets.
-            colormap, opacity: of the maps, see ``to_image``.
+            scale, colormap, opacity: of the maps, see ``to_image``.
 
         Raises:
-            InputError: there is no such target or colour map, or ``opacity`` is not in 0..1.
+            InputError: there is no such target, scale or colour map, or ``opacity`` is not in 0..1.
         """
-        from .drawing import draw
+        from .drawing import Ink, draw
 
-        return draw(self, self.target(target), find_colormap(colormap), check_opacity(opacity))
+        return draw(self, self.target(target), Ink.of(scale, colormap, opacity))
 
     def show(self, target: int | str | Explained = 0) -> None:
         """Show the figure: in a notebook below the cell, else in the system's viewer."""
         display(self.figure(target))
 
-    def save(self, folder: str | Path, *, figure: bool = True, overwrite: bool = False, colormap: str = OWN) -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        figure: bool = True,
+        overwrite: bool = False,
+        scale: str | None = None,
+        colormap: str = OWN,
+        opacity: float = 1.0,
+    ) -> Path:
         """Write the folder that ``load`` reads: explanation.json, maps.npz, crop.png, the whole photo
         small, pictures of classes; and the figures.
 
@@ -259,15 +278,16 @@ class Explanation:
             folder: is made where it is missing.
             figure: whether to draw figure.png, and figure-KEY.png of each further target.
             overwrite: whether files that are there may be replaced.
-            colormap: of the figures, see ``to_image``.
+            scale, colormap, opacity: of the figures, see ``to_image``.
 
         Raises:
-            InputError: there is no such colour map.
+            InputError: there is no such scale or colour map, or ``opacity`` is not in 0..1.
             OutputError: the folder is not empty and ``overwrite`` is False, or nothing can be written into it.
         """
+        from .drawing import Ink
         from .saved import save
 
-        return save(self, Path(folder), figure=figure, overwrite=overwrite, colormap=colormap)
+        return save(self, Path(folder), Ink.of(scale, colormap, opacity), figure=figure, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:

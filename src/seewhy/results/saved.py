@@ -16,8 +16,8 @@ from ..errors import OutputError
 from ..files import make_folder, write_arrays, write_atomically, write_bytes, write_text
 from ..legible import in_one_line
 from ..models.prediction import Ranked
-from ..pictures.colormaps import OWN, find_colormap
 from ..pictures.encoded import png_bytes
+from .drawing import Ink, draw
 from .explanation import Explained, Explanation
 from .view import View
 
@@ -50,9 +50,8 @@ def check_folder(path: Path, overwrite: bool) -> None:
         raise OutputError(f"{name} cannot be used as a folder: {error.strerror}") from error
 
 
-def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: bool, colormap: str = OWN) -> Path:
+def save(explanation: Explanation, folder: Path, ink: Ink, *, figure: bool, overwrite: bool) -> Path:
     """See ``Explanation.save``. The JSON is written last, and an earlier one goes first: where it is, the rest is."""
-    colormap = find_colormap(colormap)
     check_folder(folder, overwrite)
     make_folder(folder)
     if overwrite:
@@ -71,7 +70,7 @@ def save(explanation: Explanation, folder: Path, *, figure: bool, overwrite: boo
         write_bytes(folder / str(explanation.photo.whole_name), whole, overwrite=overwrite)
     if figure:
         for name, found in figures(explanation).items():
-            write_picture(folder / name, explanation.figure(found, colormap=colormap), overwrite=overwrite)
+            write_picture(folder / name, draw(explanation, found, ink), overwrite=overwrite)
     text = json.dumps(describe(explanation, places), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / ABOUT, text + "\n", overwrite=overwrite)
     return folder

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, plain
 from ..pictures.colormaps import Scale
 from ..pictures.overlay import one_channel
 from .view import View
@@ -17,6 +17,18 @@ SCALES = ("own", "shared", "share")
 """See ``Explanation.to_image``."""
 
 
+def find_scale(name: Any) -> str:
+    """The name of a scale as ``SCALES`` has it, however it is written.
+
+    Raises:
+        InputError: there is none such.
+    """
+    found = next((known for known in SCALES if isinstance(name, str) and plain(known) == plain(name)), None)
+    if found is None:
+        raise InputError(f"there is no scale {repr(name)[:40]}", expected=", ".join(SCALES))
+    return found
+
+
 def limit_of(view: View, scale: str, targets: Sequence[Explained]) -> float | None:
     """The value at the end of a map's scale; None where the map itself decides.
 
@@ -24,12 +36,7 @@ def limit_of(view: View, scale: str, targets: Sequence[Explained]) -> float | No
         view: of an attribution.
         scale: one of ``SCALES``.
         targets: of the explanation.
-
-    Raises:
-        InputError: there is no such scale.
     """
-    if scale not in SCALES:
-        raise InputError(f"there is no scale {scale!r}", expected=", ".join(SCALES))
     if scale == "own" or (scale == "share" and view.amount is None):
         return None
     ends: list[tuple[float, float]] = []  # of the maps of all targets alone, and the scores that they explain

@@ -34,6 +34,12 @@ FACTORS = ("grad_cam", "guided_backprop")
 """Guided Grad-CAM is sent as the product that it is, where both of its factors are sent and give it."""
 
 
+class Ready(str):
+    """Text made here, a picture or the values of a map, which is neither cut nor looked at. What comes from outside is
+    never taken for it, whatever it begins with.
+    """
+
+
 def viewed(explanation: Explanation) -> dict[str, Any]:
     """Everything that the viewer shows of a photo, ready for JSON, without NaN.
 
@@ -70,10 +76,10 @@ def viewed(explanation: Explanation) -> dict[str, Any]:
     return shown
 
 
-def data_uri(image: Image.Image, quality: int) -> str:
+def data_uri(image: Image.Image, quality: int) -> Ready:
     """A picture as text of a page: WebP, or JPEG where Pillow was built without."""
     kind, data = encoded(image, quality, effort=2)
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+    return Ready(f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}")
 
 
 def _small(whole: Image.Image) -> Image.Image:
@@ -138,7 +144,7 @@ def _plane(view: View, values: NDArray[np.floating], sent: dict[str, NDArray[np.
                     "of": list(FACTORS)}  # fmt: skip
     about = plane(values)
     sent[view.id] = values_of(about)
-    return about
+    return {**about, "data": Ready(about["data"])}
 
 
 def _ranked(entry: Ranked) -> dict[str, Any]:
@@ -146,11 +152,11 @@ def _ranked(entry: Ranked) -> dict[str, Any]:
 
 
 def _legible(value: Any) -> Any:
-    """The same with legible texts, and null where JSON has no number; pictures and planes as they are."""
+    """The same with legible texts, names of members among them, and null where JSON has no number."""
     if isinstance(value, str):
-        return value if value.startswith("data:image/") else in_one_line(value, LONGEST)
+        return value if isinstance(value, Ready) else in_one_line(value, LONGEST)
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: each if key == "data" else _legible(each) for key, each in value.items()}
+        return {in_one_line(key, LONGEST): _legible(each) for key, each in value.items()}
     return [_legible(each) for each in value] if isinstance(value, list | tuple) else value
