@@ -5,11 +5,11 @@ import io
 import numpy as np
 import pytest
 import torch
-from nets import tiny
 from pages import OnDemand, classifier, entered, opened, picture
 from PIL import Image
 
 import seewhy
+from nets import tiny
 from seewhy.app import ascents
 from seewhy.app.live import Live
 from seewhy.exemplars import Unit, exemplars

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from nets import tiny
 from pages import OnDemand, classifier, entered, opened, picture, png, upload
 
 import seewhy
+from nets import tiny
 from seewhy.app.explaining import Explaining, stages
 from seewhy.app.jobs import Job
 from seewhy.app.live import Live
