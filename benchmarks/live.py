@@ -2,10 +2,11 @@
 
 A real server in a process of its own, and a client over real sockets, as a browser would be:
 
-    python benchmarks/live.py [--photos N] [--moves N] [--rounds N]
+    python benchmarks/live.py [--photos N] [--moves N] [--rounds N] [--memory N]
 
 prints medians and 95th percentiles in milliseconds, as JSON with --json. Photos alternate, so that nothing of one is
 used for the next, and masks are dragged at 60 moves a second, alone and while the same photo is being explained.
+--memory also uploads and explains so many photos, and tells the server's memory on the way.
 """
 
 from __future__ import annotations
@@ -101,8 +102,9 @@ class Client:
         return list(taken.values()), last in taken, taken[last]
 
 
-async def measured(base: str, url: str, photos: int, moves: int, rounds: int) -> dict:
+async def measured(base: str, url: str, given: argparse.Namespace, pid: int) -> dict:
     """Every number, in milliseconds."""
+    photos, moves, rounds = given.photos, given.moves, given.rounds
     async with httpx.AsyncClient(base_url=base, headers={"origin": base}, follow_redirects=True, timeout=60) as http:
         (await http.get(url)).raise_for_status()
         cookie = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
@@ -129,6 +131,12 @@ async def measured(base: str, url: str, photos: int, moves: int, rounds: int) ->
                     **_about(answered), "answers_per_drag": round(len(answered) / rounds, 1), "moves": moves,
                     "last_answered": f"{last} of {rounds}", "last": _about(lasts),
                 }  # fmt: skip
+            if given.memory:
+                found["memory_mb"] = {}
+                for number in range(1, given.memory + 1):
+                    await client.first_map(PHOTOS[number % len(PHOTOS)])
+                    if number % max(1, given.memory // 10) == 0:
+                        found["memory_mb"][number] = _resident(pid)
             return found
 
 
@@ -147,6 +155,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=20)
     parser.add_argument("--moves", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     command = [sys.executable, "-m", "seewhy", "app", "--no-browser", "--port", "0"]
@@ -155,7 +164,7 @@ def main() -> None:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         base = url.partition("/?")[0]
-        found = asyncio.run(measured(base, url, given.photos, given.moves, given.rounds))
+        found = asyncio.run(measured(base, url, given, server.pid))
         before = _used(server.pid)
         time.sleep(5)
         found["idle"] = {"processor_ms_in_5_s": round(1e3 * (_used(server.pid) - before), 1)}
@@ -163,6 +172,15 @@ def main() -> None:
         server.send_signal(signal.SIGINT)
         server.wait(30)
     print(json.dumps(found, indent=None if given.json else 2))
+
+
+def _resident(pid: int) -> int:
+    """Megabytes of memory of a process, on Linux; else nothing is known, and 0."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def _used(pid: int) -> float:
