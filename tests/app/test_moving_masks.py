@@ -96,9 +96,12 @@ def test_of_many_places_the_newest_is_answered_and_few_of_the_others(folder):
         page.send(type="no such message", id=99)
         assert page.until(99)[-1]["type"] == "error", "all forty were read"
         module.gate.set()
-        answered = [page.receive()["id"]]
-        while answered[-1] != 40:
-            answered.append(page.receive()["id"])
+        told = [page.receive()]
+        while told[-1]["id"] != 40:
+            told.append(page.receive())
+    answered = [message["id"] for message in told]
+    assert {message["type"] for message in told} == {"scores"}
+    assert [entry["index"] for entry in told[-1]["before"]] == [entry["index"] for entry in told[-1]["classes"]]
     assert answered == sorted(answered)
     assert len(answered) <= 2, "the one that was begun, and the newest"
     assert live.close(20)

@@ -13,7 +13,7 @@ from ..errors import InputError, SeewhyError
 from .jobs import Job, failure, log
 from .live import Live
 from .messages import Control, Malformed, Predict, WhatIf, parsed
-from .outbox import Full, Outbox
+from .outbox import Outbox
 
 MOST_MESSAGE = 64 << 10
 """Characters of a message."""
@@ -37,14 +37,15 @@ class Connection:
 
     async def run(self) -> None:
         """Until the end."""
-        both = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
+        ways = (self._receive(), self._send(), self._outbox.overflow())
+        ends = [asyncio.create_task(each) for each in ways]
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for job in list(self._jobs.values()):
                 job.control.cancel()
             self._outbox.close()
-            left = {*both, *self._tasks}
+            left = {*ends, *self._tasks}
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
@@ -65,7 +66,7 @@ class Connection:
                 self._take(message.get("text"))
 
     async def _send(self) -> None:
-        with suppress(Full, WebSocketDisconnect, RuntimeError):  # RuntimeError: it has left meanwhile
+        with suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError: it has left meanwhile
             while True:
                 await self._socket.send_text(await self._outbox.next())
 

@@ -35,12 +35,16 @@ class Live:
     Args:
         classifiers: the models, at least one.
         folder: the photos of the launch.
+
+    Attributes:
+        pages: how many are open.
     """
 
     def __init__(self, classifiers: Sequence[Classifier], folder: Sequence[FolderPhoto] = ()):
         self.models = [LiveModel(classifier, number) for number, classifier in enumerate(classifiers)]
         self.photos = Photos(folder)
         self.priority = Priority()
+        self.pages = 0
         self.predictions = Predictions(self.photos)
         self.ascents = Ascents()
         self.answers = Answers(self.photos, self.priority)

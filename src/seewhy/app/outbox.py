@@ -32,44 +32,41 @@ def dumped(message: Message) -> str:
         return json.dumps(jsonable(message), allow_nan=False, separators=(",", ":"))
 
 
-class Full(Exception):
-    """Too much waits for this reader."""
-
-
 class Outbox:
     """Filled by any thread, emptied by the event loop in which it was made."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES):
         self._loop = asyncio.get_running_loop()
-        self._filled = asyncio.Event()
+        self._filled, self._overflown = asyncio.Event(), asyncio.Event()
         self._changed = threading.Condition()
         self._waiting: dict[object, str | Message] = {}
         self._results = self._size = 0
         self._most, self._most_bytes = most, most_bytes
-        self._full = self._closed = False
+        self._closed = False
 
     def put(self, message: Message) -> None:
         """A result: it is sent, and after everything that was put before it."""
         text = dumped(message)
         with self._changed:
-            if self._closed or self._full:
+            if self._closed:
                 return
-            if self._results >= self._most or (self._results and self._size + len(text) > self._most_bytes):
-                self._full = True
-            else:
+            full = self._results >= self._most or (self._results and self._size + len(text) > self._most_bytes)
+            if not full:
                 self._waiting[object()] = text
                 self._results += 1
                 self._size += len(text)
-        self._wake()
+        if full:
+            self.close()
+        self._wake(self._overflown if full else self._filled)
 
     def latest(self, key: object, message: Message, merge: Merge | None = None) -> None:
         """In the place of what waits under the same key; ``merge(old, new)`` makes one of the two."""
         with self._changed:
-            if self._closed or self._full:
+            if self._closed:
                 return
             old = self._waiting.get(key)
             self._waiting[key] = merge(old, message) if merge and isinstance(old, Mapping) else message
-        self._wake()
+        self._wake(self._filled)
 
     def forget(self, key: object) -> None:
         """What waits under this key is not to be sent any more."""
@@ -89,15 +86,9 @@ class Outbox:
                 self._changed.wait(LOOK)
 
     async def next(self) -> str:
-        """The oldest, once there is one.
-
-        Raises:
-            Full: the reader was too slow; what could not be kept is lost.
-        """
+        """The oldest, once there is one."""
         while True:
             with self._changed:
-                if self._full:
-                    raise Full
                 if self._waiting:
                     key = next(iter(self._waiting))
                     found = self._waiting.pop(key)
@@ -109,6 +100,10 @@ class Outbox:
                 self._filled.clear()
             await self._filled.wait()
 
+    async def overflow(self) -> None:
+        """Come back once more waits than is kept: the reader is too slow, and nothing is sent any more."""
+        await self._overflown.wait()
+
     def close(self) -> None:
         """Nothing is sent any more."""
         with self._changed:
@@ -116,8 +111,8 @@ class Outbox:
             self._waiting.clear()
             self._changed.notify_all()
 
-    def _wake(self) -> None:
+    def _wake(self, event: asyncio.Event) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._filled.set)
+            self._loop.call_soon_threadsafe(event.set)
         except RuntimeError:  # the loop has ended before the job did
             self.close()

@@ -56,7 +56,6 @@ def server(live: Live, *, host: str, port: int, token: str, most_bytes: int = MO
 class _Answers:
     def __init__(self, live: Live, most_bytes: int):
         self._live, self._uploads = live, Uploads(live, most_bytes)
-        self._pages = 0
 
     async def page(self, request: Request) -> Response:
         html, policy = page()
@@ -90,14 +89,14 @@ class _Answers:
 
     async def live(self, socket: WebSocket) -> None:
         await socket.accept()
-        if self._pages >= MOST_PAGES:
+        if self._live.pages >= MOST_PAGES:
             await socket.close(TRY_AGAIN_LATER)
             return
-        self._pages += 1
+        self._live.pages += 1
         try:
             await Connection(socket, self._live).run()
         finally:
-            self._pages -= 1
+            self._live.pages -= 1
 
     async def _drawn(self, draw: Callable[[], bytes]) -> Response:
         content = await self._in_thread(draw)

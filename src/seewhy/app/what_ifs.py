@@ -50,14 +50,14 @@ class Answers:
         Raises:
             SeewhyError: the patch does not fit, or the model cannot be asked.
         """
-        patch = self._patch(asked)
+        patch, classes = self._patch(asked), asked.classes or None  # none: the most probable ones of the photo
         answers = self.prepare(model, asked.photo)
         if answers.engine == "incremental":  # it works on copies of its own, and waits for no explanation
             with self._priority.urgent():
-                answer = answers.ask(patch, asked.classes or None)
+                answer = answers.ask(patch, classes)
         else:
             with model.session.turn():
-                answer = answers.ask(patch, asked.classes or None)
+                answer = answers.ask(patch, classes)
         return {
             "type": "scores", "id": asked.id, "photo": asked.photo, "model": asked.model,
             "top": [told(entry) for entry in answer.top], "classes": [told(each.after) for each in answer.classes],
