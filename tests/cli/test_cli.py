@@ -296,7 +296,7 @@ def test_help_is_instant_and_lists_everything():
     program = "import sys; from seewhy.cli import main\ntry: main(['--help'])\nfinally: print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
-    for command in ("explain", "visualize", "layers", "methods"):
+    for command in ("explain", "what-if", "channels", "visualize", "layers", "methods"):
         assert command in done.stdout
 
 

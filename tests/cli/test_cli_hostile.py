@@ -311,6 +311,11 @@ def test_names_of_layers_and_texts_of_exceptions_are_only_shown(seewhy, photo, t
         ["layers"], ["explain", photo, "-o", tmp_path / "a", "-M", "grad_cam"],
         ["explain", photo, "-o", tmp_path / "b", "-M", "grad_cam", "--layer", "e\x1b"],
         ["visualize", "--layer", "a\x1b[31m", "--channel", 1, "--steps", 1, "-o", tmp_path / "c"],
+        ["channels", photo, "--layer", "a\x1b[31m"], ["channels", photo, "--layer", "e\x1b"], ["channels", photo],
+        ["what-if", photo, "--box", "1,2,3,4"], ["what-if", photo, "--box", "\x1b[31m"],
+        ["what-if", photo, "--box", "1,2,3,4", "-t", "\x1b[31m"],
+        ["what-if", photo, "--box", "1,2,3,4", "--source", tmp_path / "\x1b[31m.png"],
+        ["what-if", photo, "--box", "1,2,3,4", "-o", tmp_path / "\x1b[31m.png"],
     ]  # fmt: skip
     for arguments in calls:
         _, said, err = seewhy(*arguments, "--model", "hostile_nets:layers", *shared)

@@ -120,7 +120,8 @@ def test_a_network_of_another_size_is_told_how_to_give_it(seewhy, own, photo, tm
 
 
 def test_other_channels_than_a_photo_has(seewhy, own, photo, tmp_path):
-    for command in (["explain", photo, "-o", tmp_path / "a"], ["layers"], ["visualize", "-t", 0, "-o", tmp_path / "b"]):
+    for command in (["explain", photo, "-o", tmp_path / "a"], ["layers"], ["visualize", "-t", 0, "-o", tmp_path / "b"],
+                    ["what-if", photo, "--box", "0,0,9,9"], ["channels", photo]):  # fmt: skip
         code, _, err = seewhy(*command, "--model", f"{own}:four")
         assert code == 2
         assert re.search(r"reads 4 channels.*\(--mean, --std\), 4 values each, or one for all", err)

@@ -65,6 +65,7 @@ def seewhy() -> None:
     seewhy explain cat.jpg --target "tiger cat" why not, or why also, another class
     seewhy explain cat.jpg --versus lynx        why the predicted class rather than this one
     seewhy explain photos/                      a folder; named like classes, the wrong ones come first
+    seewhy what-if cat.jpg --box 60,60,60,80    what if this part were not there
     seewhy explain cat.jpg --model torchvision:resnet50 --method grad_cam
     seewhy app photos/                          a page in the browser; drop photos, drag masks
     """  # noqa: D301

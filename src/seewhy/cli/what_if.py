@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..files import write_atomically
 from ..legible import in_one_line
 from ..patch import FILLS, SHAPES, Patch
@@ -104,7 +104,7 @@ def _names(first: Path, count: int, *, force: bool) -> list[Path]:
     names = [first, *(first.with_name(f"{first.stem}-{number}{first.suffix}") for number in range(2, count + 1))]
     for name in names:
         if name.exists() and not force:
-            raise InputError(f"{in_one_line(name)} exists", expected="--force to replace it, or another --output")
+            raise OutputError(f"{in_one_line(name)} exists", expected="--force to replace it, or another --output")
     return names
 
 
