@@ -48,11 +48,14 @@ class Shown:
         address: of the page.
         origins: of servers that it may ask.
         ready: brings an opened page to where it is photographed.
+        screens, schemes: the pictures that are taken of it.
     """
 
     address: str
     origins: tuple[str, ...] = ()
     ready: Callable[[Any], None] = lambda page: None
+    screens: tuple[str, ...] = tuple(SCREENS)
+    schemes: tuple[str, ...] = SCHEMES
 
 
 @contextmanager
@@ -65,8 +68,68 @@ def report() -> Iterator[Shown]:
         yield Shown(Path(folder, "run", "report.html").as_uri())
 
 
-PAGES: dict[str, Callable[[], AbstractContextManager[Shown]]] = {"report": report}
-"""By the names of their pictures. The live page gets its place here, with the origin of its server."""
+def live(ready: Callable[[Any], None], **which: Any) -> Callable[[], AbstractContextManager[Shown]]:
+    """The live page with the example photos, at one of its parts."""
+
+    @contextmanager
+    def served() -> Iterator[Shown]:
+        command = [sys.executable, "-m", "seewhy", "app", str(ROOT / "examples" / "photos"), "--port", "0"]
+        with subprocess.Popen([*command, "--no-browser"], stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            address = server.stdout.readline().strip()
+            try:
+                yield Shown(address, (address.partition("/?")[0],), ready, **which)
+            finally:
+                server.terminate()
+
+    return served
+
+
+def _explained(page: Any) -> None:
+    page.locator("seewhy-pane[data-view=occlusion] .ends").first.wait_for()
+    page.wait_for_function("document.querySelector('seewhy-app').running.size === 0", timeout=120_000)
+
+
+def _what_if(page: Any) -> None:
+    _explained(page)
+    page.get_by_role("button", name="What if?").click()
+    page.get_by_role("button", name="Disc").click()
+    stage = page.locator("seewhy-what-if .stage").first
+    box = stage.bounding_box()
+    for across, down in ((0.66, 0.4), (0.28, 0.42)):
+        stage.hover(position={"x": box["width"] * across, "y": box["height"] * down})
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+        page.mouse.up()
+        page.wait_for_timeout(1000)
+        page.get_by_role("button", name="Pin this").click()
+
+
+def _channels(page: Any) -> None:
+    _explained(page)
+    page.get_by_role("button", name="Channels").click()
+    page.locator("seewhy-channels .tile").nth(11).wait_for()
+
+
+def _ascent(page: Any) -> None:
+    _explained(page)
+    page.get_by_role("button", name="Class picture", exact=True).click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_function(
+        "document.querySelector('seewhy-app > .desk seewhy-ascent').dataset.step > 150", timeout=300_000
+    )
+
+
+_ONE: dict[str, Any] = {"screens": ("laptop",), "schemes": ("light",)}
+
+PAGES: dict[str, Callable[[], AbstractContextManager[Shown]]] = {
+    "report": report,
+    "app": live(_explained),
+    "app-what-if": live(_what_if, **_ONE),
+    "app-channels": live(_channels, screens=("laptop",), schemes=("dark",)),
+    "app-ascent": live(_ascent, **_ONE),
+}
+"""By the names of their pictures."""
 
 
 def main(names: list[str]) -> None:
@@ -74,8 +137,8 @@ def main(names: list[str]) -> None:
     with running(executable()) as browser:
         for name in names or PAGES:
             with PAGES[name]() as shown:
-                for screen in SCREENS:
-                    for scheme in SCHEMES:
+                for screen in shown.screens:
+                    for scheme in shown.schemes:
                         path = FIGURES / f"{name}-{screen}-{scheme}.webp"
                         path.write_bytes(small(photograph(browser, shown, SCREENS[screen], scheme)))
                         print(f"{path.name} {path.stat().st_size:,} bytes", flush=True)
