@@ -117,7 +117,7 @@ def test_other_layouts(model, layer, shape):
     pooled = maps.mean((0, 1)) if isinstance(model, Last) else maps.sum((0, 1))
     for each in found.channels:
         assert np.allclose(each.map, maps[..., each.channel], atol=1e-6)
-        assert each.effect == pytest.approx(float(pooled[each.channel] * weight[each.channel]), abs=1e-12)
+        assert each.effect == pytest.approx(float(pooled[each.channel] * weight[each.channel].detach()), abs=1e-12)
 
 
 def test_features_are_one_place():
