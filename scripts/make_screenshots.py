@@ -7,6 +7,7 @@ writes to the console, or asks for anything outside of this machine, is not phot
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,7 @@ def live(ready: Callable[[Any], None], **which: Any) -> Callable[[], AbstractCon
 
 def _explained(page: Any) -> None:
     page.locator("seewhy-pane[data-view=occlusion] .ends").first.wait_for()
-    page.wait_for_function("document.querySelector('seewhy-app').running.size === 0", timeout=120_000)
+    page.locator("seewhy-app[data-busy=false]").wait_for(timeout=120_000)
 
 
 def _what_if(page: Any) -> None:
@@ -115,9 +116,7 @@ def _ascent(page: Any) -> None:
     _explained(page)
     page.get_by_role("button", name="Class picture", exact=True).click()
     page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_function(
-        "document.querySelector('seewhy-app > .desk seewhy-ascent').dataset.step > 150", timeout=300_000
-    )
+    page.locator("main > seewhy-ascent .said", has_text=re.compile("Step 1[5-9][0-9] ")).wait_for(timeout=300_000)
 
 
 _ONE: dict[str, Any] = {"screens": ("laptop",), "schemes": ("light",)}

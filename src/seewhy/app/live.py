@@ -97,11 +97,9 @@ class Live:
                 tell_channels(job, asked, model, photo)
             elif isinstance(asked, Explain):
                 truth = self.photos.truth(asked.photo, asked.model)
-                Explaining(asked, model, photo, truth).run(job, between=lambda: self._prepare(model, asked.photo, job))
-
-    def _prepare(self, model: LiveModel, photo: str, job: Job) -> None:
-        """A mask may be dragged over the photo from now on."""
-        self.answers.prepare(model, photo, job.control)
+                Explaining(asked, model, photo, truth).run(
+                    job, between=lambda: self.answers.prepare(model, asked.photo)
+                )
 
     def close(self, patience: float) -> bool:
         """All jobs are cancelled, and uploads removed.

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from typing import Any
 
 from ..errors import InputError
-from ..events import Cancellation
 from ..patch import Patch
 from ..patched import WhatIfs
 from .live_model import LiveModel
@@ -26,18 +25,19 @@ class Answers:
     def __init__(self, photos: Photos, priority: Priority):
         self._photos, self._priority = photos, priority
         self._lock = threading.Lock()
+        self._making = threading.Lock()  # two pages that ask about one photo have it followed once
         self._kept: OrderedDict[tuple[object, ...], WhatIfs] = OrderedDict()
 
-    def prepare(self, model: LiveModel, photo: str, cancellation: Cancellation | None = None) -> WhatIfs:
+    def prepare(self, model: LiveModel, photo: str) -> WhatIfs:
         """What answers for a photo, made before it is asked."""
         key = (model.number, *self._photos.stamp(photo))
         read = self._photos.photo(photo)
         if (kept := self._find(key)) is not None:
             return kept
-        with model.session.turn(cancellation) as classifier:
-            if (kept := self._find(key)) is not None:  # another thread had the turn before
+        with self._making:
+            if (kept := self._find(key)) is not None:  # another thread made it meanwhile
                 return kept
-            made = WhatIfs(classifier, read)
+            made = model.session.what_ifs(read)
         with self._lock:
             self._kept[key] = made
             while len(self._kept) > MOST_KEPT:
@@ -56,8 +56,7 @@ class Answers:
             with self._priority.urgent():
                 answer = answers.ask(patch, classes)
         else:
-            with model.session.turn():
-                answer = answers.ask(patch, classes)
+            answer = answers.ask(patch, classes)
         return {
             "type": "scores", "id": asked.id, "photo": asked.photo, "model": asked.model,
             "top": [told(entry) for entry in answer.top], "classes": [told(each.after) for each in answer.classes],

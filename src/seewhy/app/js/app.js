@@ -191,6 +191,7 @@ export class SeewhyApp extends HTMLElement {
     this.ascent.hidden = !there || this.tab !== "ascent";
     const jobs = [...this.running.values()];
     const busy = jobs.length > 0 || this.uploading > 0;
+    this.dataset.busy = String(busy);
     this.bar.hidden = this.cancelButton.hidden = !busy;
     if (jobs.length) {
       const share = jobs.reduce((sum, each) => sum + each.share, 0) / jobs.length;
@@ -235,6 +236,13 @@ export class SeewhyApp extends HTMLElement {
   /** @param {string} type @param {Record<string, unknown>} given @param {import("./link.js").Handlers} handlers */
   ask(type, given, handlers) {
     return this.link?.ask(type, given, handlers) ?? 0;
+  }
+
+  /** @param {number} id of a job that tells its progress itself @param {number} share */
+  advance(id, share) {
+    const job = this.running.get(id);
+    if (job) job.share = share;
+    this.arrange();
   }
 
   /** @param {number} id */

@@ -84,6 +84,7 @@ export class SeewhyAscent extends HTMLElement {
         this.curve?.show(this.course, frame.steps);
         this.tell(`Step ${frame.step} of ${frame.steps}${this.paused ? ", paused" : ""}`);
         this.dataset.step = String(frame.step);
+        app.advance(job, frame.step / frame.steps);
       },
       ascended: (made) => {
         if (this.job !== job) return;
