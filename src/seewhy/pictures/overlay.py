@@ -166,6 +166,9 @@ def one_channel(values: Floats) -> Floats:
         return values
     if values.ndim != 3 or 0 in values.shape:
         raise InputError("a map has the wrong shape", expected="(h, w) or (C, h, w)", got=values.shape)
+    if len(values) == 1:
+        only: Floats = values[0]
+        return only
     strongest = np.abs(values).argmax(axis=0, keepdims=True)
     reduced: Floats = np.take_along_axis(values, strongest, axis=0)[0]
     return reduced

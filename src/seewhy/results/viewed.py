@@ -15,7 +15,7 @@ from ..legible import in_one_line
 from ..models.prediction import AFTER_SOFTMAX, Ranked
 from ..pictures.notebook import encoded
 from ..pictures.overlay import one_channel, upsample
-from ..viewer.planes import plane, values_of
+from ..viewer.planes import sent
 from .as_code import as_code
 from .explanation import Explained, Explanation
 from .readable import readable
@@ -89,18 +89,18 @@ def _small(whole: Image.Image) -> Image.Image:
 
 
 def _explained(explanation: Explanation, found: Explained) -> dict[str, Any]:
-    sent: dict[str, NDArray[np.floating]] = {}
+    arrived: dict[str, NDArray[np.floating]] = {}
     return {
         "key": found.key,
         "name": found.name,
         "target": _ranked(found.target),
         "against": None if found.against is None else _ranked(found.against),
         "score": found.score,
-        "views": [_view(explanation, view, sent) for view in found.views.values()],
+        "views": [_view(explanation, view, arrived) for view in found.views.values()],
     }
 
 
-def _view(explanation: Explanation, view: View, sent: dict[str, NDArray[np.floating]]) -> dict[str, Any]:
+def _view(explanation: Explanation, view: View, arrived: dict[str, NDArray[np.floating]]) -> dict[str, Any]:
     about: dict[str, Any] = {
         "id": view.id,
         "title": view.title,
@@ -121,7 +121,7 @@ def _view(explanation: Explanation, view: View, sent: dict[str, NDArray[np.float
     return {
         **about,
         "kind": "map",
-        "plane": _plane(view, one_channel(panel.values), sent),
+        "plane": _plane(view, one_channel(panel.values), arrived),
         "scale": {"high": panel.scale.high, "diverging": panel.scale.kind == "diverging"},
         "fine": panel.fine,
         "share": None if amount is None else {
@@ -132,9 +132,9 @@ def _view(explanation: Explanation, view: View, sent: dict[str, NDArray[np.float
     }  # fmt: skip
 
 
-def _plane(view: View, values: NDArray[np.floating], sent: dict[str, NDArray[np.floating]]) -> dict[str, Any]:
-    """A map on its way; ``sent`` are the values of those before it, as they arrive."""
-    factors = [sent[id] for id in FACTORS if id in sent]
+def _plane(view: View, values: NDArray[np.floating], arrived: dict[str, NDArray[np.floating]]) -> dict[str, Any]:
+    """A map on its way; ``arrived`` are those before it."""
+    factors = [arrived[id] for id in FACTORS if id in arrived]
     if view.attribution is not None and view.attribution.method == "guided_grad_cam" and len(factors) == len(FACTORS):
         cam, guided = factors
         product = upsample(cam, (guided.shape[1], guided.shape[0])) * guided
@@ -142,8 +142,7 @@ def _plane(view: View, values: NDArray[np.floating], sent: dict[str, NDArray[np.
         if error <= float(np.abs(values).max()) / 127:  # as near as a plane of its own would be, within a factor of 2
             return {"width": values.shape[1], "height": values.shape[0], "kind": "product", "step": 2 * error,
                     "of": list(FACTORS)}  # fmt: skip
-    about = plane(values)
-    sent[view.id] = values_of(about)
+    about, arrived[view.id] = sent(values)
     return {**about, "data": Ready(about["data"])}
 
 
