@@ -117,8 +117,8 @@ def test_classes_are_switched(page):
 
 
 def test_truth_comes_from_the_folder(page):
-    for id, truth in (("p1", "red"), ("p2", "green")):
-        explanation = explain(page, photo=id, methods=["cam"])[0]["explanation"]
+    for number, (id, truth) in enumerate((("p1", "red"), ("p2", "green"))):
+        explanation = explain(page, number, photo=id, methods=["cam"])[0]["explanation"]
         assert explanation["truth"] == truth
         assert explanation["right"] == (explanation["top"][0]["name"] == truth)
 

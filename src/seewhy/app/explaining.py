@@ -81,7 +81,7 @@ class Explaining:
         self._asked, self._model, self._photo, self._truth = asked, model, photo, truth
         self.found: Explanation | None = None
 
-    def run(self, job: Job, between: Callable[[], None]) -> None:
+    def run(self, job: Job, between: Callable[[], object]) -> None:
         """All stages; ``between`` is called after the quick ones."""
         asked, session = self._asked, self._model.session
         plan = stages(asked.methods, asked.layers, self._model.classifier.input_size)
