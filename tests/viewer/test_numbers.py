@@ -29,8 +29,8 @@ def many():
     decimals = [float(f"{draws.integers(1, 10**5)}e{draws.integers(-9, 6)}") for _ in range(3000)]
     ties = [whole / 2**power for whole in range(1, 400) for power in range(1, 8)]  # exactly between two, such as 2.25
     near = [np.nextafter(tie, side) for tie in ties for side in (0, np.inf)]
-    edges = [0.0, 1e-3, 1e-2, 0.1, 1.0, 9.95, 9.96, 9.995, 10.0, 99.95, 99.99, 999.4, 999.5, 1000.0, 1e5, 1e6, 1e21, 5e-324,
-             0.00099949, 0.000999, 9.999e-4, 1.7e308]  # fmt: skip
+    edges = [0.0, 1e-3, 1e-2, 0.1, 1.0, 9.95, 9.96, 9.995, 10.0, 99.95, 99.99, 999.4, 999.5, 1000.0, 1e5, 1e6, 1e21,
+             5e-324, 0.00099949, 0.000999, 9.999e-4, 1.7e308]  # fmt: skip
     return [sign * float(value) for value in (*magnitudes, *decimals, *ties, *near, *edges) for sign in (1, -1)]
 
 
