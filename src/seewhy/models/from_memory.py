@@ -18,11 +18,8 @@ from .labels import Labels, check_count, read_labels
 from .loaders import count_outputs
 from .preprocessing import IMAGENET_MEAN, IMAGENET_STD, BorrowedPreprocessing
 from .rng import own_randomness
-from .source import Loaded, installed
+from .source import IN_MEMORY, Loaded, installed
 from .weights import state_hash
-
-IN_MEMORY = "in memory"
-"""What the provenance says of where the weights came from."""
 
 
 def classifier(

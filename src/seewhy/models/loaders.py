@@ -29,7 +29,7 @@ from .limits import first_line
 from .preprocessing import BorrowedPreprocessing, Preprocessing
 from .regular import is_regular
 from .rng import own_randomness
-from .source import RANDOM, Loaded, LoadRequest, installed
+from .source import IN_MEMORY, RANDOM, Loaded, LoadRequest, installed
 from .surroundings import failures_told, kept_surroundings, one_at_a_time
 from .trust import tensors_alone
 from .untrained import AS_ASKED
@@ -104,6 +104,7 @@ def load(
     provenance = {
         "spec": spec,
         "weights": loaded.weights,
+        **({} if labels is None or isinstance(labels, str | PathLike) else {"labels": IN_MEMORY}),
         "arguments": _arguments(
             weights=weights,
             labels=labels if isinstance(labels, str | PathLike) else None,

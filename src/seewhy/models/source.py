@@ -17,6 +17,9 @@ from .preprocessing import BorrowedPreprocessing, Preprocessing
 
 RANDOM = "random"
 
+IN_MEMORY = "in memory"
+"""What the provenance says of where weights or labels came from that were in no file."""
+
 
 class LoadRequest(NamedTuple):
     """``name`` is the SPEC without its prefix; ``weights`` as the user gave it."""

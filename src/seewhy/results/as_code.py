@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..methods import METHODS
+from ..models.prediction import Ranked
+from ..models.source import IN_MEMORY
+from ..pictures.in_memory import UNNAMED
+from ..synthesis.presets import PRESETS
 from .explanation import Explained, Explanation
 from .view import CLASS_VISUALIZATION, View
-
-IN_MEMORY = "in memory"
 
 
 def as_code(explanation: Explanation) -> dict[str, Any]:
@@ -18,39 +20,47 @@ def as_code(explanation: Explanation) -> dict[str, Any]:
 
     Returns:
         ``python``: the lines that give ``e``, the explanation. ``command``: up to the photo and the model; ``views``
-        and ``targets``: by id and key, the options that ask for each of them.
+        and ``targets``: by id and key, the options that ask for each of them. What was in memory, a photo, a network or
+        labels, is left to be filled in.
     """
     views = {id: view for found in explanation.targets for id, view in found.views.items()}
-    model = _model(explanation)
-    targets = [found for found in explanation.targets if found.against is None]
-    versus = [found.against.name for found in explanation.targets if found.against is not None]
     all_of_them = [*(repr(kind.id) for kind in METHODS), repr(CLASS_VISUALIZATION)]
     methods = [_method(view) for view in views.values()]
+    compared = any(found.against is not None for found in explanation.targets)
     asked = {
         "methods": "" if methods == all_of_them else f"[{', '.join(methods)}]",
-        "targets": _names(targets),
-        "versus": repr(versus) if versus else "",
+        **_targets(explanation),
         "truth": "" if explanation.truth is None else repr(explanation.truth),
-        "shared_scale": "True" if explanation.shared_scale and not versus else "",
+        "shared_scale": "" if explanation.shared_scale == compared else repr(explanation.shared_scale),
+        **{name: repr(value) for view in views.values() for name, value in _ascent(view).items()},
     }
     given = [f"    {name}={text}," for name, text in asked.items() if text]
     classes = sorted({kind for view in views.values() if (kind := _class(view)) is not None})
     imports = [f"from seewhy.methods import {', '.join(classes)}"] if classes else []
-    call = [f"e = seewhy.explain({explanation.photo.path!r}, model{',' if given else ''}", *given, ")"]
+    path = explanation.photo.path
+    photo = "photo" if path == UNNAMED else repr(path)
+    yours = ["photo = ...  # yours, which was in memory"] if path == UNNAMED else []
+    call = [f"e = seewhy.explain({photo}, model{',' if given else ''}", *given, ")"]
+    named = f"./{path}" if path.startswith("-") else path
+    layered = any(view.params.get("layer") is not None for view in views.values())
     return {
-        "python": ["import seewhy", *imports, "", f"model = {model}", *(call if given else [call[0] + ")"])],
-        "command": shlex.join(["seewhy", "explain", explanation.photo.path, *_model_flags(explanation)]),
-        "views": {id: shlex.join(_flags(view)) for id, view in views.items()},
-        "targets": {found.key: shlex.join(_target_flags(found)) for found in explanation.targets},
-    }
+        "python": [
+            "import seewhy", *imports, "", *yours, f"model = {_model(explanation)}",
+            *(call if given else [call[0] + ")"]),
+        ],
+        "command": shlex.join(["seewhy", "explain", named, *_model_flags(explanation)]),
+        "views": {id: shlex.join(_flags(view, layered)) for id, view in views.items()},
+        "targets": {found.key: shlex.join(_target_flags(explanation, found)) for found in explanation.targets},
+    }  # fmt: skip
 
 
 def _model(explanation: Explanation) -> str:
     about = explanation.model
     if about.provenance.get("weights") == IN_MEMORY:
         return f"seewhy.classifier(...)  # yours, {about.spec}: weights sha256 {about.weights_sha256[:12]}"
-    given = "".join(f", {name}={value!r}" for name, value in _arguments(explanation).items())
-    return f"seewhy.load({about.spec!r}{given})"
+    given = "".join(f", {name}={_literal(value)}" for name, value in _arguments(explanation).items())
+    yours = "  # with your labels, which were in memory" if about.provenance.get("labels") == IN_MEMORY else ""
+    return f"seewhy.load({about.spec!r}{given}){yours}"
 
 
 def _arguments(explanation: Explanation) -> Mapping[str, Any]:
@@ -72,18 +82,54 @@ def _model_flags(explanation: Explanation) -> list[str]:
     return flags
 
 
-def _names(targets: list[Explained]) -> str:
-    return repr([found.target.name if found.target.sign > 0 else found.target.index for found in targets])
+def _targets(explanation: Explanation) -> dict[str, str]:
+    """The arguments that ask for the targets: none of them where a yes or no was a no, which no number means."""
+    targets = explanation.targets
+    if any(found.target.sign < 0 for found in targets):
+        return {}
+    alone = [found for found in targets if found.against is None]
+    pairs = [found for found in targets if found.against is not None]
+    usual = list(targets) == [*alone, *pairs] and alone and {each.target.index for each in [alone[0], *pairs]}
+    if usual and len(usual) == 1:
+        others = [_meant(explanation, found.against) for found in pairs if found.against is not None]
+        return {
+            "targets": repr([_meant(explanation, each.target) for each in alone]),
+            "versus": repr(others) if others else "",
+        }
+    each = [
+        repr(_meant(explanation, found.target)) if found.against is None
+        else f"seewhy.Versus({_meant(explanation, found.target)!r}, {_meant(explanation, found.against)!r})"
+        for found in targets
+    ]  # fmt: skip
+    return {"targets": f"[{', '.join(each)}]"}
 
 
-def _target_flags(found: Explained) -> list[str]:
-    first = ["--target", found.target.name if found.target.sign > 0 else str(found.target.index)]
-    return first if found.against is None else [*first, "--versus", found.against.name]
+def _meant(explanation: Explanation, entry: Ranked) -> str | int:
+    """A class by its name, where the model that is loaded again knows it."""
+    provenance = explanation.model.provenance
+    in_memory = provenance.get("labels") == IN_MEMORY or provenance.get("weights") == IN_MEMORY
+    return entry.index if in_memory or entry.name == f"class {entry.index}" else entry.name
+
+
+def _target_flags(explanation: Explanation, found: Explained) -> list[str]:
+    if found.target.sign < 0:
+        return []
+    first = ["--target", str(_meant(explanation, found.target))]
+    return first if found.against is None else [*first, "--versus", str(_meant(explanation, found.against))]
 
 
 def _known(view: View) -> Any:
-    method = None if view.attribution is None else view.attribution.method
-    return next((kind for kind in METHODS if kind.id == (method or view.id)), None)
+    method = view.id.partition("(")[0] if view.attribution is None else view.attribution.method
+    return next((kind for kind in METHODS if kind.id == method), None)
+
+
+def _ascent(view: View) -> dict[str, Any]:
+    """How the image of a class was asked for, where that is not the usual way."""
+    preset, steps = view.params.get("preset"), view.params.get("steps")
+    if view.visualization is None or preset not in PRESETS:
+        return {}
+    usual = PRESETS[preset]().steps
+    return {**({} if preset == "default" else {"preset": preset}), **({} if steps == usual else {"steps": steps})}
 
 
 def _changed(view: View) -> dict[str, Any]:
@@ -110,24 +156,30 @@ def _method(view: View) -> str:
     changed, kind = _changed(view), _known(view)
     if view.id == CLASS_VISUALIZATION or kind is None or not changed:
         return repr(view.id if kind is None else kind.id)
-    given = ", ".join(
-        f"{name}={tuple(value) if isinstance(value, list) else value!r}" for name, value in changed.items()
-    )
+    given = ", ".join(f"{name}={_literal(value)}" for name, value in changed.items())
     return f"{kind.__name__}({given})"
 
 
-def _flags(view: View) -> list[str]:
+def _literal(value: Any) -> str:
+    return repr(tuple(value) if isinstance(value, list) else value)
+
+
+def _flags(view: View, layered: bool) -> list[str]:
+    """``layered``: whether a layer is named for any view, and so would be taken for all."""
     kind = _known(view)
     id = view.id if kind is None else kind.id
     flags = ["--method", id]
-    for name, value in _changed(view).items():
+    for name, value in _ascent(view).items():
+        flags += [f"--{name}", str(value)]
+    changed = _changed(view)
+    if layered and view.attribution is not None and "layer" in view.params:
+        changed = {**changed, "layer": view.params["layer"] or view.attribution.layer}
+    for name, value in changed.items():
         if name == "layer":
             flags += ["--layer", str(value)]
         elif isinstance(value, bool):
             flags.append(f"--{'' if value else 'no-'}{id}-{name}".replace("_", "-"))
         else:
-            flags += [
-                f"--{id}-{name}".replace("_", "-"),
-                ",".join(map(str, value)) if isinstance(value, list) else str(value),
-            ]
+            written = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            flags += [f"--{id}-{name}".replace("_", "-"), written]
     return flags
