@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import tempfile
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 import seewhy
 from fuzz.mutations import damaged, fuzzed
 from seewhy.errors import InputError
+from seewhy.report.from_folder import report_of
 from seewhy.results.run import RUN, Run, RunPhoto
+from seewhy.results.scales import SCALES
+from seewhy.results.viewed import viewed
+from taken_apart import Page
 
 NAMES = ["explanation.json", "maps.npz", "crop.png", "whole.webp", "class-1.png"]
 
@@ -37,7 +42,23 @@ def test_a_damaged_explanation_is_read_or_refused(name, data):
             Path(folder, each).write_bytes(content)
         Path(folder, name).write_bytes(data.draw(damaged([good()[name]])))
         with contextlib.suppress(InputError):
-            seewhy.Explanation.load(folder).figure()
+            found = seewhy.Explanation.load(folder)
+            json.dumps(viewed(found), allow_nan=False)
+            for scale in SCALES:
+                found.figure(scale=scale)
+
+
+@fuzzed
+@given(st.sampled_from(NAMES), st.data())
+def test_a_damaged_explanation_has_its_place_in_the_report(name, data):
+    """Drawn, or with the reason; the page is whole, whatever was read."""
+    with tempfile.TemporaryDirectory() as folder:
+        for each, content in good().items():
+            Path(folder, each).write_bytes(content)
+        Path(folder, name).write_bytes(data.draw(damaged([good()[name]])))
+        page = Page(report_of(Path(folder)))
+        (row,) = page.rows
+        assert (row["error"] is None) == (1 in page.photos)
 
 
 @fuzzed

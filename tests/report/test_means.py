@@ -89,7 +89,7 @@ def test_a_fine_map_is_averaged_to_few_cells():
         got = values_of(mean["plane"])
         assert got.shape == (SIDE, SIDE)
         # The picture library's averaging weighs what lies around a cell as well.
-        assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.99
+        assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.98
         assert float(got.mean()) == pytest.approx(float(wanted.mean()), rel=0.05, abs=1e-4)
 
 

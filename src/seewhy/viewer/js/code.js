@@ -46,12 +46,15 @@ function drawing(e, settings) {
  * @returns {string}
  */
 export function commandFor(e, viewer, settings) {
-  const key = viewer.target?.key ?? "";
+  const { target } = viewer;
+  // Scales that are shared are those of all targets.
+  const several = settings.scale !== "own" && e.targets.length > 1;
+  const targets = several ? e.targets.map((each) => e.code.targets[each.key]) : [e.code.targets[target?.key ?? ""]];
   const views = viewer.panes.map((pane) => e.code.views[pane.view?.id ?? ""]).filter(Boolean);
   const colours = settings.colours !== "seewhy" ? [`--colormap ${settings.colours}`] : [];
-  const scale = settings.scale !== (e.sharedScale ? "shared" : "own") ? [`--scale ${settings.scale}`] : [];
+  const scale = several || target?.against ? [`--scale ${settings.scale}`] : [];
   const opacity = settings.opacity < 1 ? [`--opacity ${round(settings.opacity)}`] : [];
-  return [e.code.command, e.code.targets[key] ?? "", ...views, ...colours, ...scale, ...opacity].filter(Boolean).join(" ");
+  return [e.code.command, ...new Set(targets), ...views, ...colours, ...scale, ...opacity].filter(Boolean).join(" ");
 }
 
 /** A string of Python. @param {string} value */
