@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -169,7 +168,7 @@ def main() -> None:
         time.sleep(5)
         found["idle"] = {"processor_ms_in_5_s": round(1e3 * (_used(server.pid) - before), 1)}
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         server.wait(30)
     print(json.dumps(found, indent=None if given.json else 2))
 

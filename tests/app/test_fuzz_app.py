@@ -11,6 +11,9 @@ from pages import BASE, classifier, entered, opened, png
 from seewhy.app.live import Live
 from seewhy.app.messages import METHOD_IDS, Malformed, parsed
 
+# Network code sets the recursion limit for a while, which hypothesis warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:The recursion limit")
+
 MORE = settings(
     max_examples=int(os.environ.get("SEEWHY_FUZZ_EXAMPLES", 60)), deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

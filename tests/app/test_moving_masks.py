@@ -149,3 +149,18 @@ def test_answers_come_from_several_pages_at_once(live):
                 for k, classes in enumerate(found):
                     assert what_if(page, id=k, box=[number, k, 9, 9])["classes"] == classes
     assert len(answers) == 3
+
+
+def test_everything_else_gives_way_meanwhile(live, page, monkeypatch):
+    from seewhy.patched import WhatIfs
+
+    urgent, original = [], WhatIfs.ask
+
+    def ask(self, *arguments):
+        urgent.append(live.priority._urgent)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(WhatIfs, "ask", ask)
+    assert what_if(page)["type"] == "scores"
+    assert urgent == [1]
+    assert live.priority._urgent == 0

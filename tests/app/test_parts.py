@@ -225,7 +225,11 @@ def test_small_pictures_are_small_and_never_enlarged(width, height):
 def test_a_cache_stays_within_its_bytes(puts):
     cache = _Cache(100)
     for key, size in puts:
-        cache.put(key, size, size)
-        assert cache.get(key) == size
+        cache.put((key, "x"), size, size)
+        assert cache.get((key, "x")) == size
         assert cache._size == sum(size for _, size in cache._kept.values())
         assert cache._size <= 100 or len(cache._kept) == 1
+    for key in range(6):
+        cache.forget(key)
+    assert cache._size == 0
+    assert not cache._kept

@@ -73,7 +73,7 @@ class Connection:
     async def _hello(self) -> None:
         for warm in self._live.warm:
             await asyncio.shield(asyncio.wrap_future(warm))  # others wait for it too
-        self._outbox.put(await asyncio.wrap_future(self._live.decoders.submit(self._live.hello)))
+        self._outbox.put(await asyncio.wrap_future(self._live.drawings.submit(self._live.hello)))
 
     def _take(self, text: str | None) -> None:
         """One message; nothing that it holds raises."""

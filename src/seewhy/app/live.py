@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..bibliography import BIBLIOGRAPHY
+from ..errors import SeewhyError
 from ..methods import METHODS
 from ..models import Classifier
 from ..results.view import CLASS_VISUALIZATION, VISUALIZATION_FORMULA, VISUALIZATION_MISLEADS, VISUALIZATION_TITLE
@@ -25,8 +28,8 @@ from .priority import Priority
 from .what_ifs import Answers
 from .workers import Workers
 
-JOBS, MOVES, DECODERS = 12, 2, 2
-"""Threads for jobs, for masks that are dragged, and for photos that come in or are shown small."""
+JOBS, MOVES, UPLOADS, DRAWINGS = 12, 2, 2, 2
+"""Threads for jobs, for masks that are dragged, for photos that come in, and for those that are shown small."""
 
 
 class Live:
@@ -49,7 +52,7 @@ class Live:
         self.ascents = Ascents()
         self.answers = Answers(self.photos, self.priority)
         self.jobs, self.moves = Workers(JOBS, "job"), Workers(MOVES, "move")
-        self.decoders = Workers(DECODERS, "photo")
+        self.uploads, self.drawings = Workers(UPLOADS, "upload"), Workers(DRAWINGS, "drawing")
         self._running: set[Job] = set()
         self._changed = threading.Condition()
         self._closed = False
@@ -97,9 +100,17 @@ class Live:
                 tell_channels(job, asked, model, photo)
             elif isinstance(asked, Explain):
                 truth = self.photos.truth(asked.photo, asked.model)
-                Explaining(asked, model, photo, truth).run(
-                    job, between=lambda: self.answers.prepare(model, asked.photo)
-                )
+                Explaining(asked, model, photo, truth).run(job, between=lambda: self._prepare(model, asked.photo))
+
+    def _prepare(self, model: LiveModel, photo: str) -> None:
+        """A mask may be dragged over the photo from now on."""
+        with suppress(SeewhyError):  # whoever drags one is told
+            self.answers.prepare(model, photo)
+
+    def take(self, path: Path, name: str) -> dict[str, Any]:
+        """A photo that was uploaded, see ``Photos.add``; a folder's photos wait for it."""
+        with self.priority.job():
+            return self.photos.add(path, name)
 
     def close(self, patience: float) -> bool:
         """All jobs are cancelled, and uploads removed.

@@ -32,13 +32,14 @@ class LiveModel:
     Attributes:
         number: its place among them.
         session: owns the network; answers in the order of asking.
+        following: held while the network is followed for a photo.
     """
 
     def __init__(self, classifier: Classifier, number: int = 0):
         self.number, self.session = number, Session(classifier)
         self._facts: dict[str, Any] | None = None
         self._spare: Classifier | None = None
-        self._lock = threading.Lock()
+        self._lock, self.following = threading.Lock(), threading.Lock()
 
     @property
     def classifier(self) -> Classifier:

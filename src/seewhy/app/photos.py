@@ -23,11 +23,11 @@ from .drawn import DRAWINGS
 MOST_UPLOADS, MOST_UPLOADED = 200, 512 << 20
 """Uploads that are kept, and their bytes; the photo that was used longest ago goes first."""
 
-MOST_DECODED, MOST_DRAWN = 256 << 20, 32 << 20
+MOST_DECODED, MOST_DRAWN = 192 << 20, 32 << 20
 """Bytes of decoded pixels, and of small pictures, that are kept to be used again."""
 
 MOST_PIXELS = 64_000_000
-"""Of one photo. Two are decoded at a time, at 20 bytes per pixel."""
+"""Of one photo. Two are decoded at a time, and two that come in, at 20 bytes per pixel."""
 
 MOST_NAME = 120
 
@@ -68,7 +68,7 @@ class Photos:
     def __init__(self, folder: Sequence[FolderPhoto] = ()):
         self._place = tempfile.TemporaryDirectory(prefix="seewhy-app-")
         self._lock = threading.Lock()
-        self._decoding = threading.Semaphore(2)
+        self._decoding = threading.Semaphore(2)  # beside uploads, which have threads of their own and do not wait
         self._number = 0
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._decoded = _Cache(MOST_DECODED)
@@ -157,7 +157,8 @@ class Photos:
         kept, stamp = self._find(id), self.stamp(id)
         photo: Photo | None = self._decoded.get(stamp)
         if photo is None:
-            photo = self._read(kept.path, kept.name)
+            with self._decoding:
+                photo = self._read(kept.path, kept.name)
             if not kept.folder:
                 photo = replace(photo, path=Path(kept.name))
             self._decoded.put(stamp, photo, _bytes(photo))
@@ -187,11 +188,10 @@ class Photos:
             return kept
 
     def _read(self, path: Path, name: str) -> Photo:
-        with self._decoding:
-            try:
-                return read_photo(path, max_pixels=MOST_PIXELS)
-            except PhotoError as error:
-                raise PhotoError(str(error).replace(in_one_line(path), name)) from error
+        try:
+            return read_photo(path, max_pixels=MOST_PIXELS)
+        except PhotoError as error:
+            raise PhotoError(str(error).replace(in_one_line(path), name)) from error
 
     def _new_id(self) -> str:
         self._number += 1
@@ -204,6 +204,7 @@ class Photos:
             if len(uploads) <= MOST_UPLOADS and total <= MOST_UPLOADED:
                 return
             gone = self._kept.pop(id)
+            self._decoded.forget(id)
             uploads.pop(0)
             total -= gone.bytes
             gone.path.unlink(missing_ok=True)
@@ -242,16 +243,24 @@ class _Cache:
     def __init__(self, most: int):
         self._most, self._size = most, 0
         self._lock = threading.Lock()
-        self._kept: OrderedDict[object, tuple[Any, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], tuple[Any, int]] = OrderedDict()
 
-    def get(self, key: object) -> Any:
+    def get(self, key: tuple[object, ...]) -> Any:
+        """What is kept under the key; None where nothing is."""
         with self._lock:
             if key not in self._kept:
                 return None
             self._kept.move_to_end(key)
             return self._kept[key][0]
 
-    def put(self, key: object, value: Any, size: int) -> None:
+    def forget(self, id: str) -> None:
+        """Drop what begins with an id."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == id]:
+                self._size -= self._kept.pop(key)[1]
+
+    def put(self, key: tuple[object, ...], value: Any, size: int) -> None:
+        """Keep a value of this size."""
         with self._lock:
             self._size -= self._kept.pop(key, (None, 0))[1]
             self._kept[key] = value, size

@@ -103,7 +103,7 @@ class _Answers:
         return Response(content, media_type=_KINDS.get(content[:4], "image/jpeg"))
 
     async def _in_thread(self, function: Callable[[], Any]) -> Any:
-        return await asyncio.wrap_future(self._live.decoders.submit(function))
+        return await asyncio.wrap_future(self._live.drawings.submit(function))
 
 
 _KINDS = {b"RIFF": "image/webp", b"\x89PNG": "image/png"}

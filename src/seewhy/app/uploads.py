@@ -76,7 +76,7 @@ class Uploads:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return await asyncio.wrap_future(self._live.decoders.submit(partial(self._live.photos.add, path, name)))
+        return await asyncio.wrap_future(self._live.uploads.submit(partial(self._live.take, path, name)))
 
     async def _write(self, request: Request, path: Path) -> None:
         size = 0

@@ -25,7 +25,6 @@ class Answers:
     def __init__(self, photos: Photos, priority: Priority):
         self._photos, self._priority = photos, priority
         self._lock = threading.Lock()
-        self._making = threading.Lock()  # two pages that ask about one photo have it followed once
         self._kept: OrderedDict[tuple[object, ...], WhatIfs] = OrderedDict()
 
     def prepare(self, model: LiveModel, photo: str) -> WhatIfs:
@@ -34,7 +33,7 @@ class Answers:
         read = self._photos.photo(photo)
         if (kept := self._find(key)) is not None:
             return kept
-        with self._making:
+        with model.following:  # two pages that ask about one photo have it followed once
             if (kept := self._find(key)) is not None:  # another thread made it meanwhile
                 return kept
             made = model.session.what_ifs(read)
