@@ -55,7 +55,7 @@ def models_options(function: F) -> F:
 
 
 def _model_options(function: F, *, several: bool) -> F:
-    each = " Of several models, once for each, in their order." if several else ""
+    each = " Of several models, once for each, in their order; '' for its own." if several else ""
     for option in reversed([
         click.option("--model", "-m", "spec", default=("efficientnet_lite0",) if several else "efficientnet_lite0",
                      show_default=True, metavar="SPEC", multiple=several,
@@ -103,7 +103,7 @@ def load_models(given: Mapping[str, Any]) -> list[Classifier]:
             raise InputError(f"--{name} does not go with the models", expected=expected, got=len(given[name]))
     found = []
     for number, spec in enumerate(specs):
-        own = {name: given[name][number] if given[name] else None for name in ("weights", "labels")}
+        own = {name: (given[name][number] or None) if given[name] else None for name in ("weights", "labels")}
         found.append(load_model({**given, **own, "spec": spec}))
     return found
 

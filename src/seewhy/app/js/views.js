@@ -22,10 +22,15 @@ export class SeewhyViews extends HTMLElement {
     this.picture = h("button", { type: "button", onclick: () => this.want({ picture: true }) }, "Make the class picture");
     /** @type {SeewhyViewer[]} */
     this.viewers = models.map(() => new SeewhyViewer());
-    this.columns = this.viewers.map((viewer, i) => h("section", { class: "model" }, models.length > 1 ? h("h2", { class: "model-name" }, h("bdi", {}, models[i].spec)) : null, viewer));
+    this.columns = this.viewers.map((viewer, i) => h("section", { class: "model" }, models.length > 1 ? h("h2", { class: "model-name" }, `${i + 1}. `, h("bdi", {}, models[i].spec)) : null, viewer));
     const own = h("div", { class: "asked" }, this.first.field, this.other.field, select("Grad-CAM at layer", layers, "", (layer) => this.want({ layer })), this.methods(), this.picture);
     this.replaceChildren(own, h("div", { class: models.length > 1 ? "models side" : "models" }, ...this.columns));
     for (const viewer of this.viewers) {
+      const others = this.viewers.filter((each) => each !== viewer);
+      viewer.zoom.others = others.map((each) => each.zoom);
+      viewer.addEventListener("seewhy-drawing", () => {
+        for (const other of others) void other.reground();
+      });
       viewer.addEventListener("seewhy-class", (event) => {
         const { index, rather } = /** @type {CustomEvent} */ (event).detail;
         if (rather) {
@@ -89,7 +94,7 @@ export class SeewhyViews extends HTMLElement {
     viewers.forEach((viewer, model) => {
       if (jobs[model]) app.stop(jobs[model]);
       const given = { photo, model, methods, targets: asked.targets, versus: asked.versus, layers: asked.layer ? [asked.layer] : [] };
-      jobs[model] = app.start("explain", given, `Explaining${viewers.length > 1 ? `, ${app.hello.models[model].spec}` : ""}`, {
+      jobs[model] = app.start("explain", given, `Explaining${viewers.length > 1 ? ` by model ${model + 1}` : ""}`, {
         explained: ({ explanation }) => {
           if (app.photo?.id !== photo) return;
           const versus = asked.versus.length ? explanation.targets.find((/** @type {any} */ each) => each.against) : null;

@@ -165,7 +165,8 @@ export class SeewhyViewer extends HTMLElement {
 
   /** @param {Explanation} e */
   tools(e) {
-    const redraw = () => this.draw();
+    const tell = () => this.dispatchEvent(new CustomEvent("seewhy-drawing", { bubbles: true }));
+    const redraw = () => (this.draw(), tell());
     const grounds = [
       { value: "crop", text: "What the model saw" },
       { value: "whole", text: "Whole photo" },
@@ -185,7 +186,7 @@ export class SeewhyViewer extends HTMLElement {
       slider("Opacity", { min: 0, max: 1, step: 0.05, value: settings.opacity }, (value) => ((settings.opacity = value), redraw())),
       select("Colours", colourMaps().map((name) => [name, name]), settings.colours, (value) => ((settings.colours = value), redraw())),
       select("Scale", SCALES, settings.scale, (value) => ((settings.scale = value), redraw())),
-      photoHasWhole(e) ? choice("Maps lie on", grounds, ground, (value) => ((settings.ground = value), void this.reground())) : null,
+      photoHasWhole(e) ? choice("Maps lie on", grounds, ground, (value) => ((settings.ground = value), void this.reground(), tell())) : null,
       zooms,
     );
   }
@@ -306,8 +307,9 @@ export class SeewhyViewer extends HTMLElement {
 
   async reground() {
     if (!this.shown) return;
-    this.zoom.reset();
+    const before = this.groundKey;
     await this.prepare(this.shown);
+    if (this.groundKey !== before) this.zoom.reset();
     this.draw();
   }
 

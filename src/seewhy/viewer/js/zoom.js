@@ -8,6 +8,8 @@ export class Zoom {
   constructor(root, changed) {
     this.root = root;
     this.changed = changed;
+    /** Those of other viewers that move with this one. @type {Zoom[]} */
+    this.others = [];
     this.scale = 1;
     /** Of the picture's top left corner, in shares of a pane; zero or less. */
     this.x = 0;
@@ -55,15 +57,23 @@ export class Zoom {
     const least = 1 - this.scale;
     this.x = Math.min(Math.max(this.x, least), 0);
     this.y = Math.min(Math.max(this.y, least), 0);
+    this.moved();
+  }
+
+  moved() {
     this.write();
     this.changed();
+    for (const other of this.others) {
+      Object.assign(other, { scale: this.scale, x: this.x, y: this.y, cross: this.cross });
+      other.write();
+      other.changed();
+    }
   }
 
   /** @param {{x: number, y: number} | null} cross in shares of a pane */
   point(cross) {
     this.cross = cross;
-    this.write();
-    this.changed();
+    this.moved();
   }
 
   /** Where the crosshair is on the picture, in shares of it; null where there is none. */
