@@ -43,6 +43,7 @@ export class SeewhyWhatIf extends HTMLElement {
     this.pins = h("tbody");
     this.pinned = h("table", { class: "pins", hidden: true }, h("caption", {}, "What if"), h("thead", {}, h("tr", {}, h("th", {}, "patch"), h("th", {}, "says"), h("th", {}, "instead of"), h("th", {}, ""))), this.pins);
     this.said = h("p", { class: "source" });
+    for (const stage of [this.stage, this.sourceStage]) stage.style.setProperty("aspect-ratio", `${width} / ${height}`);
     this.controls = h("div", { class: "asked" });
     this.sourceBox = h("div", { class: "pane", hidden: true }, h("header", {}, h("h3", {}, "Cut from")), this.sourceStage);
     const pin = h("button", { type: "button", onclick: () => this.pin() }, "Pin this");
@@ -184,25 +185,29 @@ export class SeewhyWhatIf extends HTMLElement {
     }
   }
 
-  /** What is asked of the server. */
-  get question() {
-    const { patch, app } = this;
-    if (!patch || !app?.photo) return null;
-    const { x, y, side, shape, fill, sigma, colour } = patch;
+  /** What is asked of a model: the patch in the pixels of its own input. @param {number} model */
+  question(model) {
+    const { patch, app, size } = this;
+    if (!patch || !app?.photo || !size) return null;
+    const { x, y, side, shape, fill, colour } = patch;
+    const [height, width] = app.hello.models[model].input_size;
+    const [across, down] = [width / size[0], height / size[1]];
+    const [wide, high] = [Math.max(1, Math.round(side * across)), Math.max(1, Math.round(side * down))];
+    const [left, top] = [Math.min(Math.round(x * across), width - wide), Math.min(Math.round(y * down), height - high)];
     const rgb = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-    return {
-      photo: app.photo.id, box: [y, x, side, side], shape, fill, sigma, colour: rgb,
-      source: fill === "patch" ? { photo: patch.source || app.photo.id, top: patch.sy, left: patch.sx } : null,
-    };
+    const from = { photo: patch.source || app.photo.id, top: Math.min(Math.round(patch.sy * down), height - high), left: Math.min(Math.round(patch.sx * across), width - wide) };
+    return { photo: app.photo.id, model, box: [top, left, high, wide], shape, fill, sigma: patch.sigma * Math.sqrt(across * down), colour: rgb, source: fill === "patch" ? from : null, classes: [] };
   }
 
   ask() {
-    const { app, question, newest } = this;
-    if (!app || !question || !newest || this.hidden) return;
+    const { app, newest } = this;
+    if (!app?.photo || !newest || this.hidden) return;
     newest.forEach((before, model) => {
+      const question = this.question(model);
+      if (!question) return;
       app.link?.forget(before);
       const began = performance.now();
-      newest[model] = app.ask("what_if", { ...question, model, classes: [] }, {
+      newest[model] = app.ask("what_if", question, {
         once: () => {},
         error: ({ message }) => (this.said.textContent = message),
         scores: (answer) => this.show(answer, model, began),
