@@ -1,5 +1,7 @@
 """A mean map is the mean of the photos' maps, each in shares of its own score."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from nets.tiny import make
 from seewhy.methods import CAM, GradCAM, Occlusion, Saliency
 from seewhy.report import Item, RunInfo, render_report
 from seewhy.report.means import SIDE, Means
+from seewhy.results.amounts import Amount
 from seewhy.viewer.planes import values_of
 from taken_apart import Page
 
@@ -102,6 +105,9 @@ def test_maps_that_are_no_shares_of_the_score_have_no_mean():
         model[-1].bias.fill_(2.0)
     found = seewhy.explain(photos(1)[0], seewhy.classifier(model, mean=0.5, std=0.5, size=32), [GradCAM()], [1])
     assert means_of([found]) == {}, "all zero"
+    (one,) = explained(1, [GradCAM()])
+    forged = replace(one.views["grad_cam"], amount=Amount(float("nan")))
+    assert means_of([replace(one, targets=(replace(one.targets[0], views={"grad_cam": forged}),))]) == {}
 
 
 def test_maps_of_another_size_are_left_out_and_not_counted():

@@ -1,6 +1,8 @@
 """The code that is copied makes the same maps again, bit for bit."""
 
+import ast
 import shlex
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -195,3 +197,21 @@ def test_hostile_names_are_quoted(name, photo, seewhy_command, tmp_path):
     arguments = shlex.split(code["command"])[1:]
     assert seewhy_command(*arguments, "--target", "1", "-M", "cam", "-o", "out")[0] == 0
     assert not (tmp_path / "x").exists()
+
+
+def test_a_forged_file_puts_no_code_into_what_is_copied(photo):
+    """Names of arguments are code, and a file from elsewhere may hold any."""
+    evil = "x=1)\nraise SystemExit(3)\n#"
+    found = seewhy.explain(photo, NET(), ["cam", "class_visualization"], [1], preset="simonyan", steps=2)
+    view = replace(found.views["class_visualization"], params={"preset": [evil], "steps": {evil: evil}})
+    provenance = {**found.model.provenance, "arguments": {evil: evil, "mean": evil}, "weights": evil}
+    forged = replace(
+        found, model=replace(found.model, spec=evil, provenance=provenance), truth=evil,
+        targets=(replace(found.targets[0], views={**found.views, "class_visualization": view}),),
+    )  # fmt: skip
+    for told in (forged, replace(forged, model=replace(forged.model, provenance={"weights": "in memory"}))):
+        lines = as_code(told)["python"]
+        assert all(line.isprintable() for line in lines), "no text ends its line"
+        calls = [node for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Call)]
+        assert len(calls) == 2
+        assert not [node for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Raise)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Means:
             return
         values = one_channel(view.attribution.values[0].numpy())
         largest = float(np.abs(values).max())
-        if not largest:
+        if not largest or not isfinite(view.amount.share):
             return
         height, width = values.shape
         shares = upsample(values, (min(width, SIDE), min(height, SIDE))).astype(np.float64)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ..legible import in_one_line
 from ..methods import METHODS
 from ..models.prediction import Ranked
 from ..models.source import IN_MEMORY
@@ -57,16 +58,20 @@ def as_code(explanation: Explanation) -> dict[str, Any]:
 def _model(explanation: Explanation) -> str:
     about = explanation.model
     if about.provenance.get("weights") == IN_MEMORY:
-        return f"seewhy.classifier(...)  # yours, {about.spec}: weights sha256 {about.weights_sha256[:12]}"
+        of = in_one_line(f"{about.spec}: weights sha256 {about.weights_sha256[:12]}")
+        return f"seewhy.classifier(...)  # yours, {of}"
     given = "".join(f", {name}={_literal(value)}" for name, value in _arguments(explanation).items())
     yours = "  # with your labels, which were in memory" if about.provenance.get("labels") == IN_MEMORY else ""
     return f"seewhy.load({about.spec!r}{given}){yours}"
 
 
-def _arguments(explanation: Explanation) -> Mapping[str, Any]:
-    """What ``seewhy.load`` was given beside the SPEC."""
+OF_LOAD = ("weights", "labels", "input_size", "mean", "std", "device", "trust")
+
+
+def _arguments(explanation: Explanation) -> dict[str, Any]:
+    """What ``seewhy.load`` was given beside the SPEC; a file from elsewhere may name anything, and these are code."""
     given = explanation.model.provenance.get("arguments", {})
-    return given if isinstance(given, Mapping) else {}
+    return {name: given[name] for name in OF_LOAD if name in given} if isinstance(given, Mapping) else {}
 
 
 def _model_flags(explanation: Explanation) -> list[str]:
@@ -126,7 +131,7 @@ def _known(view: View) -> Any:
 def _ascent(view: View) -> dict[str, Any]:
     """How the image of a class was asked for, where that is not the usual way."""
     preset, steps = view.params.get("preset"), view.params.get("steps")
-    if view.visualization is None or preset not in PRESETS:
+    if view.visualization is None or not isinstance(preset, str) or preset not in PRESETS:
         return {}
     usual = PRESETS[preset]().steps
     return {**({} if preset == "default" else {"preset": preset}), **({} if steps == usual else {"steps": steps})}
