@@ -1,6 +1,6 @@
 // <seewhy-app>: the live page. A photo is dropped, and explained; everything else is asked about that photo.
 import { choice, h } from "../../viewer/js/dom.js";
-import { Link, uploaded } from "./link.js";
+import { Link, quoted, uploaded } from "./link.js";
 import { SeewhyAscent } from "./ascent.js";
 import { SeewhyChannels } from "./channels.js";
 import { SeewhyRail } from "./rail.js";
@@ -286,6 +286,19 @@ export class SeewhyApp extends HTMLElement {
     const lines = this.explanation?.code.python ?? [];
     const at = lines.findIndex((line) => line.startsWith("model = "));
     return at < 0 ? ["import seewhy", "", `model = seewhy.load(${JSON.stringify(this.hello.models[0].spec)})`] : ["import seewhy", "", lines[at]];
+  }
+
+  /** The options of the command that load the model. @returns {string[]} */
+  modelFlags() {
+    /** @type {string} */
+    const typed = this.explanation?.code.command ?? "";
+    const at = typed.indexOf(" --model ");
+    return [at < 0 ? `--model ${quoted(this.hello.models[0].spec)}` : typed.slice(at + 1)];
+  }
+
+  /** A command about the photo. @param {string} name */
+  command(name) {
+    return [`seewhy ${name}`, quoted(this.path()), ...this.modelFlags()];
   }
 
   /** The photo, for Python. */

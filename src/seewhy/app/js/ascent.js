@@ -1,8 +1,9 @@
 // <seewhy-ascent>: the image of a class, or of a channel, while it forms.
-import { copied, h, select } from "../../viewer/js/dom.js";
+import { copyButton, h, select } from "../../viewer/js/dom.js";
 import { number, percentage } from "../../viewer/js/numbers.js";
 import { classBox } from "./class_box.js";
 import { SeewhyCurve } from "./curve.js";
+import { quoted } from "./link.js";
 
 /** @typedef {import("./app.js").SeewhyApp} SeewhyApp */
 
@@ -36,14 +37,9 @@ export class SeewhyAscent extends HTMLElement {
     };
     const l2 = h("input", { type: "number", min: 0, step: "any", placeholder: "preset's", onchange: () => this.asked && (this.asked.l2 = l2.value) });
     const models = app.hello.models.map((/** @type {any} */ model, /** @type {number} */ i) => [String(i), model.spec]);
-    const code = h("button", { type: "button" }, "Copy as Python");
-    code.addEventListener("click", async () => {
-      code.textContent = (await copied(this.python())) ? "Copied" : "Not copied";
-      setTimeout(() => (code.textContent = "Copy as Python"), 1500);
-    });
     this.replaceChildren(
       h("div", { class: "asked" }, unit ? null : this.box.field, models.length > 1 ? select("Model", models, "0", (value) => this.asked && (this.asked.model = Number(value))) : null, select("Preset", app.hello.presets.map((/** @type {string} */ name) => [name, name]), app.hello.presets[0], (value) => this.asked && (this.asked.preset = value)), count("Steps", "steps", 1), h("label", { class: "field" }, h("span", {}, "λ"), l2), count("Seed", "seed", 0)),
-      h("div", { class: "row" }, this.startButton, this.pauseButton, this.stopButton, code),
+      h("div", { class: "row" }, this.startButton, this.pauseButton, this.stopButton, copyButton("Copy as Python", () => this.python()), copyButton("Copy as command", () => this.command())),
       h("div", { class: "forming" }, h("div", {}, this.blank, this.image), h("div", {}, this.curve, this.said, this.files)),
     );
     if (unit) this.start();
@@ -139,5 +135,13 @@ export class SeewhyAscent extends HTMLElement {
     const lines = app.modelLines();
     if (unit) lines.splice(1, 0, "from seewhy.synthesis.objectives import channel");
     return [...lines, `v = seewhy.visualize(model, ${[what, ...options].join(", ")})`, "v.show()"].join("\n");
+  }
+
+  command() {
+    const { app, asked, unit } = this;
+    if (!app || !asked) return "";
+    const what = unit ? `--layer ${quoted(unit.layer)} --channel ${unit.channel}` : `--target ${quoted(app.nameOf(asked.target ?? 0, asked.model))}`;
+    const l2 = asked.l2 === "" ? [] : [`--l2 ${asked.l2}`];
+    return ["seewhy visualize", ...app.modelFlags(), what, `--preset ${asked.preset}`, `--steps ${asked.steps}`, ...l2, `--seed ${asked.seed}`].join(" ");
   }
 }

@@ -1,10 +1,11 @@
 // <seewhy-channels>: the strongest channels of a layer, for a photo or for a place on it, and what they add to the score.
-import { h, select } from "../../viewer/js/dom.js";
+import { copyButton, h, select } from "../../viewer/js/dom.js";
 import { colourMaps } from "../../viewer/js/colours.js";
 import { drawnSize, overlaid, pictureOf, sheet, stretched } from "../../viewer/js/drawing.js";
 import { number } from "../../viewer/js/numbers.js";
 import { gridOf } from "../../viewer/js/planes.js";
 import { SeewhyAscent } from "./ascent.js";
+import { quoted } from "./link.js";
 
 /** @typedef {import("./app.js").SeewhyApp} SeewhyApp */
 
@@ -24,10 +25,11 @@ export class SeewhyChannels extends HTMLElement {
     this.stage.addEventListener("click", (/** @type {MouseEvent} */ event) => this.point(event));
     this.stage.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.key(event));
     this.said = h("p", { class: "caption" });
+    const copies = h("div", { class: "row" }, copyButton("Copy as Python", () => this.python()), copyButton("Copy as command", () => this.command()));
     this.list = h("div", { class: "grid channels" });
     this.detail = h("div", { class: "detail" });
     this.controls = h("div", { class: "asked" });
-    this.replaceChildren(this.controls, h("div", { class: "body" }, h("div", { class: "saw pane" }, h("header", {}, h("h3", {}, "Where to look")), this.stage, this.said), h("div", {}, this.list, this.detail)));
+    this.replaceChildren(this.controls, h("div", { class: "body" }, h("div", { class: "saw pane" }, h("header", {}, h("h3", {}, "Where to look")), this.stage, this.said, copies), h("div", {}, this.list, this.detail)));
     this.lay();
   }
 
@@ -106,6 +108,21 @@ export class SeewhyChannels extends HTMLElement {
         if (app.photo?.id === photo) void this.show(found);
       },
     });
+  }
+
+  python() {
+    const { app } = this;
+    if (!app) return "";
+    const target = app.targetIndex();
+    const given = [JSON.stringify(app.path()), ...(this.layer ? [`layer=${JSON.stringify(this.layer)}`] : []), ...(target === null ? [] : [`target=${target}`]), ...(this.at ? [`at=(${this.at.join(", ")})`] : [])];
+    return [...app.modelLines(), `seewhy.channels(model, ${given.join(", ")})`].join("\n");
+  }
+
+  command() {
+    const { app } = this;
+    if (!app) return "";
+    const target = app.targetIndex();
+    return [...app.command("channels"), ...(this.layer ? [`--layer ${quoted(this.layer)}`] : []), ...(target === null ? [] : [`--target ${target}`]), ...(this.at ? [`--at ${this.at.join(",")}`] : [])].join(" ");
   }
 
   /** @param {any} found */

@@ -88,6 +88,11 @@ export class Link {
   }
 }
 
+/** A word for a shell. @param {string} word */
+export function quoted(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'"'"'`)}'`;
+}
+
 /**
  * A photo given to the server.
  * @param {Blob} file

@@ -1,8 +1,9 @@
 // <seewhy-what-if>: a mask, or a piece of a photo, dragged over the photo, and the scores as it moves.
-import { choice, copied, h, select, slider } from "../../viewer/js/dom.js";
+import { choice, copyButton, h, select, slider } from "../../viewer/js/dom.js";
 import { pictureOf } from "../../viewer/js/drawing.js";
 import { percentage } from "../../viewer/js/numbers.js";
 import { SeewhyBars } from "./bars.js";
+import { quoted } from "./link.js";
 
 /** @typedef {import("./app.js").SeewhyApp} SeewhyApp */
 
@@ -47,14 +48,9 @@ export class SeewhyWhatIf extends HTMLElement {
     this.controls = h("div", { class: "asked" });
     this.sourceBox = h("div", { class: "pane", hidden: true }, h("header", {}, h("h3", {}, "Cut from")), this.sourceStage);
     const pin = h("button", { type: "button", onclick: () => this.pin() }, "Pin this");
-    const code = h("button", { type: "button" }, "Copy as Python");
-    code.addEventListener("click", async () => {
-      code.textContent = (await copied(this.python())) ? "Copied" : "Not copied";
-      setTimeout(() => (code.textContent = "Copy as Python"), 1500);
-    });
     this.replaceChildren(
       this.controls,
-      h("div", { class: "bench" }, h("div", { class: "pane" }, h("header", {}, h("h3", {}, "Drag the patch")), this.stage), this.sourceBox, h("div", { class: "scores" }, ...this.bars, h("div", { class: "row" }, pin, code), this.said)),
+      h("div", { class: "bench" }, h("div", { class: "pane" }, h("header", {}, h("h3", {}, "Drag the patch")), this.stage), this.sourceBox, h("div", { class: "scores" }, ...this.bars, h("div", { class: "row" }, pin, copyButton("Copy as Python", () => this.python()), copyButton("Copy as command", () => this.command())), this.said)),
       this.pinned,
     );
     this.lay();
@@ -243,11 +239,30 @@ export class SeewhyWhatIf extends HTMLElement {
     this.pinned.hidden = false;
   }
 
+  /** The parameters of the patch beside its place, and those for the command. @returns {[string, string][]} */
+  get parameters() {
+    const { patch, app } = this;
+    if (!patch || !app) return [];
+    const source = app.rail.items.get(patch.source || app.photo?.id || "")?.photo.name ?? "";
+    const rgb = [1, 3, 5].map((at) => parseInt(patch.colour.slice(at, at + 2), 16)).join(", ");
+    if (patch.fill === "colour") return [[`colour=(${rgb})`, `--colour ${quoted(patch.colour)}`]];
+    if (patch.fill === "blur") return [[`sigma=${patch.sigma}`, `--sigma ${patch.sigma}`]];
+    const from = patch.source ? source : app.path();
+    return [[`source=${JSON.stringify(from)}`, `--source ${quoted(from)}`], [`source_corner=(${patch.sy}, ${patch.sx})`, `--source-corner ${patch.sy},${patch.sx}`]];
+  }
+
   python() {
     const { patch, app } = this;
     if (!patch || !app) return "";
-    const fill = { blur: `sigma=${patch.sigma}`, colour: `colour=(${[1, 3, 5].map((at) => parseInt(patch.colour.slice(at, at + 2), 16)).join(", ")})`, patch: `source=${JSON.stringify(app.rail.items.get(patch.source || app.photo?.id || "")?.photo.name ?? "")}, source_corner=(${patch.sy}, ${patch.sx})` }[patch.fill];
-    return [...app.modelLines(), `patch = seewhy.Patch((${patch.y}, ${patch.x}, ${patch.side}, ${patch.side}), shape=${JSON.stringify(patch.shape)}, fill=${JSON.stringify(patch.fill)}, ${fill})`, `seewhy.what_if(${JSON.stringify(app.path())}, patch, model)`].join("\n");
+    const given = [`(${patch.y}, ${patch.x}, ${patch.side}, ${patch.side})`, `shape=${JSON.stringify(patch.shape)}`, `fill=${JSON.stringify(patch.fill)}`, ...this.parameters.map(([python]) => python)];
+    return [...app.modelLines(), `patch = seewhy.Patch(${given.join(", ")})`, `seewhy.what_if(${JSON.stringify(app.path())}, patch, model)`].join("\n");
+  }
+
+  command() {
+    const { patch, app } = this;
+    if (!patch || !app) return "";
+    const box = `--box ${[patch.y, patch.x, patch.side, patch.side].join(",")}`;
+    return [...app.command("what-if"), box, `--shape ${patch.shape}`, `--fill ${patch.fill}`, ...this.parameters.map(([, command]) => command)].join(" ");
   }
 }
 

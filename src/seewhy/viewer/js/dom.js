@@ -65,11 +65,29 @@ export function slider(label, { min, max, step, value }, moved) {
 }
 
 /**
+ * A button that copies what is made when it is pressed.
+ * @param {string} name
+ * @param {() => string} made
+ * @param {(text: string) => void} [also]
+ * @returns {HTMLButtonElement}
+ */
+export function copyButton(name, made, also = () => {}) {
+  const button = h("button", { type: "button" }, name);
+  button.addEventListener("click", async () => {
+    const text = made();
+    also(text);
+    button.textContent = (await copied(text)) ? "Copied" : "Not copied";
+    setTimeout(() => (button.textContent = name), 1500);
+  });
+  return button;
+}
+
+/**
  * Text on the clipboard, also where the page has no leave to write to it.
  * @param {string} text
  * @returns {Promise<boolean>} whether it is there
  */
-export async function copied(text) {
+async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

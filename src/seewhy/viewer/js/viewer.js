@@ -1,6 +1,6 @@
 // <seewhy-viewer>: a photo with its views in a grid that moves as one. Set `explanation` to what viewed.py gives.
 import { colourMaps } from "./colours.js";
-import { choice, copied, h, select, slider } from "./dom.js";
+import { choice, copyButton, h, select, slider } from "./dom.js";
 import { drawnSize, outline, pictureOf, sheet, stretched } from "./drawing.js";
 import { number, percentage } from "./numbers.js";
 import { SeewhyPane } from "./pane.js";
@@ -196,19 +196,11 @@ export class SeewhyViewer extends HTMLElement {
     const box = h("details", { class: "code" });
     const pre = h("pre", { tabindex: "0", "aria-label": "Code" });
     const buttons = h("div", { class: "choice", role: "group", "aria-label": "Copy" });
-    for (const [name, made] of /** @type {[string, () => string][]} */ ([
-      ["Copy as Python", () => pythonFor(e, this, settings)],
-      ["Copy as command", () => commandFor(e, this, settings)],
-    ])) {
-      const button = h("button", { type: "button" }, name);
-      button.addEventListener("click", async () => {
-        pre.textContent = made();
-        box.open = true;
-        button.textContent = (await copied(made())) ? "Copied" : "Select and copy it below";
-        setTimeout(() => (button.textContent = name), 1500);
-      });
-      buttons.append(button);
-    }
+    const shown = (/** @type {string} */ text) => {
+      pre.textContent = text;
+      box.open = true;
+    };
+    buttons.append(copyButton("Copy as Python", () => pythonFor(e, this, settings), shown), copyButton("Copy as command", () => commandFor(e, this, settings), shown));
     box.append(h("summary", {}, "Make this again"), pre);
     box.addEventListener("toggle", () => {
       if (box.open && !pre.textContent) pre.textContent = pythonFor(e, this, settings);
