@@ -1,7 +1,9 @@
 """What the viewer is given is the explanation, and small."""
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,6 @@ import torch
 from torch import nn
 
 import seewhy
-from conftest import ROOT, SHARED
 from nets.tiny import make
 from seewhy.errors import InputError
 from seewhy.methods import METHODS, Occlusion, Saliency
@@ -120,6 +121,8 @@ def test_an_amount_that_is_no_number_is_none(share):
     assert strict(changed)["targets"][0]["views"][0]["share"]["most"] is None
 
 
+ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SEEWHY_SHARED_DATA", ROOT.parent / "shared" / "data"))
 PHOTOS = sorted([*(ROOT / "examples" / "photos").glob("*.png"), *(SHARED / "photos").glob("*.JPEG")][:10])
 
 
