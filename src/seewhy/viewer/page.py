@@ -37,6 +37,10 @@ _BLOCK = re.compile(r"^[ \t]*/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*\n", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+|\n+(?=\n)", re.MULTILINE)
 
 
+NO_ICON = '<link rel="icon" href="data:,">\n'
+"""A browser asks a server for one where a page names none."""
+
+
 def assemble(
     title: str,
     body: str,
@@ -63,9 +67,9 @@ def assemble(
     head = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+        '<meta name="color-scheme" content="light dark">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy(script, style, connect=connect)}">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n"
+        f"{NO_ICON if connect else ''}<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n"
     )
     data = "".join(f"{block(id, value)}\n" for id, value in (("seewhy-colours", colours()), *blocks))
     return f'{head}{data}<script type="module">{script}</script>\n</body>\n</html>\n'
