@@ -55,7 +55,7 @@ def test_explain_writes_everything(seewhy, photo, tmp_path):
         assert maps["occlusion.grid"].shape[:2] == (1, 1)
     page = (out / "report.html").read_text()
     assert "<script>alert(1)</script>" not in page
-    assert "&lt;script&gt;" in page
+    assert "\\u003cscript>alert(1)\\u003c/script>" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 

@@ -69,7 +69,8 @@ def assemble(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy(script, style, connect=connect)}">\n'
-        f"{NO_ICON if connect else ''}<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n"
+        f"{NO_ICON if connect else ''}<title>{html.escape(title)}</title>\n"
+        f"<style>{style}</style>\n</head>\n<body>\n{body}\n"
     )
     data = "".join(f"{block(id, value)}\n" for id, value in (("seewhy-colours", colours()), *blocks))
     return f'{head}{data}<script type="module">{script}</script>\n</body>\n</html>\n'
