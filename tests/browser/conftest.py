@@ -7,6 +7,7 @@ import pytest
 
 from browser.chromium import Missing, executable, running
 from browser.guard import guarded
+from browser.made import Served, explain_all, options, write_photos
 
 
 def pytest_collection_modifyitems(items):
@@ -23,6 +24,22 @@ def chromium():
             yield browser
     except Missing as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="package")
+def run(chromium, tmp_path_factory):
+    """A folder that the command wrote; see ``explain_all``. Not made where there is no Chromium to look at it."""
+    return explain_all(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="package")
+def served(chromium, tmp_path_factory):
+    """The live page of the small model, with a folder of photos, three of which it takes for another class."""
+    folder = tmp_path_factory.mktemp("app")
+    photos = write_photos(folder / "photos")
+    with Served(photos, *options(folder)) as found:
+        found.photos = photos
+        yield found
 
 
 @pytest.fixture

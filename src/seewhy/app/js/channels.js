@@ -141,7 +141,7 @@ export class SeewhyChannels extends HTMLElement {
         const ink = { colours: colourMaps()[0], opacity: 1, fine: false };
         canvas.getContext("2d").putImageData(overlaid(ground.grey, ground.width, ground.height, grid, { high, diverging }, ink), 0, 0);
         const effect = `${each.effect > 0 ? "+" : ""}${number(each.effect)}`;
-        const button = h("button", { type: "button", class: "tile", "aria-label": `Channel ${each.channel}, adds ${effect}: its picture and its photos`, onclick: () => this.open(found.layer, each.channel, button) }, canvas, h("span", {}, h("b", {}, `${each.channel}`), h("span", { class: each.effect < 0 ? "less" : "more" }, effect)));
+        const button = h("button", { type: "button", class: "tile", title: "Its picture, and its photos", onclick: () => this.open(found.layer, each.channel, button) }, canvas, h("span", {}, h("b", {}, h("span", { class: "unseen" }, "Channel "), `${each.channel}`), h("span", { class: each.effect < 0 ? "less" : "more" }, effect)));
         return button;
       }),
     );
@@ -153,7 +153,7 @@ export class SeewhyChannels extends HTMLElement {
   open(layer, channel, tile) {
     const { app } = this;
     if (!app) return;
-    for (const other of this.list?.children ?? []) other.toggleAttribute("aria-current", other === tile);
+    for (const other of this.list?.children ?? []) other.setAttribute("aria-current", String(other === tile));
     if (this.ascent?.job) app.stop(this.ascent.job);
     if (this.looking) app.stop(this.looking);
     this.ascent = new SeewhyAscent();
