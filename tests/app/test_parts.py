@@ -136,6 +136,16 @@ def test_threads_are_begun_when_they_are_needed_and_no_more():
     assert workers.waiting == 0
 
 
+def test_threads_are_waited_for_to_their_end():
+    workers, gate = Workers(2, "test"), threading.Event()
+    assert workers.wait_until_idle(0)
+    done = [workers.submit(gate.wait) for _ in range(3)]
+    assert not workers.wait_until_idle(0.01)
+    gate.set()
+    assert workers.wait_until_idle(20)
+    assert all(each.done() for each in done)
+
+
 def test_steps_wait_while_something_urgent_runs_and_not_for_ever(monkeypatch):
     from seewhy.app import priority as rules
 

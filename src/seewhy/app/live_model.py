@@ -15,7 +15,7 @@ from PIL import Image
 from ..core.needs import Needs
 from ..core.record import recorded
 from ..errors import SeewhyError
-from ..events import Cancellation
+from ..events import Cancellation, Cancelled
 from ..layer_table import layers
 from ..models import Classifier
 from ..results.viewed import viewed
@@ -46,11 +46,13 @@ class LiveModel:
         """The model with its labels and its preprocessing."""
         return self.session.classifier
 
-    def warm_up(self) -> None:
+    def warm_up(self, cancellation: Cancellation | None = None) -> None:
         """Everything that only the first photo would wait for: kernels, the default layer, imports."""
         grey = Image.new("RGB", (256, 256), (127, 127, 127))
         try:
-            viewed(self.session.explain(grey, ["grad_cam"]))
+            viewed(self.session.explain(grey, ["grad_cam"], cancellation=cancellation))
+        except Cancelled:
+            return
         except SeewhyError:
             pass  # the model says so again of each photo
         except BaseException as error:  # noqa: BLE001 - it is foreign code
