@@ -204,6 +204,19 @@ def test_a_job_that_was_cancelled_before_it_began_does_nothing():
     assert not job_did
 
 
+def test_nothing_is_told_of_what_was_cancelled():
+    """The page has asked for something else meanwhile, whose answer may be there first."""
+
+    def work(job):
+        job.tell("explained", number=1)
+        job.control.cancel()
+        job.tell("explained", number=2)
+
+    told = Told()
+    Job(7, told, Priority()).run(work)
+    assert told.messages == [{"type": "explained", "id": 7, "number": 1}, {"type": "cancelled", "id": 7}]
+
+
 def test_a_pause_ends_by_itself(monkeypatch):
     from seewhy.app import jobs
 

@@ -17,8 +17,9 @@ from ..core.record import recorded
 from ..errors import SeewhyError
 from ..events import Cancellation, Cancelled
 from ..layer_table import layers
+from ..legible import in_one_line, message
 from ..models import Classifier
-from ..results.viewed import viewed
+from ..results.viewed import LONGEST, viewed
 from ..session import Session
 from .jobs import log
 
@@ -82,8 +83,10 @@ class LiveModel:
             log(error)
             notes.append(f"the model failed on a grey picture: {type(error).__name__}")
         return {
-            "name": model.name, "spec": model.name, "classes": None if model.labels is None else list(model.labels),
-            "count": count, "input_size": list(model.input_size), "notes": notes, "layers": table,
+            "name": in_one_line(model.name), "spec": in_one_line(model.name),
+            "classes": None if model.labels is None else [in_one_line(name, LONGEST) for name in model.labels],
+            "count": count, "input_size": list(model.input_size), "notes": [message(note) for note in notes],
+            "layers": table,
             "weights": model.weights_hash,
         }  # fmt: skip
 
