@@ -46,7 +46,7 @@ class Channels:
         shape: (C, h, w) of what it gives.
         target: the explained class; None where a function gives the score.
         against: the class rather than which; None where the target is no ``Versus``.
-        name: of what is explained.
+        name: of what is explained; "not ..." where a network of one output decided against its class.
         score: the explained score, before the softmax.
         at: row and column, in pixels of the input, that were asked for; None: all of the photo.
         cell: the layer's position there, row and column.
@@ -124,7 +124,7 @@ def strongest(
         name = record.layer_name(layer)
         A, dy_dA, notes = _maps(record, name)
         target_, against = (None if one is None else int(one[0]) for one in (record.target, record.against))
-        score, said = float(record.score[0]), {**record.said_of(name), **notes}
+        score, sign, said = float(record.score[0]), int(record.sign[0]), {**record.said_of(name), **notes}
     height, width = A.shape[1:]
     adds = A * dy_dA
     if place is None:
@@ -138,7 +138,7 @@ def strongest(
         Channel(number, float(effects[number]), float(activations[number]), maps[number].copy()) for number in order
     )
     return Channels(
-        name, (len(A), height, width), target_, against, _named(model, target_, against), score, place, cell,
+        name, (len(A), height, width), target_, against, _named(model, target_, against, sign), score, place, cell,
         float(effects.sum()), found, said,
     )  # fmt: skip
 
@@ -169,7 +169,7 @@ def _place(at: Any, size: tuple[int, int]) -> tuple[int, int] | None:
     return row, column
 
 
-def _named(model: object, target: int | None, against: int | None) -> str:
+def _named(model: object, target: int | None, against: int | None, sign: int) -> str:
     if target is None:
         return "a score of one's own"
     names = [
@@ -177,7 +177,7 @@ def _named(model: object, target: int | None, against: int | None) -> str:
         for index in (target, against)
         if index is not None
     ]
-    return " rather than ".join(names)
+    return f"{'not ' if sign < 0 else ''}{' rather than '.join(names)}"
 
 
 def _cells(each: Channel) -> tuple[str, str, str]:

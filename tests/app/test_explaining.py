@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from pages import OnDemand, classifier, entered, opened, picture, png, upload
+from pages import LABELS, OnDemand, classifier, entered, opened, picture, png, upload
 
 import seewhy
 from nets import tiny
@@ -12,6 +12,7 @@ from seewhy.app.jobs import Job
 from seewhy.app.live import Live
 from seewhy.app.messages import Explain
 from seewhy.app.priority import Priority
+from seewhy.legible import legible
 from seewhy.methods import METHODS
 from seewhy.pictures.in_memory import as_photo
 from seewhy.results.viewed import viewed
@@ -234,6 +235,17 @@ def test_predictions_of_the_folder(page):
     assert told[2]["top"] == []
     assert told[2]["right"] is None
     assert "broken.png" in told[2]["error"]
+
+
+def test_no_name_that_the_page_is_told_acts(page):
+    """Neither turns the direction of what stands behind it."""
+    shown = [legible(label) for label in LABELS]
+    assert page.hello["models"][0]["classes"] == shown
+    top, _ = page.ask(type="predict", id=1, photos=["p1"], model=0)
+    page.send(type="what_if", id=2, photo="p1", model=0, box=[4, 4, 9, 9])
+    (scores,) = page.until(2, "scores")
+    for entry in (*top["top"], *scores["classes"]):
+        assert entry["name"] == shown[entry["index"]]
 
 
 def test_a_photo_is_looked_at_once(folder):

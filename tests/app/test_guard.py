@@ -25,9 +25,10 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(stranger):
     assert stranger.get("/").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "query", ["", "?token=", "?token=wrong", "?token=%C3%A9%00", f"?token={TOKEN}x", "?x=1", "?%FF"]
-)
+@pytest.mark.parametrize("query", [
+    "", "?token=", "?token=wrong", "?token=%C3%A9%00", f"?token={TOKEN}x", "?x=1", "?%FF",
+    "?a=1&b=2&c=3&d=4&e=5",
+])  # fmt: skip
 def test_without_the_token_there_is_nothing(stranger, query):
     for path in ("/", "/photos/p1/small", "/photos/p1/crop/0", "/ascents/a1/image.png", "/nothing"):
         answer = stranger.get(path + query, follow_redirects=False)
@@ -55,6 +56,17 @@ def test_another_name_is_not_answered(client, host):
 def test_its_own_names_are_answered(client, host):
     headers = {"host": host, "origin": f"http://{host}", "cookie": cookie(client)}
     assert client.get("/", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("host", "port", "answered"), [
+    ("localhost", 80, True), ("localhost:80", 80, True), ("[::1]", 80, True), ("localhost:8080", 80, False),
+    ("evil.example", 80, False), ("localhost", 8080, False),
+])  # fmt: skip
+def test_the_usual_port_is_left_out_by_browsers(live, host, port, answered):
+    guarded = server(live, host="127.0.0.1", port=port, token=TOKEN)
+    with TestClient(guarded, base_url="http://localhost", follow_redirects=False) as client:
+        answer = client.get("/", params={"token": TOKEN}, headers={"host": host})
+        assert answer.status_code == (303 if answered else 403)
 
 
 @pytest.mark.parametrize("headers", [

@@ -12,6 +12,7 @@ from torch import nn
 from nets import tiny
 from seewhy.app.live import Live
 from seewhy.app.what_ifs import MOST_KEPT
+from seewhy.legible import legible
 
 
 def what_if(page, id=1, **more):
@@ -62,7 +63,7 @@ def test_scores_are_those_of_the_network_with_the_patch_on_the_photo(folder, net
     scores, _ = softmax(model, before)
     for entry in told["before"]:
         assert np.isclose(entry["score"], scores[entry["index"]], atol=1e-4)
-        assert entry["name"] == LABELS[entry["index"]]
+        assert entry["name"] == legible(LABELS[entry["index"]])
     assert live.close(20)
 
 

@@ -136,6 +136,16 @@ def test_threads_are_begun_when_they_are_needed_and_no_more():
     assert workers.waiting == 0
 
 
+def test_threads_are_waited_for_to_their_end():
+    workers, gate = Workers(2, "test"), threading.Event()
+    assert workers.wait_until_idle(0)
+    done = [workers.submit(gate.wait) for _ in range(3)]
+    assert not workers.wait_until_idle(0.01)
+    gate.set()
+    assert workers.wait_until_idle(20)
+    assert all(each.done() for each in done)
+
+
 def test_steps_wait_while_something_urgent_runs_and_not_for_ever(monkeypatch):
     from seewhy.app import priority as rules
 
@@ -192,6 +202,19 @@ def test_a_job_that_was_cancelled_before_it_began_does_nothing():
     job.run(job_did.append)
     assert told.messages == [{"type": "cancelled", "id": 7}]
     assert not job_did
+
+
+def test_nothing_is_told_of_what_was_cancelled():
+    """The page has asked for something else meanwhile, whose answer may be there first."""
+
+    def work(job):
+        job.tell("explained", number=1)
+        job.control.cancel()
+        job.tell("explained", number=2)
+
+    told = Told()
+    Job(7, told, Priority()).run(work)
+    assert told.messages == [{"type": "explained", "id": 7, "number": 1}, {"type": "cancelled", "id": 7}]
 
 
 def test_a_pause_ends_by_itself(monkeypatch):

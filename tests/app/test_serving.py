@@ -67,6 +67,14 @@ def test_the_first_line_is_the_address_and_a_signal_ends_it(number):
     assert err.endswith("Ctrl-C ends it.\n")
 
 
+def test_it_can_be_ended_while_the_model_is_still_being_looked_at():
+    """The first explanation, of a grey picture, begins before the address is printed."""
+    process = begun("--port", "0")
+    assert re.fullmatch(ADDRESS, process.stdout.readline())
+    code, out, err = ended(process)
+    assert (code, out, err) == (0, "", "Ctrl-C ends it.\n")
+
+
 class _Texts:
     """A client of websockets as the tests' pages use one."""
 

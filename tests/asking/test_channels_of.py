@@ -143,6 +143,20 @@ def test_one_class_rather_than_another():
     assert scored.target is None
 
 
+def test_a_no_is_named_as_one():
+    """The score that a network of one output is explained by is that of its decision."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
+    model, photo = seewhy.classifier(network.eval(), labels=["cat"], size=16), Image.new("RGB", (16, 16), "red")
+    for bias, name in ((9.0, "cat"), (-9.0, "not cat")):
+        with torch.no_grad():
+            network[4].bias.fill_(bias)
+        found = seewhy.channels(model, photo)
+        assert found.name == name
+        assert found.score > 0
+        assert seewhy.channels(model, photo, target=0).name == "cat"
+
+
 @pytest.mark.parametrize("name", sorted(awkward_networks()))
 def test_awkward_networks(name):
     """The same as activation × gradient of a record; or an error of the family."""

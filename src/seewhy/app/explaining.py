@@ -89,6 +89,7 @@ class Explaining:
         pieces = len(plan) + pictured
         for number, methods in enumerate(plan):
             if isinstance(methods[0], Occlusion) and (number == 0 or not isinstance(plan[number - 1][0], Occlusion)):
+                job.control.check()
                 between()
             new = session.explain(
                 self._photo, methods, asked.targets or None, asked.versus or None, truth=self._truth,
@@ -98,6 +99,7 @@ class Explaining:
         if pictured:
             self._tell(job, merged(self.found, self._pictured(job, len(plan) / pieces, 1 / pieces)), final=True)
         if not plan or not isinstance(plan[-1][0], Occlusion):
+            job.control.check()
             between()
 
     def _pictured(self, job: Job, begin: float, share: float) -> Explanation:

@@ -36,6 +36,9 @@ HEADERS = {
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 ANYWHERE = ("0.0.0.0", "::", "")
 
+HTTP = 80
+"""The port that browsers leave out of Host and Origin."""
+
 
 class Guard:
     """Around the whole server.
@@ -73,7 +76,7 @@ class Guard:
 
     async def _enter(self, scope: Scope, headers: _Headers, send: Send) -> None:
         """The token becomes a cookie, and leaves the address."""
-        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=4).get("token", [""])[0]
+        given = _token_in(scope["query_string"])
         if not hmac.compare_digest(given.encode(), self._token.encode()):
             await _answer(send, 403, REFUSED)
             return
@@ -112,10 +115,10 @@ class Guard:
         return None
 
     def _is_ours(self, host: str) -> bool:
-        name, colon, port = host.rpartition(":")
-        if not colon or port != str(self._port):
+        end = f":{self._port}"
+        if not host.endswith(end) and self._port != HTTP:
             return False
-        name = name.lower()
+        name = host.removesuffix(end).lower()
         if name in LOOPBACK or name.strip("[]") == self._host.lower():
             return True
         return self._host in ANYWHERE and (_is_address(name.strip("[]")) or name == socket.gethostname().lower())
@@ -140,6 +143,14 @@ class _Headers:
         """The value; None where there is none, or more than one: which of them counts, nobody can say."""
         found = [value for key, value in self._pairs if key.lower() == name.encode()]
         return found[0].decode("latin-1") if len(found) == 1 else None
+
+
+def _token_in(query: bytes) -> str:
+    """The token in an address; empty where there is none."""
+    try:
+        return parse_qs(query.decode("latin-1"), max_num_fields=4).get("token", [""])[0]
+    except ValueError:  # more fields than anything of ours has
+        return ""
 
 
 def _is_address(name: str) -> bool:

@@ -94,7 +94,10 @@ class Job:
         self._told = 0.0
 
     def tell(self, type: str, **fields: Any) -> None:
-        """A result."""
+        """A result. Raises Cancelled where the end was asked for: a page that has asked for something else is not to be
+        shown this after that.
+        """
+        self.control.check()
         self._outbox.put({"type": type, "id": self.id, **fields})
 
     def tell_latest(self, type: str, merge: Merge | None = None, **fields: Any) -> None:

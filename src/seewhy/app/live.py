@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from .. import __version__, events
 from ..bibliography import BIBLIOGRAPHY
 from ..errors import SeewhyError
 from ..methods import METHODS
@@ -54,9 +56,10 @@ class Live:
         self.jobs, self.moves = Workers(JOBS, "job"), Workers(MOVES, "move")
         self.uploads, self.drawings = Workers(UPLOADS, "upload"), Workers(DRAWINGS, "drawing")
         self._running: set[Job] = set()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._closed = False
-        self.warm = [self.jobs.submit(model.warm_up) for model in self.models]
+        self._ending = events.Cancellation()
+        self.warm = [self.jobs.submit(partial(model.warm_up, self._ending)) for model in self.models]
 
     def hello(self) -> dict[str, Any]:
         """What a page is told first, once ``warm`` is done."""
@@ -72,16 +75,15 @@ class Live:
 
     def work(self, job: Job, asked: Any) -> None:
         """Do what a page asked for; called in a thread."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             self._running.add(job)
         try:
             job.run(lambda job: self._do(job, asked))
         finally:
-            with self._changed:
+            with self._lock:
                 self._running.discard(job)
-                self._changed.notify_all()
 
     def _do(self, job: Job, asked: Any) -> None:
         model = self.models[asked.model]
@@ -116,16 +118,19 @@ class Live:
         """All jobs are cancelled, and uploads removed.
 
         Args:
-            patience: seconds that jobs have to end.
+            patience: seconds that all threads have to come to an end of what they do.
 
         Returns:
             Whether they did: a foreign network may never come back.
         """
-        with self._changed:
+        end = time.monotonic() + patience
+        self._ending.cancel()
+        with self._lock:
             self._closed = True
             for job in self._running:
                 job.control.cancel()
-            ended = self._changed.wait_for(lambda: not self._running, patience)
+        rooms = (self.jobs, self.moves, self.uploads, self.drawings)
+        ended = all(each.wait_until_idle(max(0.0, end - time.monotonic())) for each in rooms)
         self.photos.close()
         return ended
 

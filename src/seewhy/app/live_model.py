@@ -15,10 +15,11 @@ from PIL import Image
 from ..core.needs import Needs
 from ..core.record import recorded
 from ..errors import SeewhyError
-from ..events import Cancellation
+from ..events import Cancellation, Cancelled
 from ..layer_table import layers
+from ..legible import in_one_line, message
 from ..models import Classifier
-from ..results.viewed import viewed
+from ..results.viewed import LONGEST, viewed
 from ..session import Session
 from .jobs import log
 
@@ -46,11 +47,13 @@ class LiveModel:
         """The model with its labels and its preprocessing."""
         return self.session.classifier
 
-    def warm_up(self) -> None:
+    def warm_up(self, cancellation: Cancellation | None = None) -> None:
         """Everything that only the first photo would wait for: kernels, the default layer, imports."""
         grey = Image.new("RGB", (256, 256), (127, 127, 127))
         try:
-            viewed(self.session.explain(grey, ["grad_cam"]))
+            viewed(self.session.explain(grey, ["grad_cam"], cancellation=cancellation))
+        except Cancelled:
+            return
         except SeewhyError:
             pass  # the model says so again of each photo
         except BaseException as error:  # noqa: BLE001 - it is foreign code
@@ -80,8 +83,10 @@ class LiveModel:
             log(error)
             notes.append(f"the model failed on a grey picture: {type(error).__name__}")
         return {
-            "name": model.name, "spec": model.name, "classes": None if model.labels is None else list(model.labels),
-            "count": count, "input_size": list(model.input_size), "notes": notes, "layers": table,
+            "name": in_one_line(model.name), "spec": in_one_line(model.name),
+            "classes": None if model.labels is None else [in_one_line(name, LONGEST) for name in model.labels],
+            "count": count, "input_size": list(model.input_size), "notes": [message(note) for note in notes],
+            "layers": table,
             "weights": model.weights_hash,
         }  # fmt: skip
 

@@ -228,7 +228,7 @@ def check_id(id: object) -> str:
 
 
 def _described(id: str, kept: _Kept) -> dict[str, Any]:
-    truth = next((truth for truth in kept.truths if truth is not None), None)
+    truth = next((in_one_line(truth, MOST_NAME) for truth in kept.truths if truth is not None), None)
     size = None if kept.size is None else list(kept.size)
     return {"id": id, "name": kept.name, "size": size, "truth": truth, "folder": kept.folder, "notes": list(kept.notes)}
 

@@ -7,7 +7,9 @@ from collections import OrderedDict
 from typing import Any
 
 from ..errors import PhotoError, plain
+from ..legible import in_one_line
 from ..models.prediction import Ranked
+from ..results.viewed import LONGEST
 from .jobs import Job
 from .live_model import LiveModel
 from .messages import Predict
@@ -18,8 +20,9 @@ MOST_KEPT = 20_000
 
 
 def told(entry: Ranked) -> dict[str, Any]:
-    """A class with its score, for the page."""
-    return {"index": entry.index, "name": entry.name, "score": entry.score, "probability": entry.probability}
+    """A class with its score, for the page; no character of its name acts."""
+    name = in_one_line(entry.name, LONGEST)
+    return {"index": entry.index, "name": name, "score": entry.score, "probability": entry.probability}
 
 
 class Predictions:

@@ -21,7 +21,7 @@ class Workers:
     def __init__(self, most: int, name: str):
         self._most, self._name = most, name
         self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._threads = self._free = self._waiting = 0
 
     @property
@@ -42,6 +42,11 @@ class Workers:
                 threading.Thread(target=self._run, name=name, daemon=True).start()
         return future
 
+    def wait_until_idle(self, patience: float) -> bool:
+        """Whether all that was submitted comes to its end within so many seconds."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._waiting == 0 and self._free == self._threads, patience)
+
     def _run(self) -> None:
         while True:
             future, function = self._work.get()
@@ -56,3 +61,4 @@ class Workers:
             del future, function  # a thread that waits holds on to nothing
             with self._lock:
                 self._free += 1
+                self._lock.notify_all()
