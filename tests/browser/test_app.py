@@ -67,15 +67,15 @@ def test_the_token_leaves_the_address_and_the_folder_is_there_with_its_errors_fi
     explained(page)
     until(page, "document.querySelector('seewhy-rail .count').textContent === '7 of 10 right'")
     until(page, "document.querySelectorAll('seewhy-rail li b.wrong').length === 3")
-    names = page.locator("seewhy-rail .name").all_inner_texts()
+    names = page.locator("seewhy-rail .name").all_text_contents()
     assert set(names[:3]) == WRONG
     sure = page.evaluate(f"[...{APP}.rail.items.values()].filter((each) => each.right === false)"
                          ".map((each) => [each.photo.name, each.top[0].probability])")  # fmt: skip
     assert names[:3] == [name for name, _ in sorted(sure, key=lambda each: -each[1])]
     page.get_by_label("Show").select_option("wrong")
-    assert set(page.locator("seewhy-rail .name").all_inner_texts()) == WRONG
+    assert set(page.locator("seewhy-rail .name").all_text_contents()) == WRONG
     page.get_by_label("Search photos").fill("b0")
-    assert page.locator("seewhy-rail .name").all_inner_texts() == ["b0<b>.png"]
+    assert page.locator("seewhy-rail .name").all_text_contents() == ["b0<b>.png"]
 
 
 @pytest.mark.parametrize("how", ["chosen", "dropped", "pasted"])

@@ -78,12 +78,10 @@ def test_two_cells_draw_and_none_touches_the_notebook_or_the_other(offline, host
 
 
 def test_a_frame_can_reach_nothing_of_the_notebook(offline, host, cells):
-    offline.guard.expect("Blocked a frame with origin|access a cross-origin frame|SecurityError")
     embedded(offline, host(), cells[0])
     (frame,) = viewers(offline)
     reached = frame.evaluate("(() => { try { return parent.document.title; } catch (error) { return error.name; } })()")
     assert reached == "SecurityError"
-    offline.guard.complaints.append("SecurityError")  # Chromium tells the caller alone
 
 
 def test_the_static_picture_is_below_it(offline, host, cells):
@@ -101,9 +99,7 @@ def test_under_a_strict_policy_the_picture_and_its_words_stay(open_page, host, c
     """A frame of srcdoc inherits its page's policy: where no script may run, it says so, and the picture is there."""
     page = open_page(offline=True)
     if strict:
-        page.guard.expect("content security policy: script-src")
-        page.guard.expect("Content Security Policy")
-        page.guard.expect("content security policy: style-src")
+        page.guard.expect("(?i)content security policy")
     policy = "default-src 'none'; img-src data:; frame-src 'self'; style-src 'unsafe-inline'; script-src 'self'"
     loose = policy.replace("script-src 'self'", "script-src 'unsafe-inline'")
     written = host(f'<meta http-equiv="Content-Security-Policy" content="{policy if strict else loose}">')

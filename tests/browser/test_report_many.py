@@ -22,7 +22,7 @@ def page(offline, run):
 
 def names(page):
     """Of the photos in the index, from the top."""
-    return page.locator("ol.index .name").all_inner_texts()
+    return page.locator("ol.index .name").all_text_contents()
 
 
 def looked_at(page):
