@@ -186,13 +186,9 @@ def test_channels_of_a_photo_of_a_place_and_of_a_layer(page, classifier, photo_a
 
     def told():
         until(page, f"{IDLE} && document.querySelectorAll('seewhy-channels .tile').length")
-        labels = page.locator("seewhy-channels .grid .tile").evaluate_all(
-            "(tiles) => tiles.map((tile) => [...tile.querySelectorAll('b, .more, .less')].map((each) => each.textContent))"
-        )
-        return [
-            (int(channel.removeprefix("Channel ")), float(effect.replace("−", "-").replace("+", "")))
-            for channel, effect in labels
-        ]
+        tiles = page.locator("seewhy-channels .grid .tile").all()
+        labels = [(tile.locator("b").text_content(), tile.locator(".more, .less").text_content()) for tile in tiles]
+        return [(int(name.removeprefix("Channel ")), float(effect.replace("−", "-"))) for name, effect in labels]
 
     def compared(found):
         wanted = [(each.channel, each.effect) for each in found.channels]
