@@ -132,9 +132,19 @@ def test_the_latest_move_wins(open_page, embedded):
         new MutationObserver(() => answers.push(Number({WHAT_IF}.dataset.answered)))
             .observe({WHAT_IF}, {{ attributes: true, attributeFilter: ["data-answered"] }});
     }}""")
-    asked = drag(page, 30)
-    until(page, NEWEST)
+    first = page.evaluate(f"{WHAT_IF}.newest[0]")
+    box = page.locator("seewhy-what-if .stage").first.bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    for move in range(2000):  # without a stop, so that there is always a newer question
+        page.mouse.move(box["x"] + 60 + move % 100, box["y"] + 60 + move % 90)
+        if move % 10 == 0 and page.evaluate("answers.length") >= 4:
+            break
+    page.mouse.up()
+    assert page.evaluate("answers.length") >= 4, "shown while the hand moves"
+    until(page, f"!{WHAT_IF}.drawing && {NEWEST}")
     answers = page.evaluate("answers")
+    asked = page.evaluate(f"{WHAT_IF}.newest[0]") - first
     assert answers == sorted(answers)
     assert len(answers) <= asked
     assert answers[-1] == page.evaluate(f"{WHAT_IF}.newest[0]")

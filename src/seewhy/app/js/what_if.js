@@ -30,6 +30,9 @@ export class SeewhyWhatIf extends HTMLElement {
     this.patch = { x: (width - side) / 2, y: (height - side) / 2, side, shape: "box", fill: "blur", sigma: Math.round(side / 3), colour: "#7f7f7f", source: "", sx: 0, sy: 0 };
     /** The newest question to each model, and whether it is still open. @type {number[]} */
     this.newest = app.hello.models.map(() => 0);
+    /** Those that may still be answered. @type {number[][]} */
+    this.open = app.hello.models.map(() => []);
+    this.pinning = false;
     /** @type {any[]} */
     this.answers = app.hello.models.map(() => null);
     this.canvas = h("canvas", { width, height });
@@ -198,23 +201,27 @@ export class SeewhyWhatIf extends HTMLElement {
   ask() {
     const { app, newest } = this;
     if (!app?.photo || !newest || this.hidden) return;
-    newest.forEach((before, model) => {
+    newest.forEach((_, model) => {
       const question = this.question(model);
       if (!question) return;
-      app.link?.forget(before);
       const began = performance.now();
       newest[model] = app.ask("what_if", question, {
         once: () => {},
         error: ({ message }) => (this.said.textContent = message),
         scores: (answer) => this.show(answer, model, began),
       });
+      this.open?.[model].push(newest[model]);
     });
   }
 
   /** @param {any} answer @param {number} model @param {number} began */
   show(answer, model, began) {
     const { answers, bars, newest } = this;
-    if (!answers || !bars || !newest || answer.id !== newest[model]) return;
+    if (!answers || !bars || !newest || answer.photo !== this.app?.photo?.id) return;
+    // Some are never answered, since only the newest is computed. One that is not the newest any more is shown too:
+    // while a hand moves there is always a newer one.
+    const open = this.open?.[model] ?? [];
+    for (const id of open.splice(0, open.findIndex((each) => each > answer.id) >>> 0)) this.app?.link?.forget(id);
     answers[model] = answer;
     const first = answer.top[0];
     const others = answer.classes.some((/** @type {any} */ each) => each.index === first.index) ? [] : [first];
@@ -222,11 +229,14 @@ export class SeewhyWhatIf extends HTMLElement {
     this.dataset.answered = String(answer.id);
     this.dataset.took = (performance.now() - began).toFixed(1);
     this.said.textContent = answer.engine === "incremental" ? "Only what the patch changes is computed again, exactly." : `Whole forwards: ${answer.reason}`;
+    if (this.pinning) this.pin();
   }
 
   pin() {
     const { app, answers, patch, canvas } = this;
     if (!app || !answers || !patch || !answers[0]?.classes.length) return;
+    this.pinning = this.drawing !== 0 || answers.some((each, model) => each && each.id !== this.newest?.[model]);
+    if (this.pinning) return; // when what is drawn is answered
     const small = h("canvas", { width: 72, height: 72, role: "img", "aria-label": "The photo with the patch" });
     small.getContext("2d").drawImage(canvas, 0, 0, 72, 72);
     const now = answers.map((each) => (each ? `${each.top[0].name} ${percentage(each.top[0].probability)}` : "")).join(" · ");
