@@ -226,7 +226,8 @@ class Session:
     def facts(self) -> ModelFacts:
         """What a reader must know of the model."""
         model = self.classifier
-        return ModelFacts(model.name, model.weights_hash, str(model.transform), model.notes, model.provenance)
+        provenance = {**model.provenance, **({"namesakes": same} if (same := model.namesakes) else {})}
+        return ModelFacts(model.name, model.weights_hash, str(model.transform), model.notes, provenance)
 
     def _comparable(self, photo: Photo, request: Request) -> tuple[tuple[str, ...], Request]:
         """The photo's notes, and the request; without the comparison of its predicted class with itself, which a note

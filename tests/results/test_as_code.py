@@ -2,7 +2,7 @@
 
 import ast
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,8 @@ from PIL import Image
 
 import seewhy
 from nets.tiny import make
-from seewhy.methods import GradCAM, GuidedGradCAM, Occlusion, Saliency
+from seewhy.core.method import param
+from seewhy.methods import INPUT, GradCAM, GuidedGradCAM, Method, Needs, Occlusion, Saliency
 from seewhy.results.as_code import as_code
 
 LABELS = "cat\ntiger cat\nlynx's paw\nsea lion\n"
@@ -28,6 +29,7 @@ def photo(tmp_path, monkeypatch):
     (tmp_path / "labels.txt").write_text(LABELS)
     weights = {name: value * 0.9 for name, value in make().state_dict().items()}
     torch.save(weights, "own weights.pt")
+    (tmp_path / "cranes.txt").write_text("crane\nCrane\ntiger\nlion\n", "utf-8")
     return path
 
 
@@ -87,6 +89,7 @@ CASES = {
         photo, seewhy.load("nets.tiny:make", input_size=(24, 40), weights="own weights.pt", trust=True), ["cam"], [1]
     ),
     "labels in memory": lambda photo: seewhy.explain(photo, NET(), ["cam"], [1], versus=2),
+    "of one name": lambda photo: seewhy.explain(photo, NET(labels="cranes.txt"), ["cam"], [1, 0, 2], versus=[3, 0]),
     "no": lambda photo: seewhy.explain(photo, seewhy.load("nets.tiny:make_no", input_size=24), ["cam", "saliency"]),
     "error": lambda photo: seewhy.explain(
         photo, seewhy.load("nets.tiny:make_flat", input_size=32), ["cam", GradCAM(layer="0"), GradCAM(layer="1")], [1]
@@ -168,6 +171,34 @@ def test_arguments_of_the_model_are_kept_in_the_provenance(photo):
     assert kept == {**given, "input_size": [24, 40]}
     assert seewhy.load("nets.tiny:make").provenance["arguments"] == {}
     assert "labels" not in seewhy.load("nets.tiny:make", labels=["a", "b", "c", "d"]).provenance["arguments"]
+
+
+@dataclass(frozen=True)
+class Own(Method):
+    """Times a number."""
+
+    id = "own"
+    title = "Own"
+    source = "simonyan2013"
+    formula = "c · ∂y/∂x"
+    misleads = "It does not."
+    times: float = param(1.0, help="the number")
+
+    def needs(self):
+        return Needs(input_gradient=True)
+
+    def __call__(self, record):
+        return self.times * record.gradient(INPUT)
+
+
+def test_methods_of_ones_own_are_left_to_be_filled_in(photo):
+    found = seewhy.explain(photo, NET(), ["cam", Own(), Own(times=3.0)], [1])
+    lines = as_code(found)["python"]
+    code = "\n".join(lines).replace("own_1 = ...", "own_1 = Own()").replace("own_2 = ...", "own_2 = Own(times=3.0)")
+    namespace = {"__name__": "copied", "Own": Own}
+    exec(compile(code, "<copied>", "exec"), namespace)
+    same(found, namespace["e"])
+    assert sum(line.startswith("own_") and "a method of your own: own" in line for line in lines) == 2
 
 
 def test_what_was_in_memory_is_left_to_be_filled_in():

@@ -21,14 +21,14 @@ USUAL = {"colours": "seewhy", "opacity": 1, "scale": "own", "ground": "crop"}
 def _place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 255, (40, 56, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save('näh "it\'s".png')
-    (tmp_path / "labels.txt").write_text("猫\ntiger cat\nlynx's paw\nsea lion\n", "utf-8")
+    Image.fromarray(pixels).save('näh 🐈 "it\'s".png')
+    (tmp_path / "labels.txt").write_text("猫\ntiger cat\nlynx's paw\ntiger cat\n", "utf-8")
 
 
 def explained(targets, **given):
     model = seewhy.load("nets.tiny:make", input_size=32, labels="labels.txt")
     methods = ["saliency", "cam", GradCAM(relu=False), Occlusion(window=8, stride=4)]
-    return seewhy.explain('näh "it\'s".png', model, methods, targets, **given)
+    return seewhy.explain('näh 🐈 "it\'s".png', model, methods, targets, **given)
 
 
 def copied(found, which, settings, opacities=None):
@@ -58,6 +58,7 @@ TARGETS = {
     "rather than": ([3], {"versus": "lynx's paw"}, 1),
     "the first of a comparison": ([3], {"versus": "lynx's paw"}, 0),
     "one scale": ([1, 2], {"shared_scale": True}, 0),
+    "of one name": ([1, 3], {}, 1),
 }
 
 

@@ -166,6 +166,11 @@ class Classifier:
             found = close_matches(name, (word for words in self.synonyms for word in words))
         return TargetError(f"unknown class {name!r}", close=found)
 
+    @property
+    def namesakes(self) -> list[int]:
+        """The classes that share their name with another one: a name does not tell which is meant."""
+        return sorted(index for found in self._by_label().values() if len(found) > 1 for index in found)
+
     def _by_label(self) -> dict[str, list[int]]:
         names: dict[str, list[int]] = {}
         for index, label in enumerate(self.labels or ()):

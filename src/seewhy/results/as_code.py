@@ -10,6 +10,7 @@ from ..legible import in_one_line
 from ..methods import METHODS
 from ..models.prediction import Ranked
 from ..models.source import IN_MEMORY
+from ..own_methods import installed_methods
 from ..pictures.in_memory import UNNAMED
 from ..synthesis.presets import PRESETS
 from .explanation import Explained, Explanation
@@ -26,7 +27,8 @@ def as_code(explanation: Explanation) -> dict[str, Any]:
     """
     views = {id: view for found in explanation.targets for id, view in found.views.items()}
     all_of_them = [*(repr(kind.id) for kind in METHODS), repr(CLASS_VISUALIZATION)]
-    methods = [_method(view) for view in views.values()]
+    own = {id: f"own_{number}" for number, id in enumerate((id for id in views if _is_own(views[id])), 1)}
+    methods = [own.get(id) or _method(view) for id, view in views.items()]
     compared = any(found.against is not None for found in explanation.targets)
     asked = {
         "methods": "" if methods == all_of_them else f"[{', '.join(methods)}]",
@@ -41,6 +43,7 @@ def as_code(explanation: Explanation) -> dict[str, Any]:
     path = explanation.photo.path
     photo = "photo" if path == UNNAMED else repr(path)
     yours = ["photo = ...  # yours, which was in memory"] if path == UNNAMED else []
+    yours += [f"{name} = ...  # a method of your own: {in_one_line(id)}" for id, name in own.items()]
     call = [f"e = seewhy.explain({photo}, model{',' if given else ''}", *given, ")"]
     named = f"./{path}" if path.startswith("-") else path
     layered = any(view.params.get("layer") is not None for view in views.values())
@@ -110,10 +113,12 @@ def _targets(explanation: Explanation) -> dict[str, str]:
 
 
 def _meant(explanation: Explanation, entry: Ranked) -> str | int:
-    """A class by its name, where the model that is loaded again knows it."""
+    """A class by its name, where the model that is loaded again knows it, and it alone has it."""
     provenance = explanation.model.provenance
     in_memory = provenance.get("labels") == IN_MEMORY or provenance.get("weights") == IN_MEMORY
-    return entry.index if in_memory or entry.name == f"class {entry.index}" else entry.name
+    namesakes = provenance.get("namesakes")
+    shared = isinstance(namesakes, list) and entry.index in namesakes
+    return entry.index if in_memory or shared or entry.name == f"class {entry.index}" else entry.name
 
 
 def _target_flags(explanation: Explanation, found: Explained) -> list[str]:
@@ -126,6 +131,13 @@ def _target_flags(explanation: Explanation, found: Explained) -> list[str]:
 def _known(view: View) -> Any:
     method = view.id.partition("(")[0] if view.attribution is None else view.attribution.method
     return next((kind for kind in METHODS if kind.id == method), None)
+
+
+def _is_own(view: View) -> bool:
+    """Whether its method is known to nobody by a name: an object of a class that no package installs."""
+    if _known(view) is not None or view.id == CLASS_VISUALIZATION or view.visualization is not None:
+        return False
+    return view.id not in installed_methods()
 
 
 def _ascent(view: View) -> dict[str, Any]:
@@ -172,7 +184,7 @@ def _literal(value: Any) -> str:
 def _flags(view: View, layered: bool) -> list[str]:
     """``layered``: whether a layer is named for any view, and so would be taken for all."""
     kind = _known(view)
-    id = view.id if kind is None else kind.id
+    id = view.id.partition("(")[0] if kind is None else kind.id
     flags = ["--method", id]
     for name, value in _ascent(view).items():
         flags += [f"--{name}", str(value)]

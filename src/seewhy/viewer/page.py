@@ -26,7 +26,8 @@ from seewhy.pictures.overlay import (
 )
 
 MODULES = (
-    "dom", "numbers", "planes", "colours", "drawing", "zoom", "code", "pane", "viewer", "mean", "report", "elements",
+    "dom", "numbers", "planes", "colours", "drawing", "ground", "zoom", "code", "pane", "viewer", "mean", "report",
+    "elements",
 )  # fmt: skip
 """The viewer's modules; each imports from those before it."""
 

@@ -15,7 +15,7 @@
 export function pythonFor(e, viewer, settings) {
   const target = viewer.target;
   if (!target) return e.code.python.join("\n");
-  const of = e.targets.length > 1 ? [`target=${text(target.name)}`] : [];
+  const of = e.targets.length > 1 ? [`target=${meant(e, target)}`] : [];
   const drawn = [...of, ...drawing(e, settings)];
   const lines = viewer.panes
     .filter((pane) => pane.view && pane.view.kind !== "error")
@@ -27,6 +27,16 @@ export function pythonFor(e, viewer, settings) {
       return `e.to_image(${[text(id), ...given].join(", ")}).save(${text(`${id}.png`)})`;
     });
   return [...e.code.python, "", ...lines].join("\n");
+}
+
+/**
+ * A target by its name; by its place where that is not its own, or was made legible.
+ * @param {Explanation} e
+ * @param {import("./viewer.js").Target} target
+ */
+function meant(e, target) {
+  const plain = !/[\\…]/.test(target.name) && e.targets.filter((each) => each.name === target.name).length === 1;
+  return plain ? text(target.name) : String(e.targets.indexOf(target));
 }
 
 /** @param {Explanation} e @param {Settings} settings @returns {string[]} */
@@ -57,9 +67,10 @@ export function commandFor(e, viewer, settings) {
   return [e.code.command, ...new Set(targets), ...views, ...colours, ...scale, ...opacity].filter(Boolean).join(" ");
 }
 
-/** A string of Python. @param {string} value */
+/** A string of Python, which has eight digits for what is beyond four. @param {string} value */
 function text(value) {
-  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const escaped = (/** @type {number} */ code) => (code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`);
+  return JSON.stringify(value).replace(/[\u007f-\u{10ffff}]/gu, (c) => escaped(c.codePointAt(0) ?? 0));
 }
 
 /** @param {number} value */

@@ -19,6 +19,19 @@ export function h(tag, given = {}, ...children) {
 }
 
 /**
+ * The children of an element, in this order; those that stay are not touched, so that they keep the focus.
+ * @param {Element} parent
+ * @param {Element[]} children
+ */
+export function arrange(parent, children) {
+  const wanted = new Set(children);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, i) => {
+    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null);
+  });
+}
+
+/**
  * One of several, as buttons that a screen reader announces as pressed or not.
  * @param {string} label what is chosen
  * @param {{value: string, text: string, title?: string}[]} options

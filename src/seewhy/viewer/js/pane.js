@@ -5,7 +5,7 @@ import { number, percentage } from "./numbers.js";
 
 /**
  * @typedef {import("./planes.js").Grid} Grid
- * @typedef {import("./drawing.js").Box} Box
+ * @typedef {import("./ground.js").Ground} Ground
  * @typedef {object} View of a photo, see viewed.py
  * @property {string} id
  * @property {string} kind "map", "picture" or "error"
@@ -23,11 +23,6 @@ import { number, percentage } from "./numbers.js";
  * @property {{most: number, perUnit: boolean, root: boolean} | null} [share]
  * @property {string} [picture]
  * @property {string} [error]
- *
- * @typedef {object} Ground what the maps are drawn over
- * @property {HTMLCanvasElement} canvas the picture in its colours
- * @property {Uint8ClampedArray} grey of the crop, stretched
- * @property {Box} box where the crop lies on the canvas, in its pixels
  */
 
 export class SeewhyPane extends HTMLElement {
@@ -38,6 +33,8 @@ export class SeewhyPane extends HTMLElement {
     /** @type {Grid | null} */
     this.grid = null;
     this.largest = 0;
+    /** What is shown, as text: the same is not shown again. */
+    this.is = "";
     /** Of this map alone, 0..1; beside the viewer's own. */
     this.opacity = 1;
     /** @type {() => void} */
@@ -56,6 +53,19 @@ export class SeewhyPane extends HTMLElement {
    */
   show(view, grid, of) {
     [this.view, this.grid] = [view, grid];
+    const told = JSON.stringify([view, of]);
+    if (told === this.is) return;
+    this.is = told;
+    const [focused, open] = [document.activeElement, this.querySelector("details")?.open ?? false];
+    const [onStage, within] = [focused === this.stage, this.contains(focused)];
+    this.fill(view, grid, of);
+    this.querySelector("details")?.toggleAttribute("open", open);
+    if (onStage && this.stage.isConnected) this.stage.focus({ preventScroll: true });
+    else if (within) this.querySelector("summary")?.focus({ preventScroll: true });
+  }
+
+  /** @param {View} view @param {Grid | null} grid @param {string} of */
+  fill(view, grid, of) {
     this.dataset.view = view.id;
     const title = h("h3", {}, view.title);
     if (view.kind === "error") {
@@ -169,17 +179,6 @@ export class SeewhyPane extends HTMLElement {
     if (!about || !this.largest) return null;
     const part = value / this.largest;
     return about.most * (about.root ? Math.sign(part) * Math.sqrt(Math.abs(part)) : part);
-  }
-
-  /**
-   * The value of a share of the score: what `shareOf` undoes.
-   * @param {number} share
-   */
-  ofShare(share) {
-    const about = this.view?.share;
-    if (!about || !about.most) return 0;
-    const part = share / about.most;
-    return this.largest * (about.root ? part * part : part);
   }
 
   /**

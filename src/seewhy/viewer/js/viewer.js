@@ -1,7 +1,8 @@
 // <seewhy-viewer>: a photo with its views in a grid that moves as one. Set `explanation` to what viewed.py gives.
 import { colourMaps } from "./colours.js";
-import { choice, copyButton, h, select, slider } from "./dom.js";
-import { drawnSize, outline, pictureOf, sheet, stretched } from "./drawing.js";
+import { arrange, choice, copyButton, h, select, slider } from "./dom.js";
+import { outline } from "./drawing.js";
+import { groundOf, hasWhole } from "./ground.js";
 import { number, percentage } from "./numbers.js";
 import { SeewhyPane } from "./pane.js";
 import { gridsOf } from "./planes.js";
@@ -10,7 +11,7 @@ import { Zoom } from "./zoom.js";
 
 /**
  * @typedef {import("./pane.js").View} View
- * @typedef {import("./pane.js").Ground} Ground
+ * @typedef {import("./ground.js").Ground} Ground
  * @typedef {{index: number, name: string, score: number | null, probability: number | null}} Ranked
  * @typedef {{key: string, name: string, target: Ranked, against: Ranked | null, score: number | null, views: View[]}} Target
  * @typedef {object} Explanation see viewed.py
@@ -50,12 +51,18 @@ export class SeewhyViewer extends HTMLElement {
     this.shown = null;
     /** @type {SeewhyPane[]} */
     this.panes = [];
-    /** The scales of all targets, so that they can be shared: by view, of each target that has it. @type {Map<string, {high: number, share: number | null}[]>} */
-    this.scales = new Map();
     /** @type {Ground | null} */
     this.ground = null;
+    this.grounds = 0;
+    /** What the ground is of. @type {{crop: string, whole: boolean} | null} */
+    this.on = null;
+    /** What is laid out beside the views, as text. @type {string} */
+    this.laid = "";
+    /** The code that is looked at is that of what is on the screen. @type {() => void} */
+    this.retell = () => {};
     this.key = "";
-    this.groundKey = "";
+    /** All that were needed so far: one is kept for each view, with its opacity and what is open. @type {Map<string, SeewhyPane>} */
+    this.known = new Map();
     /** Whether a class can be asked for by its row: then "seewhy-class" is told. */
     this.acting = false;
     this.turn = 0;
@@ -77,19 +84,30 @@ export class SeewhyViewer extends HTMLElement {
   set explanation(explanation) {
     this.shown = explanation;
     if (!explanation) {
+      this.laid = "";
+      this.turn += 1;
       this.replaceChildren();
       return;
     }
     settings.colours ||= colourMaps()[0];
     settings.scale ||= explanation.sharedScale ? "shared" : "own";
     if (!explanation.targets.some((each) => each.key === this.key)) this.key = explanation.targets[0]?.key ?? "";
-    this.lay(explanation);
+    // What fills in view by view stays as it is: whoever reads a map, or drags a slider, goes on.
+    const frame = this.frame(explanation);
+    if (frame !== this.laid) this.lay(explanation);
+    this.laid = frame;
     this.refreshed = this.refresh();
   }
 
   /** @returns {Target | undefined} the one that is looked at */
   get target() {
     return this.shown?.targets.find((each) => each.key === this.key);
+  }
+
+  /** All that is shown beside the views. @param {Explanation} e @returns {string} */
+  frame({ photo, truth, right, top, probabilities, model, targets, figures, made }) {
+    const asked = targets.map(({ key, name, score }) => [key, name, score]);
+    return JSON.stringify([photo, truth, right, top, probabilities, model, asked, figures, made.seewhy, this.acting, this.key]);
   }
 
   /** @param {Explanation} e */
@@ -102,6 +120,7 @@ export class SeewhyViewer extends HTMLElement {
     this.said = h("p", { class: "said" });
     this.chips = this.targetChips(e);
     this.grid = h("div", { class: "grid" });
+    this.top = this.topClasses(e);
     this.notes = h("ul", { class: "notes" });
     const notes = [...model.notes, ...photo.notes, ...(e.probabilities ? [e.probabilities] : [])];
     for (const note of new Set(notes)) this.notes.append(h("li", {}, note));
@@ -111,7 +130,7 @@ export class SeewhyViewer extends HTMLElement {
       "section",
       { class: "saw", "aria-label": "Photo and prediction" },
       h("div", { class: "pane" }, h("header", {}, this.saw, this.place), this.stage, h("p", { class: "caption" }, `${e.photo.cropSize.join(" × ")} of ${photo.size.join(" × ")}`)),
-      this.topClasses(e),
+      this.top,
       notes.length ? this.notes : null,
     );
     this.replaceChildren(
@@ -133,8 +152,13 @@ export class SeewhyViewer extends HTMLElement {
   /** @param {string} key of a target */
   switchTo(key) {
     this.key = key;
-    for (const row of this.querySelectorAll("tr[data-key]")) {
-      row.toggleAttribute("data-explained", /** @type {HTMLElement} */ (row).dataset.key === key);
+    if (this.shown) {
+      const row = this.top?.contains(document.activeElement) ? document.activeElement?.closest("tr")?.dataset.index : undefined;
+      const top = this.topClasses(this.shown);
+      this.top?.replaceWith(top);
+      this.top = top;
+      if (row !== undefined) top.querySelector(`tr[data-index="${row}"] button`)?.focus();
+      this.laid = this.frame(this.shown);
     }
     for (const [i, button] of [...(this.chips?.children ?? [])].entries()) {
       button.setAttribute("aria-pressed", String(this.shown?.targets[i].key === key));
@@ -179,14 +203,14 @@ export class SeewhyViewer extends HTMLElement {
     ])) {
       zooms.append(h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text));
     }
-    const ground = photoHasWhole(e) ? settings.ground : "crop";
+    const ground = hasWhole(e.photo) ? settings.ground : "crop";
     return h(
       "div",
       { class: "tools", role: "group", "aria-label": "How the maps are drawn" },
       slider("Opacity", { min: 0, max: 1, step: 0.05, value: settings.opacity }, (value) => ((settings.opacity = value), redraw())),
       select("Colours", colourMaps().map((name) => [name, name]), settings.colours, (value) => ((settings.colours = value), redraw())),
       select("Scale", SCALES, settings.scale, (value) => ((settings.scale = value), redraw())),
-      photoHasWhole(e) ? choice("Maps lie on", grounds, ground, (value) => ((settings.ground = value), void this.reground(), tell())) : null,
+      hasWhole(e.photo) ? choice("Maps lie on", grounds, ground, (value) => ((settings.ground = value), void this.reground(), tell())) : null,
       zooms,
     );
   }
@@ -196,15 +220,16 @@ export class SeewhyViewer extends HTMLElement {
     const box = h("details", { class: "code" });
     const pre = h("pre", { tabindex: "0", "aria-label": "Code" });
     const buttons = h("div", { class: "choice", role: "group", "aria-label": "Copy" });
-    const shown = (/** @type {string} */ text) => {
-      pre.textContent = text;
-      box.open = true;
+    /** @type {typeof pythonFor} what was looked at last */
+    let made = pythonFor;
+    this.retell = () => {
+      if (box.open && this.shown) pre.textContent = made(this.shown, this, settings);
     };
-    buttons.append(copyButton("Copy as Python", () => pythonFor(e, this, settings), shown), copyButton("Copy as command", () => commandFor(e, this, settings), shown));
+    for (const [name, each] of /** @type {[string, typeof pythonFor][]} */ ([["Copy as Python", pythonFor], ["Copy as command", commandFor]])) {
+      buttons.append(copyButton(name, () => each(this.shown ?? e, this, settings), () => ((made = each), (box.open = true), this.retell())));
+    }
     box.append(h("summary", {}, "Make this again"), pre);
-    box.addEventListener("toggle", () => {
-      if (box.open && !pre.textContent) pre.textContent = pythonFor(e, this, settings);
-    });
+    box.addEventListener("toggle", () => this.retell());
     const figure = e.figures?.[this.key];
     this.figure = figure ? h("a", { href: figure }, "The figure in full") : null;
     const about = h("p", { class: "source" }, `${e.model.spec} · weights sha256 ${e.model.weights.slice(0, 12)} · ${e.model.preprocessing} · seewhy ${e.made.seewhy}`);
@@ -223,91 +248,62 @@ export class SeewhyViewer extends HTMLElement {
     const grids = await gridsOf(target.views);
     await this.prepare(e);
     if (turn !== this.turn) return;
-    this.scales = this.allScales(e);
-    const opacities = new Map(this.panes.map((pane) => [pane.view?.id, pane.opacity]));
-    const open = new Set(this.panes.filter((pane) => pane.querySelector("details")?.open).map((pane) => pane.view?.id));
-    this.panes = target.views.map((view) => {
-      const pane = /** @type {SeewhyPane} */ (document.createElement("seewhy-pane"));
-      const grid = grids.get(view.id) ?? null;
-      pane.opacity = opacities.get(view.id) ?? 1;
-      pane.show(view, grid, target.name);
-      pane.redraw = () => this.draw();
-      pane.querySelector("details")?.toggleAttribute("open", open.has(view.id));
-      if (grid) this.zoom.listenOn(pane.stage, () => this.step(grid));
-      return pane;
-    });
-    this.grid.replaceChildren(...this.panes);
+    this.panes = target.views.map((view) => this.paneOf(view, grids.get(view.id) ?? null, target.name));
+    arrange(this.grid, this.panes);
     this.draw();
-    this.read();
+    this.retell();
   }
 
-  /** @param {Explanation} e @returns {Map<string, {high: number, share: number | null}[]>} */
-  allScales(e) {
-    /** @type {Map<string, {high: number, share: number | null}[]>} */
-    const scales = new Map();
-    for (const target of e.targets) {
-      for (const view of target.views) {
-        if (!view.scale) continue;
-        const ofScore = view.share && target.score ? view.scale.high / Math.abs(target.score) : null;
-        scales.set(view.id, [...(scales.get(view.id) ?? []), { high: view.scale.high, share: ofScore }]);
-      }
+  /** @param {View} view @param {import("./planes.js").Grid | null} grid @param {string} of what is explained */
+  paneOf(view, grid, of) {
+    let pane = this.known.get(view.id);
+    if (!pane) {
+      const made = /** @type {SeewhyPane} */ (document.createElement("seewhy-pane"));
+      made.redraw = () => this.draw();
+      this.zoom.listenOn(made.stage, () => this.step(made.grid));
+      this.known.set(view.id, made);
+      pane = made;
     }
-    return scales;
+    pane.show(view, grid, of);
+    return pane;
   }
 
   /** The end of a map's scale. @param {View} view */
   highOf(view) {
     const own = view.scale?.high ?? 0;
-    const all = this.scales.get(view.id) ?? [];
+    /** Of this method's maps of all targets. @type {[score: number, high: number][]} */
+    const ends = (this.shown?.targets ?? []).flatMap(({ score, views }) => views.filter((each) => each.id === view.id && each.scale).map((each) => /** @type {[number, number]} */ ([Math.abs(score ?? 0), each.scale?.high ?? 0])));
+    if (settings.scale === "shared") return Math.max(own, ...ends.map(([, high]) => high));
     const score = Math.abs(this.target?.score ?? 0);
-    if (settings.scale === "shared") return Math.max(...all.map((each) => each.high));
-    if (settings.scale === "share" && view.share && score) {
-      // A square of a gradient grows with the square of the score.
-      const power = view.share.root ? 2 : 1;
-      const ends = (this.shown?.targets ?? []).flatMap((target) =>
-        target.views.filter((each) => each.id === view.id && each.scale).map((each) => (each.scale?.high ?? 0) / Math.abs(target.score || 1) ** power),
-      );
-      return Math.max(...ends) * score ** power;
-    }
-    return own;
+    if (settings.scale !== "share" || !view.share || !score) return own;
+    // A square of a gradient grows with the square of the score.
+    const power = view.share.root ? 2 : 1;
+    const parts = ends.filter(([of]) => of).map(([of, high]) => high / of ** power);
+    return parts.length ? Math.max(...parts) * score ** power : own;
   }
 
-  /** What the maps are drawn over. @param {Explanation} e */
-  async prepare(e) {
-    const whole = settings.ground === "whole" && photoHasWhole(e);
-    const key = `${e.photo.crop.length} ${e.photo.path} ${whole}`;
-    if (this.groundKey === key) return;
-    const crop = await pictureOf(e.photo.crop);
-    const [width, height] = e.photo.cropSize;
-    if (whole && e.photo.whole && e.photo.box) {
-      const picture = await pictureOf(e.photo.whole);
-      const [wide, high] = drawnSize(picture.naturalWidth, picture.naturalHeight);
-      const context = sheet(picture, wide, high);
-      const [left, top, right, bottom] = e.photo.box.map((edge, i) => Math.round((edge * (i % 2 ? high : wide)) / e.photo.size[i % 2]));
-      const box = { x: left, y: top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
-      const grey = stretched(sheet(crop, box.width, box.height));
-      this.ground = { canvas: dimmed(context), grey, box };
-      this.original = sheet(picture, wide, high).canvas;
-    } else {
-      const [wide, high] = drawnSize(width, height);
-      const context = sheet(crop, wide, high);
-      this.ground = { canvas: context.canvas, grey: stretched(context), box: { x: 0, y: 0, width: wide, height: high } };
-      this.original = context.canvas;
-    }
-    this.groundKey = key;
+  /** What the maps are drawn over; of several that are asked for at once the last one counts. @param {Explanation} e */
+  async prepare({ photo }) {
+    const whole = settings.ground === "whole" && hasWhole(photo);
+    const turn = ++this.grounds;
+    if (this.on?.crop === photo.crop && this.on.whole === whole) return;
+    const ground = await groundOf(photo, whole);
+    if (turn !== this.grounds) return;
+    [this.ground, this.on] = [ground, { crop: photo.crop, whole }];
   }
 
   async reground() {
     if (!this.shown) return;
-    const before = this.groundKey;
+    const before = this.ground;
     await this.prepare(this.shown);
-    if (this.groundKey !== before) this.zoom.reset();
+    if (this.ground !== before) this.zoom.reset();
     this.draw();
   }
 
   draw() {
-    const { ground, original } = this;
-    if (!ground || !original) return;
+    const { ground } = this;
+    if (!ground) return;
+    const { original } = ground;
     [this.picture.width, this.picture.height] = [original.width, original.height];
     this.stage.style.setProperty("aspect-ratio", `${original.width} / ${original.height}`);
     this.picture.getContext("2d").drawImage(original, 0, 0);
@@ -336,7 +332,8 @@ export class SeewhyViewer extends HTMLElement {
     const [x, y] = inside ? [Math.floor(at.x * e.photo.cropSize[0]), Math.floor(at.y * e.photo.cropSize[1])] : [0, 0];
     this.place.textContent = inside ? `x ${x}, y ${y}` : "";
     const pane = this.panes.find((each) => each.stage === document.activeElement);
-    this.live.textContent = pane && inside ? `x ${x}, y ${y}: ${pane.value.textContent}` : "";
+    const read = pane ? `: ${pane.value.textContent}` : "";
+    this.live.textContent = inside && (pane || this.stage === document.activeElement) ? `x ${x}, y ${y}${read}` : "";
   }
 
   /**
@@ -349,22 +346,4 @@ export class SeewhyViewer extends HTMLElement {
     const [across, down] = ground ? [ground.box.width / ground.canvas.width, ground.box.height / ground.canvas.height] : [1, 1];
     return [across / Math.min(grid?.width ?? 28, 56), down / Math.min(grid?.height ?? 28, 56)];
   }
-}
-
-/** @param {Explanation} e */
-function photoHasWhole(e) {
-  return Boolean(e.photo.whole && e.photo.box);
-}
-
-/** The photo beyond the crop: the model did not see it. @param {CanvasRenderingContext2D} context */
-function dimmed(context) {
-  const { width, height } = context.canvas;
-  const image = context.getImageData(0, 0, width, height);
-  const { data } = image;
-  for (let i = 0; i < data.length; i += 4) {
-    const grey = (data[i] * 19595 + data[i + 1] * 38470 + data[i + 2] * 7471) >> 16;
-    data[i] = data[i + 1] = data[i + 2] = 0.35 * grey + 80;
-  }
-  context.putImageData(image, 0, 0);
-  return context.canvas;
 }
