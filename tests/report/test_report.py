@@ -77,7 +77,7 @@ def test_everything_that_is_passed_is_shown():
     assert signed["scale"] == {"high": 1.5, "diverging": True}
     assert nothing["scale"] == {"high": 0.0, "diverging": False}, "all zero"
     assert "needs no other file" not in page.text
-    assert "TOKEN 50.0%" in page.text, "where no script runs, what was predicted is told"
+    assert "TOKEN 50.0 %" in page.text, "where no script runs, what was predicted is told"
     assert "gone.jpg does not exist" in page.text
 
 
@@ -231,7 +231,7 @@ def test_wrong_photos_come_first_then_what_failed_then_the_least_sure():
     assert (page.run["summary"]["right"], page.run["summary"]["known"]) == (2, 4)
     assert page.photos[5]["right"] is False
     assert page.photos[5]["truth"] == "dog"
-    assert "cat 80.0%, truly dog" in page.text
+    assert "cat 80.0 %, truly dog" in page.text
 
 
 def test_without_truth_the_order_is_the_given_one():

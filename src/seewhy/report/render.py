@@ -11,6 +11,7 @@ from PIL import Image
 
 from seewhy.errors import InputError
 from seewhy.legible import in_one_line
+from seewhy.pictures import percentage
 from seewhy.report.entries import Failure, Item, RunInfo
 from seewhy.report.means import Means
 from seewhy.report.summary import Row, Summary, in_order, summed_up
@@ -82,7 +83,7 @@ def _said(row: Row) -> str:
     if row.predicted is None:
         return f"{_line(row.path)}: {_line(row.error or 'not explained')}"
     truth = f", truly {row.truth}" if row.right is False else ""
-    return f"{_line(row.path)}: {_line(row.predicted)} {row.probability:.1%}{_line(truth)}"
+    return f"{_line(row.path)}: {_line(row.predicted)} {percentage(row.probability)}{_line(truth)}"
 
 
 def _facts(run: RunInfo) -> Iterable[tuple[str, str]]:

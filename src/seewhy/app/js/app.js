@@ -84,13 +84,13 @@ export class SeewhyApp extends HTMLElement {
   greeted(hello) {
     const again = this.hello !== null && this.hello.version === hello.version && this.hello.models.length === hello.models.length;
     this.hello = hello;
-    for (const photo of hello.photos) this.rail.add(photo);
+    this.rail.add(...hello.photos);
     if (!again) {
       this.models.textContent = hello.models.map((/** @type {any} */ model) => model.spec).join(" · ");
       this.models.title = hello.models.flatMap((/** @type {any} */ model) => model.notes).join("; ");
       for (const part of [this.views, this.whatIf, this.channels, this.ascent]) part.use(this);
     }
-    if (this.photo && hello.photos.some((/** @type {any} */ each) => each.id === this.photo?.id)) this.choose(this.photo.id);
+    if (again && this.photo && hello.photos.some((/** @type {any} */ each) => each.id === this.photo?.id)) this.resume();
     else if (hello.photos.length) {
       const asked = location.hash.slice(1);
       this.choose(this.rail.items.has(asked) ? asked : (hello.photos.find((/** @type {any} */ each) => !each.folder) ?? hello.photos[0]).id);
@@ -112,8 +112,8 @@ export class SeewhyApp extends HTMLElement {
   /** @param {File[] | Blob[]} files */
   async take(files) {
     const pictures = files.filter((file) => file.size);
+    this.say(files.length > pictures.length ? "An empty file is no photo." : "", true);
     if (!pictures.length) return;
-    this.say("");
     this.uploading += pictures.length;
     this.arrange();
     for (const file of pictures) {
@@ -133,6 +133,10 @@ export class SeewhyApp extends HTMLElement {
   /** The camera is asked for here, and nowhere else. */
   async photograph() {
     let stream;
+    if (!navigator.mediaDevices) {
+      this.say("The browser lends its camera to pages of this computer alone, or to encrypted ones.", true);
+      return;
+    }
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch (error) {
@@ -150,9 +154,9 @@ export class SeewhyApp extends HTMLElement {
       const canvas = h("canvas", { width: video.videoWidth, height: video.videoHeight });
       canvas.getContext("2d").drawImage(video, 0, 0);
       canvas.toBlob((/** @type {Blob | null} */ blob) => blob && void this.take([blob]), "image/png");
-      close();
+      dialog.close();
     };
-    dialog.append(h("div", { class: "row" }, h("button", { type: "button", class: "main", onclick: shoot }, "Take the photo"), h("button", { type: "button", onclick: close }, "Close")));
+    dialog.append(h("div", { class: "row" }, h("button", { type: "button", class: "main", onclick: shoot }, "Take the photo"), h("button", { type: "button", onclick: () => dialog.close() }, "Close")));
     dialog.addEventListener("close", close);
     this.append(dialog);
     dialog.showModal();
@@ -171,6 +175,12 @@ export class SeewhyApp extends HTMLElement {
     this.views.fresh();
     if (this.tab === "what-if") this.whatIf.fresh();
     if (this.tab === "channels") void this.channels.fresh();
+  }
+
+  /** The line is there again: what was asked about the photo is asked once more. */
+  resume() {
+    this.views.explain();
+    this.show(this.tab);
   }
 
   /** @param {string} tab */
@@ -275,30 +285,43 @@ export class SeewhyApp extends HTMLElement {
     return this.hello.models[model].classes?.[index] ?? `class ${index}`;
   }
 
-  /** The class that is explained; null: the predicted one. */
-  targetIndex() {
-    return this.views.viewers?.[0].target?.target.index ?? null;
-  }
-
-  /** The lines of Python that load the model. */
-  modelLines() {
+  /** A class for code: by its name where it alone has it, else by its number. @param {number} index @param {number} model */
+  meant(index, model) {
     /** @type {string[]} */
-    const lines = this.explanation?.code.python ?? [];
-    const at = lines.findIndex((line) => line.startsWith("model = "));
-    return at < 0 ? ["import seewhy", "", `model = seewhy.load(${JSON.stringify(this.hello.models[0].spec)})`] : ["import seewhy", "", lines[at]];
+    const names = this.hello.models[model].classes ?? [];
+    const plain = (/** @type {string} */ name) => name.toLowerCase().replace(/[\s_-]/g, "");
+    const name = names[index] ?? "";
+    const own = name && !/[\\…]/.test(name) && names.filter((each) => plain(each) === plain(name)).length === 1;
+    return own ? name : index;
   }
 
-  /** The options of the command that load the model. @returns {string[]} */
-  modelFlags() {
-    /** @type {string} */
-    const typed = this.explanation?.code.command ?? "";
+  /** The class that is explained; null: the predicted one. @param {number} [model] */
+  targetIndex(model = 0) {
+    const target = this.views.viewers?.[model].target;
+    return !target || target.key.startsWith("not-") ? null : target.target.index; // no number means a no
+  }
+
+  /** The code of what a model's explanation is made by. @param {number} model */
+  codeOf(model) {
+    return this.views.viewers?.[model].explanation?.code ?? { python: [], command: "" };
+  }
+
+  /** The lines of Python that load the model. @param {number} [model] */
+  modelLines(model = 0) {
+    const found = this.codeOf(model).python.find((line) => line.startsWith("model = "));
+    return ["import seewhy", "", found ?? `model = seewhy.load(${JSON.stringify(this.hello.models[model].spec)})`];
+  }
+
+  /** The options of the command that load the model. @param {number} [model] @returns {string[]} */
+  modelFlags(model = 0) {
+    const typed = this.codeOf(model).command;
     const at = typed.indexOf(" --model ");
-    return [at < 0 ? `--model ${quoted(this.hello.models[0].spec)}` : typed.slice(at + 1)];
+    return [at < 0 ? `--model ${quoted(this.hello.models[model].spec)}` : typed.slice(at + 1)];
   }
 
-  /** A command about the photo. @param {string} name */
-  command(name) {
-    return [`seewhy ${name}`, quoted(this.path()), ...this.modelFlags()];
+  /** A command about the photo. @param {string} name @param {number} [model] */
+  command(name, model = 0) {
+    return [`seewhy ${name}`, quoted(this.path()), ...this.modelFlags(model)];
   }
 
   /** The photo, for Python. */

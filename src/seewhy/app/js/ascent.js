@@ -11,12 +11,12 @@ export class SeewhyAscent extends HTMLElement {
   job = 0;
   paused = false;
 
-  /** @param {SeewhyApp} app @param {{layer: string, channel: number} | null} [unit] a channel instead of a class */
+  /** @param {SeewhyApp} app @param {{layer: string, channel: number, model: number} | null} [unit] a channel instead of a class */
   use(app, unit = null) {
     this.app = app;
     this.unit = unit;
     /** @type {{target: number | null, preset: string, steps: number, l2: string, seed: number, model: number}} */
-    this.asked = { target: null, preset: app.hello.presets[0], steps: 256, l2: "", seed: 0, model: 0 };
+    this.asked = { target: null, preset: app.hello.presets[0], steps: 256, l2: "", seed: 0, model: unit?.model ?? 0 };
     this.job = 0;
     this.paused = false;
     /** @type {[number, number | null, number | null][]} */
@@ -38,7 +38,7 @@ export class SeewhyAscent extends HTMLElement {
     const l2 = h("input", { type: "number", min: 0, step: "any", placeholder: "preset's", onchange: () => this.asked && (this.asked.l2 = l2.value) });
     const models = app.hello.models.map((/** @type {any} */ model, /** @type {number} */ i) => [String(i), model.spec]);
     this.replaceChildren(
-      h("div", { class: "asked" }, unit ? null : this.box.field, models.length > 1 ? select("Model", models, "0", (value) => this.asked && (this.asked.model = Number(value))) : null, select("Preset", app.hello.presets.map((/** @type {string} */ name) => [name, name]), app.hello.presets[0], (value) => this.asked && (this.asked.preset = value)), count("Steps", "steps", 1), h("label", { class: "field" }, h("span", {}, "λ"), l2), count("Seed", "seed", 0)),
+      h("div", { class: "asked" }, unit ? null : this.box.field, models.length > 1 && !unit ? select("Model", models, "0", (value) => this.turnTo(Number(value))) : null, select("Preset", app.hello.presets.map((/** @type {string} */ name) => [name, name]), app.hello.presets[0], (value) => this.asked && (this.asked.preset = value)), count("Steps", "steps", 1), h("label", { class: "field" }, h("span", {}, "λ"), l2), count("Seed", "seed", 0)),
       h("div", { class: "row" }, this.startButton, this.pauseButton, this.stopButton, copyButton("Copy as Python", () => this.python()), copyButton("Copy as command", () => this.command())),
       h("div", { class: "forming" }, h("div", {}, this.blank, this.image), h("div", {}, this.curve, this.said, this.files)),
     );
@@ -52,9 +52,20 @@ export class SeewhyAscent extends HTMLElement {
     if (this.job && index !== null) this.start();
   }
 
-  /** What is explained at the moment. @param {{index: number, name: string}} target */
-  suggest(target) {
-    if (!this.asked || this.unit || this.asked.target !== null) return;
+  /** Another model, whose classes may be others. @param {number} model */
+  turnTo(model) {
+    const { app, asked, box } = this;
+    if (!app || !asked || !box) return;
+    Object.assign(asked, { model, target: null });
+    box.use(app.hello.models[model]);
+    box.say("");
+    const target = app.views.viewers?.[model].target;
+    if (target) this.suggest(target.target, model);
+  }
+
+  /** What is explained at the moment. @param {{index: number, name: string}} target @param {number} [model] */
+  suggest(target, model = 0) {
+    if (!this.asked || this.unit || this.asked.target !== null || this.asked.model !== model) return;
     this.asked.target = target.index;
     this.box?.say(target.name);
   }
@@ -78,6 +89,7 @@ export class SeewhyAscent extends HTMLElement {
         this.picture(frame.image, what);
         this.course.push(...frame.course);
         this.curve?.show(this.course, frame.steps);
+        this.said.ariaLive = "off"; // a step is told twelve times a second
         this.tell(`Step ${frame.step} of ${frame.steps}${this.paused ? ", paused" : ""}`);
         this.dataset.step = String(frame.step);
         app.advance(job, frame.step / frame.steps);
@@ -88,9 +100,10 @@ export class SeewhyAscent extends HTMLElement {
         this.course.push(...(made.course ?? []));
         this.curve?.show(this.course, asked.steps);
         const share = made.probability === null ? "" : ` · ${percentage(made.probability)}`;
+        this.said.ariaLive = "polite";
         this.tell(`${what}: score ${number(made.score ?? NaN)}${share} after ${made.steps} steps${made.stopped ? ", stopped" : ""}`);
         const files = [["image.png", "PNG"], ["film.gif", "GIF"], ...(app.hello.video ? [["film.mp4", "MP4"]] : [])];
-        this.files?.replaceChildren("Save as ", ...files.map(([name, text]) => h("a", { href: `/ascents/${made.ascent}/${name}`, download: `${what.replace(/\W+/g, "-")}.${name.split(".")[1]}` }, text)));
+        this.files?.replaceChildren("Save as ", ...files.map(([name, text]) => h("a", { href: `/ascents/${made.ascent}/${name}`, download: `${what.replace(/\W+/g, "-").slice(0, 60)}.${name.split(".")[1]}` }, text)));
         this.dataset.ascent = made.ascent;
       },
       ended: () => {
@@ -109,9 +122,17 @@ export class SeewhyAscent extends HTMLElement {
   }
 
   pause() {
-    this.paused = !this.paused;
-    this.app?.link?.control(this.paused ? "pause" : "resume", this.job);
-    this.pauseButton.textContent = this.paused ? "Go on" : "Pause";
+    this.hold(!this.paused);
+    this.app?.link?.control(this.paused ? "pause" : "resume", this.job, (why) => {
+      this.hold(false);
+      this.app?.say(why, true);
+    });
+  }
+
+  /** @param {boolean} paused */
+  hold(paused) {
+    this.paused = paused;
+    this.pauseButton.textContent = paused ? "Go on" : "Pause";
   }
 
   /** @param {string} source @param {string} what */
@@ -131,8 +152,8 @@ export class SeewhyAscent extends HTMLElement {
     const { app, asked, unit } = this;
     if (!app || !asked) return "";
     const options = [`preset=${JSON.stringify(asked.preset)}`, `steps=${asked.steps}`, ...(asked.l2 === "" ? [] : [`l2=${asked.l2}`]), `seed=${asked.seed}`, "attempts=1"];
-    const what = unit ? `objective=channel(${JSON.stringify(unit.layer)}, ${unit.channel})` : JSON.stringify(app.nameOf(asked.target ?? 0, asked.model));
-    const lines = app.modelLines();
+    const what = unit ? `objective=channel(${JSON.stringify(unit.layer)}, ${unit.channel})` : JSON.stringify(app.meant(asked.target ?? 0, asked.model));
+    const lines = app.modelLines(asked.model);
     if (unit) lines.splice(1, 0, "from seewhy.synthesis.objectives import channel");
     return [...lines, `v = seewhy.visualize(model, ${[what, ...options].join(", ")})`, "v.show()"].join("\n");
   }
@@ -140,8 +161,8 @@ export class SeewhyAscent extends HTMLElement {
   command() {
     const { app, asked, unit } = this;
     if (!app || !asked) return "";
-    const what = unit ? `--layer ${quoted(unit.layer)} --channel ${unit.channel}` : `--target ${quoted(app.nameOf(asked.target ?? 0, asked.model))}`;
+    const what = unit ? `--layer ${quoted(unit.layer)} --channel ${unit.channel}` : `--target ${quoted(String(app.meant(asked.target ?? 0, asked.model)))}`;
     const l2 = asked.l2 === "" ? [] : [`--l2 ${asked.l2}`];
-    return ["seewhy visualize", ...app.modelFlags(), what, `--preset ${asked.preset}`, `--steps ${asked.steps}`, ...l2, `--seed ${asked.seed}`].join(" ");
+    return ["seewhy visualize", ...app.modelFlags(asked.model), what, `--preset ${asked.preset}`, `--steps ${asked.steps}`, ...l2, `--seed ${asked.seed}`].join(" ");
   }
 }

@@ -12,6 +12,8 @@ import { quoted } from "./link.js";
 export class SeewhyChannels extends HTMLElement {
   model = 0;
   layer = "";
+  /** Of what was asked for: only what was asked for last is shown. */
+  turn = 0;
 
   /** @param {SeewhyApp} app */
   use(app) {
@@ -84,16 +86,25 @@ export class SeewhyChannels extends HTMLElement {
   async fresh() {
     const { app, canvas } = this;
     if (!app?.photo || !canvas) return;
-    const id = app.photo.id;
-    const crop = await pictureOf(`/photos/${id}/crop/${this.model}`);
-    if (app.photo?.id !== id) return;
+    const turn = ++this.turn;
+    if (this.ascent?.job) app.stop(this.ascent.job);
+    if (this.looking) app.stop(this.looking);
+    this.ascent = undefined;
+    this.detail?.replaceChildren();
+    this.list.replaceChildren();
+    const crop = await pictureOf(`/photos/${app.photo.id}/crop/${this.model}`).catch(() => null);
+    if (turn !== this.turn) return; // another photo, or another model, was chosen meanwhile
+    if (!crop) {
+      canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+      this.said.textContent = "The photo cannot be shown.";
+      return;
+    }
     const [width, height] = drawnSize(crop.naturalWidth, crop.naturalHeight);
     const context = sheet(crop, width, height);
     this.ground = { grey: stretched(context), width, height };
     [canvas.width, canvas.height] = [width, height];
     /** @type {HTMLElement} */ (this.stage).style.setProperty("aspect-ratio", `${width} / ${height}`);
     canvas.getContext("2d").drawImage(context.canvas, 0, 0);
-    this.detail?.replaceChildren();
     this.find();
   }
 
@@ -101,37 +112,33 @@ export class SeewhyChannels extends HTMLElement {
     const { app } = this;
     if (!app?.photo || this.hidden) return;
     if (this.job) app.stop(this.job);
-    const photo = app.photo.id;
-    const target = app.targetIndex();
-    this.job = app.start("channels", { photo, model: this.model, layer: this.layer || null, target, at: this.at, count: 12 }, "Channels", {
-      channels: (found) => {
-        if (app.photo?.id === photo) void this.show(found);
-      },
-    });
+    const [turn, at] = [++this.turn, this.at];
+    const asked = { photo: app.photo.id, model: this.model, layer: this.layer || null, target: app.targetIndex(this.model), at, count: 12 };
+    this.job = app.start("channels", asked, "Channels", { channels: (found) => void this.show(found, at, turn) });
   }
 
   python() {
     const { app } = this;
     if (!app) return "";
-    const target = app.targetIndex();
+    const target = app.targetIndex(this.model);
     const given = [JSON.stringify(app.path()), ...(this.layer ? [`layer=${JSON.stringify(this.layer)}`] : []), ...(target === null ? [] : [`target=${target}`]), ...(this.at ? [`at=(${this.at.join(", ")})`] : [])];
-    return [...app.modelLines(), `seewhy.channels(model, ${given.join(", ")})`].join("\n");
+    return [...app.modelLines(this.model), `seewhy.channels(model, ${given.join(", ")})`].join("\n");
   }
 
   command() {
     const { app } = this;
     if (!app) return "";
-    const target = app.targetIndex();
-    return [...app.command("channels"), ...(this.layer ? [`--layer ${quoted(this.layer)}`] : []), ...(target === null ? [] : [`--target ${target}`]), ...(this.at ? [`--at ${this.at.join(",")}`] : [])].join(" ");
+    const target = app.targetIndex(this.model);
+    return [...app.command("channels", this.model), ...(this.layer ? [`--layer ${quoted(this.layer)}`] : []), ...(target === null ? [] : [`--target ${target}`]), ...(this.at ? [`--at ${this.at.join(",")}`] : [])].join(" ");
   }
 
-  /** @param {any} found */
-  async show(found) {
+  /** @param {any} found @param {[number, number] | null} at @param {number} turn */
+  async show(found, at, turn) {
     const { ground } = this;
     if (!ground || !this.list) return;
     const [channels] = found.shape;
-    const where = this.at ? `at row ${this.at[0]}, column ${this.at[1]}` : "over the whole photo";
-    this.said.textContent = `${found.layer}: ${channels} channels. What each adds to the score, ${number(found.score ?? NaN)}: activation × gradient, ${where}.`;
+    const where = at ? `at row ${at[0]}, column ${at[1]}` : "over the whole photo";
+    const said = `${found.layer}: ${channels} channels. What each adds to the score, ${number(found.score ?? NaN)}: activation × gradient, ${where}.`;
     const tiles = await Promise.all(
       found.channels.map(async (/** @type {any} */ each) => {
         const grid = await gridOf(each.plane);
@@ -145,6 +152,8 @@ export class SeewhyChannels extends HTMLElement {
         return button;
       }),
     );
+    if (turn !== this.turn) return; // something else was asked for meanwhile
+    this.said.textContent = said;
     this.list.replaceChildren(...tiles);
     this.dataset.layer = found.layer;
   }
@@ -160,7 +169,7 @@ export class SeewhyChannels extends HTMLElement {
     const photos = h("div", { class: "exemplars" });
     const said = h("p", { class: "caption" }, "Looking through the folder…");
     this.detail?.replaceChildren(h("h3", {}, `Channel ${channel} of ${layer}`), h("div", { class: "beside" }, this.ascent, h("section", { "aria-label": "Photos that excite it most" }, h("h3", {}, "Photos that excite it most"), photos, said)));
-    this.ascent.use(app, { layer, channel });
+    this.ascent.use(app, { layer, channel, model: this.model });
     if (![...app.rail.items.values()].some((item) => item.photo.folder)) {
       said.textContent = "Start the page with a folder of photos to see which of them excite this channel most.";
       return;
@@ -168,7 +177,8 @@ export class SeewhyChannels extends HTMLElement {
     this.looking = app.start("exemplars", { model: this.model, layer, channel, count: 8 }, "Photos of a channel", {
       exemplars: async ({ top }) => {
         said.textContent = "The part of each photo that the channel answers to.";
-        photos.replaceChildren(...(await Promise.all(top.map((/** @type {any} */ each) => this.exemplar(each)))));
+        const found = await Promise.all(top.map((/** @type {any} */ each) => this.exemplar(each).catch(() => "")));
+        photos.replaceChildren(...found);
       },
       error: ({ message }) => (said.textContent = message),
     });

@@ -20,6 +20,8 @@ export function classBox(label, choose, placeholder = "") {
   let count = Infinity;
   /** @type {Map<string, number>} */
   let known = new Map();
+  /** The text that was answered last: leaving the field asks nothing again. */
+  let answered = "";
   const fill = () => {
     const word = input.value.trim().toLowerCase();
     const fits = names.filter((name) => name.toLowerCase().includes(word)).slice(0, MOST_SHOWN);
@@ -27,8 +29,10 @@ export function classBox(label, choose, placeholder = "") {
   };
   const take = () => {
     const word = input.value.trim();
+    if (word === answered) return;
     if (!word) {
       input.setCustomValidity("");
+      answered = word;
       choose(null);
       return;
     }
@@ -36,8 +40,10 @@ export function classBox(label, choose, placeholder = "") {
     const index = known.get(word.toLowerCase()) ?? number;
     const found = index !== undefined && index < count;
     input.setCustomValidity(found ? "" : "There is no such class.");
-    if (found) choose(index);
-    else input.reportValidity();
+    if (found) {
+      choose(index);
+      answered = word;
+    } else input.reportValidity();
   };
   input.addEventListener("input", () => {
     input.setCustomValidity("");
@@ -49,7 +55,10 @@ export function classBox(label, choose, placeholder = "") {
     field,
     /** @param {{classes: string[] | null, count: number | null}} model */
     use(model) {
-      names = model.classes ?? [];
+      const given = model.classes ?? [];
+      const times = new Map();
+      for (const name of given) times.set(name.toLowerCase(), (times.get(name.toLowerCase()) ?? 0) + 1);
+      names = given.map((name, index) => (times.get(name.toLowerCase()) > 1 ? `${name} (${index})` : name));
       count = model.count ?? Infinity;
       known = new Map(names.map((name, index) => [name.toLowerCase(), index]));
       fill();
@@ -57,6 +66,7 @@ export function classBox(label, choose, placeholder = "") {
     /** @param {string} name */
     say(name) {
       input.value = name;
+      answered = name.trim();
     },
   };
 }

@@ -77,9 +77,9 @@ export class Link {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type: "cancel", id }));
   }
 
-  /** @param {"pause" | "resume" | "stop"} type @param {number} job */
-  control(type, job) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type, id: ++this.number, job }));
+  /** @param {"pause" | "resume" | "stop"} type @param {number} job @param {(why: string) => void} refused */
+  control(type, job, refused = () => {}) {
+    this.ask(type, { job }, { error: ({ message }) => refused(message) });
   }
 
   /** Nobody waits for the answers to this one any more. @param {number} id */

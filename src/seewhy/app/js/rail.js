@@ -27,17 +27,23 @@ export class SeewhyRail extends HTMLElement {
     this.append(h("h2", {}, "Photos"), this.filters, this.count, this.list);
   }
 
-  /** @param {Photo} photo */
-  add(photo) {
-    if (this.items.has(photo.id)) return;
+  /** @param {...Photo} photos */
+  add(...photos) {
+    const fresh = photos.filter((photo) => !this.items.has(photo.id));
+    if (!fresh.length) return;
     this.lay();
+    for (const photo of fresh) this.make(photo);
+    this.hidden = false;
+    this.arrange();
+  }
+
+  /** @param {Photo} photo */
+  make(photo) {
     const said = h("b", {}, "");
     const picture = h("img", { src: `/photos/${photo.id}/thumb`, alt: "", loading: "lazy", decoding: "async", width: 48, height: 48 });
     const truth = photo.truth ? h("span", {}, "truly ", h("bdi", {}, photo.truth)) : null;
     const button = h("button", { type: "button", class: "photo", onclick: () => this.chosen(photo.id) }, picture, h("span", { class: "words" }, said, truth, h("bdi", { class: "name" }, photo.name)));
     this.items.set(photo.id, { photo, element: h("li", {}, button), said, top: null, right: null });
-    this.hidden = false;
-    this.arrange();
   }
 
   /** @param {string} id @param {any[]} top @param {boolean | null} right */
@@ -69,13 +75,15 @@ export class SeewhyRail extends HTMLElement {
       if (this.wanted !== "all" && item.right !== (this.wanted === "right")) return false;
       return !this.word || [item.photo.name, item.photo.truth, item.top?.[0].name].some((each) => each?.toLowerCase().includes(this.word));
     });
-    const order = [...this.items.keys()];
-    items.sort((a, b) => rank(a) - rank(b) || (rank(a) === 0 ? order.indexOf(b.photo.id) - order.indexOf(a.photo.id) : rank(a) === 1 ? sure(b) - sure(a) : 0));
+    const place = new Map([...this.items.keys()].map((id, i) => [id, i]));
+    const newer = (/** @type {any} */ a, /** @type {any} */ b) => (place.get(b.photo.id) ?? 0) - (place.get(a.photo.id) ?? 0);
+    items.sort((a, b) => rank(a) - rank(b) || (rank(a) === 0 ? newer(a, b) : rank(a) === 1 ? sure(b) - sure(a) : 0));
     const elements = items.map((item) => item.element);
-    if (elements.length !== this.list.children.length || elements.some((each, i) => this.list.children[i] !== each)) {
+    const children = [...this.list.children];
+    if (elements.length !== children.length || elements.some((each, i) => children[i] !== each)) {
       const focused = document.activeElement;
       this.list.replaceChildren(...elements);
-      if (focused instanceof HTMLElement && this.contains(focused)) focused.focus();
+      if (focused instanceof HTMLElement && this.contains(focused)) focused.focus({ preventScroll: true });
     }
     const known = [...this.items.values()].filter((item) => item.right !== null);
     const right = known.filter((item) => item.right).length;

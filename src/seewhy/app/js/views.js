@@ -79,6 +79,7 @@ export class SeewhyViews extends HTMLElement {
     for (const viewer of this.viewers ?? []) {
       viewer.key = "";
       viewer.zoom.reset();
+      viewer.toggleAttribute("data-old", viewer.explanation !== null);
     }
     this.explain();
   }
@@ -94,16 +95,22 @@ export class SeewhyViews extends HTMLElement {
     viewers.forEach((viewer, model) => {
       if (jobs[model]) app.stop(jobs[model]);
       const given = { photo, model, methods, targets: asked.targets, versus: asked.versus, layers: asked.layer ? [asked.layer] : [] };
-      jobs[model] = app.start("explain", given, `Explaining${viewers.length > 1 ? ` by model ${model + 1}` : ""}`, {
+      const job = app.start("explain", given, `Explaining${viewers.length > 1 ? ` by model ${model + 1}` : ""}`, {
         explained: ({ explanation }) => {
-          if (app.photo?.id !== photo) return;
+          if (app.photo?.id !== photo || jobs[model] !== job) return;
+          viewer.removeAttribute("data-old");
           const versus = asked.versus.length ? explanation.targets.find((/** @type {any} */ each) => each.against) : null;
           if (versus && !viewer.key) viewer.key = versus.key;
           viewer.acting = true;
           viewer.explanation = explanation;
           if (model === 0) app.explained(explanation);
         },
+        ended: () => {
+          // What is still there is of the photo before.
+          if (jobs[model] === job && viewer.hasAttribute("data-old")) viewer.explanation = null;
+        },
       });
+      jobs[model] = job;
     });
   }
 }

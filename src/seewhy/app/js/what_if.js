@@ -19,6 +19,13 @@ const SHAPES = [
 
 export class SeewhyWhatIf extends HTMLElement {
   drawing = 0;
+  turn = 0;
+  /** What the model sees of the photo, and of the one that a piece is cut from. @type {HTMLImageElement | null} */
+  crop = null;
+  /** @type {HTMLImageElement | null} */
+  cut = null;
+  /** The photo that is worked on, by its id. */
+  of = "";
 
   /** @param {SeewhyApp} app */
   use(app) {
@@ -47,13 +54,14 @@ export class SeewhyWhatIf extends HTMLElement {
     this.pins = h("tbody");
     this.pinned = h("table", { class: "pins", hidden: true }, h("caption", {}, "What if"), h("thead", {}, h("tr", {}, h("th", {}, "patch"), h("th", {}, "says"), h("th", {}, "instead of"), h("th", {}, ""))), this.pins);
     this.said = h("p", { class: "source" });
+    this.told = h("p", { class: "unseen", "aria-live": "polite" });
     for (const stage of [this.stage, this.sourceStage]) stage.style.setProperty("aspect-ratio", `${width} / ${height}`);
     this.controls = h("div", { class: "asked" });
     this.sourceBox = h("div", { class: "pane", hidden: true }, h("header", {}, h("h3", {}, "Cut from")), this.sourceStage);
     const pin = h("button", { type: "button", onclick: () => this.pin() }, "Pin this");
     this.replaceChildren(
       this.controls,
-      h("div", { class: "bench" }, h("div", { class: "pane" }, h("header", {}, h("h3", {}, "Drag the patch")), this.stage), this.sourceBox, h("div", { class: "scores" }, ...this.bars, h("div", { class: "row" }, pin, copyButton("Copy as Python", () => this.python()), copyButton("Copy as command", () => this.command())), this.said)),
+      h("div", { class: "bench" }, h("div", { class: "pane" }, h("header", {}, h("h3", {}, "Drag the patch")), this.stage), this.sourceBox, h("div", { class: "scores" }, ...this.bars, h("div", { class: "row" }, pin, copyButton("Copy as Python", () => this.python()), copyButton("Copy as command", () => this.command())), this.said, this.told)),
       this.pinned,
     );
     this.lay();
@@ -124,20 +132,36 @@ export class SeewhyWhatIf extends HTMLElement {
   async ground() {
     const { app, patch } = this;
     if (!app?.photo || !patch) return;
-    const id = app.photo.id;
-    const crop = await pictureOf(`/photos/${id}/crop/0`);
-    if (app.photo?.id !== id) return;
-    this.crop = crop;
-    const from = patch.source || id;
-    this.cut = patch.fill === "patch" ? await pictureOf(`/photos/${from}/crop/0`) : null;
-    if (app.photo?.id === id) this.moved();
+    const [id, turn] = [app.photo.id, ++this.turn];
+    const sources = patch.fill === "patch" ? [id, patch.source || id] : [id];
+    try {
+      const [crop, cut] = await Promise.all(sources.map((from) => pictureOf(`/photos/${from}/crop/0`)));
+      if (turn !== this.turn) return; // another photo, or another source, was chosen meanwhile
+      [this.crop, this.cut] = [crop, cut ?? null];
+      this.moved();
+    } catch {
+      if (turn === this.turn) this.said.textContent = "The photo cannot be shown.";
+    }
   }
 
   /** Another photo. */
   fresh() {
-    if (this.patch) this.patch.source = "";
+    if (this.patch && this.app?.photo?.id !== this.of) this.patch.source = "";
+    if (this.app?.photo?.id !== this.of) this.clear();
+    this.of = this.app?.photo?.id ?? "";
     this.lay();
     void this.ground();
+  }
+
+  /** Nothing is known yet. */
+  clear() {
+    [this.crop, this.cut] = [null, null];
+    for (const canvas of [this.canvas, this.source]) canvas?.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    this.answers = this.answers?.map(() => null);
+    this.newest = this.newest?.map(() => 0);
+    this.pinning = false;
+    for (const bars of this.bars ?? []) bars.replaceChildren();
+    this.said.textContent = "";
   }
 
   moved() {
@@ -200,7 +224,7 @@ export class SeewhyWhatIf extends HTMLElement {
 
   ask() {
     const { app, newest } = this;
-    if (!app?.photo || !newest || this.hidden) return;
+    if (!app?.photo || !newest || !this.crop || this.hidden) return;
     newest.forEach((_, model) => {
       const question = this.question(model);
       if (!question) return;
@@ -228,21 +252,29 @@ export class SeewhyWhatIf extends HTMLElement {
     bars[model].show([...answer.classes, ...others], answer.before);
     this.dataset.answered = String(answer.id);
     this.dataset.took = (performance.now() - began).toFixed(1);
+    this.told.textContent = `${first.name} ${percentage(first.probability)}`;
     this.said.textContent = answer.engine === "incremental" ? "Only what the patch changes is computed again, exactly." : `Whole forwards: ${answer.reason}`;
     if (this.pinning) this.pin();
   }
 
+  /** Keep what is on the screen, once what is drawn is answered. */
   pin() {
     const { app, answers, patch, canvas } = this;
-    if (!app || !answers || !patch || !answers[0]?.classes.length) return;
+    if (!app?.photo || !answers || !patch || !answers[0]?.classes.length) return;
     this.pinning = this.drawing !== 0 || answers.some((each, model) => each && each.id !== this.newest?.[model]);
-    if (this.pinning) return; // when what is drawn is answered
-    const small = h("canvas", { width: 72, height: 72, role: "img", "aria-label": "The photo with the patch" });
+    if (this.pinning) return;
+    const [kept, photo] = [{ ...patch }, app.photo];
+    const small = h("canvas", { width: 72, height: 72, role: "img", "aria-label": `${photo.name} with the patch`, title: photo.name });
     small.getContext("2d").drawImage(canvas, 0, 0, 72, 72);
     const now = answers.map((each) => (each ? `${each.top[0].name} ${percentage(each.top[0].probability)}` : "")).join(" · ");
     const before = answers.map((each) => (each ? `${each.before[0].name} ${percentage(each.before[0].probability)}` : "")).join(" · ");
-    const kept = { ...patch };
-    const back = h("button", { type: "button", class: "plain", onclick: () => (Object.assign(patch, kept), this.lay(), this.moved()) }, "back to it");
+    const again = () => {
+      if (app.photo?.id !== photo.id) app.choose(photo.id);
+      Object.assign(patch, kept);
+      this.lay();
+      void this.ground();
+    };
+    const back = h("button", { type: "button", class: "plain", onclick: again }, "back to it");
     const row = h("tr", {}, h("td", {}, small), h("td", {}, h("bdi", {}, now)), h("td", {}, h("bdi", {}, before)), h("td", {}, back));
     row.lastChild.append(" · ", h("button", { type: "button", class: "plain", onclick: () => (row.remove(), (this.pinned.hidden = !this.pins.children.length)) }, "remove"));
     this.pins.prepend(row);

@@ -10,11 +10,13 @@ const GREY = 235;
 
 export class SeewhyMean extends HTMLElement {
   /**
-   * @param {{count: number, title: string, plane: import("./planes.js").Plane, diverging: boolean}[]} means
+   * @param {{count: number, title: string, plane: import("./planes.js").Plane, diverging: boolean}[]} given
    *   of parts that are disjoint; their mean is shown
    * @param {string} of
    */
-  async show(means, of) {
+  async show(given, of) {
+    // Of some photos another method may have failed: only maps of one kind have a mean.
+    const means = given.filter((each) => each.title === given[0].title && each.plane.width === given[0].plane.width && each.plane.height === given[0].plane.height);
     const canvas = h("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": `Mean map${of}` });
     const bar = h("canvas", { class: "bar", width: 256, height: 12 });
     const count = means.reduce((sum, each) => sum + each.count, 0);
@@ -24,7 +26,6 @@ export class SeewhyMean extends HTMLElement {
     const first = grids[0];
     const values = new Float32Array(first.values.length);
     grids.forEach((grid, i) => {
-      if (grid.width !== first.width || grid.height !== first.height) return;
       for (let k = 0; k < values.length; k++) values[k] += (grid.values[k] * means[i].count) / count;
     });
     const high = values.reduce((most, each) => Math.max(most, Math.abs(each)), 0);

@@ -1,5 +1,4 @@
 // <seewhy-report>: the photos of a run, with an index to search, filter and sort; each is read when it is looked at.
-import { pictureOf } from "./drawing.js";
 import { h, select } from "./dom.js";
 import { percentage } from "./numbers.js";
 import { SeewhyMean } from "./mean.js";
@@ -134,6 +133,7 @@ export class SeewhyReport extends HTMLElement {
     const classes = /** @type {[string, string][]} */ ([["", "any"], ...names.map((name) => [name, name])]);
     const least = h("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0 });
     const told = h("output", {}, "any");
+    this.told = told;
     least.addEventListener("input", () => {
       told.textContent = Number(least.value) ? `≥ ${Math.round(100 * Number(least.value))} %` : "any";
       this.want({ least: Number(least.value) });
@@ -205,6 +205,7 @@ export class SeewhyReport extends HTMLElement {
     Object.assign(this.wanted, { text: "", state: "all", truth: "", predicted: "", least: 0 });
     for (const box of this.querySelectorAll("nav select")) if (box.closest("label")?.textContent?.startsWith("Order") === false) /** @type {HTMLSelectElement} */ (box).selectedIndex = 0;
     for (const box of this.querySelectorAll("nav input")) /** @type {HTMLInputElement} */ (box).value = box.getAttribute("type") === "range" ? "0" : "";
+    if (this.told) this.told.textContent = "any";
     this.filter();
   }
 
@@ -246,7 +247,6 @@ export class SeewhyReport extends HTMLElement {
       if (innerWidth < 900) this.detail.scrollIntoView();
       else link?.scrollIntoView({ block: "nearest" });
     }
-    void pictureOf(explanation.photo.crop);
   }
 
   /** J and K, as in a list of mail. @param {KeyboardEvent} event */
