@@ -141,7 +141,8 @@ class Served:
     def end(self):
         """By Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(30) == 0
+        code = self.process.wait(30)
+        assert code == 0, f"it ended with {code}"
         self.process.stdout.close()
 
     def __enter__(self):
