@@ -112,17 +112,18 @@ export class SeewhyApp extends HTMLElement {
   /** @param {File[] | Blob[]} files */
   async take(files) {
     const pictures = files.filter((file) => file.size);
-    this.say(files.length > pictures.length ? "An empty file is no photo." : "", true);
+    const [empty] = files.filter((file) => !file.size);
+    this.say(empty ? `${nameOf(empty)}: this is an empty file` : "", true);
     if (!pictures.length) return;
     this.uploading += pictures.length;
     this.arrange();
     for (const file of pictures) {
       try {
-        const photo = await uploaded(file, file instanceof File ? file.name : "camera.png");
+        const photo = await uploaded(file, nameOf(file));
         this.rail.add(photo);
         this.choose(photo.id);
       } catch (error) {
-        this.say(`${file instanceof File ? file.name : "The photo"}: ${error instanceof Error ? error.message : error}`, true);
+        this.say(`${nameOf(file)}: ${error instanceof Error ? error.message : error}`, true);
       }
       this.uploading -= 1;
       this.arrange();
@@ -328,4 +329,9 @@ export class SeewhyApp extends HTMLElement {
   path() {
     return this.explanation?.photo.path ?? this.photo?.name ?? "";
   }
+}
+
+/** What a file is called; a photo of the camera is none. @param {File | Blob} file */
+function nameOf(file) {
+  return file instanceof File ? file.name : "camera.png";
 }
