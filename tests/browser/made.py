@@ -105,8 +105,8 @@ def multiplied(html, count):
         blocks.append(f'<script type="application/json" id="photo-{number}">{photos[str(row["number"])]}</script>\n')
     whole = re.sub(r'<script type="application/json" id="photo-\d+">.*?</script>\n', "", html, flags=re.DOTALL)
     whole = whole.replace(about, page.as_json({**run, "rows": rows}))
-    begin = whole.index('<script type="module">')
-    return whole[:begin] + "".join(blocks) + whole[begin:]
+    begin, end = whole.index("<script>"), whole.index("</body>")
+    return whole[:begin] + blocks[0] + whole[begin:end] + "".join(blocks[1:]) + whole[end:]
 
 
 def command(*arguments, codes=(0,), **more):

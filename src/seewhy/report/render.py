@@ -39,13 +39,13 @@ def render_report(items: Iterable[Item], *, run: RunInfo, count: int | None = No
         count: how many items there are; None where ``items`` has a length.
     """
     rows: list[Row] = []
-    blocks: list[tuple[str, Any]] = []
+    blocks: dict[int, tuple[str, Any]] = {}
     means = Means()
     for number, item in enumerate(items, 1):
         found = item.shown
         if isinstance(found, Explanation):
             try:
-                blocks.append((f"photo-{number}", {**viewed(found), "figures": _links(item)}))
+                blocks[number] = f"photo-{number}", {**viewed(found), "figures": _links(item)}
                 rows.append(Row.of(number, found, _thumbnail(found.photo.crop)))
                 means.add(found)
                 continue
@@ -53,15 +53,18 @@ def render_report(items: Iterable[Item], *, run: RunInfo, count: int | None = No
                 found = Failure(found.photo.path, str(error))
         rows.append(Row(number, found.path, error=found.error))
     summary = summed_up(rows)
+    ordered = in_order(rows)
+    first = [blocks.pop(row.number) for row in ordered[:1] if row.number in blocks]
     about = {
         "facts": [[_line(name), _line(text)] for name, text in _facts(run)],
-        "rows": [_row(row) for row in in_order(rows)],
+        "rows": [_row(row) for row in ordered],
         "summary": None if summary is None else _summary(summary),
         "means": means.told(),
     }
     title = f"seewhy: {len(rows)} photo{'' if len(rows) == 1 else 's'}, {_line(run.model)}"
     page = assemble(
-        title, _without_script(rows, run), start="start_report", blocks=[("seewhy-run", about), *blocks],
+        title, _without_script(rows, run), start="start_report", blocks=[("seewhy-run", about), *first],
+        later=blocks.values(),
         styles=("viewer", "report"),
     )  # fmt: skip
     return page.encode("utf-8", "replace").decode("utf-8")  # a path may hold bytes that are no UTF-8

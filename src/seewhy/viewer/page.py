@@ -48,6 +48,7 @@ def assemble(
     *,
     start: str | None,
     blocks: Iterable[tuple[str, Any]] = (),
+    later: Iterable[tuple[str, Any]] = (),
     styles: Sequence[str] = ("viewer",),
     modules: Sequence[str] = (),
     sheets: Sequence[str] = (),
@@ -60,11 +61,13 @@ def assemble(
         body: HTML that is there before the script runs, and stays where scripts may not run.
         start: the module that starts the page; None where the last of ``modules`` does.
         blocks: id -> what is put into the page as JSON, one script element each that holds data and runs nothing.
+        later: more of them, which the page's script does not wait for: they follow it.
         styles: style sheets, by name.
         modules, sheets: further modules and style sheets, by their text.
         connect: whether the page talks to the server that it came from.
     """
-    script, style = joined(start, modules), "".join([*map(stylesheet, styles), *map(_plain_sheet, sheets)])
+    script = f'(() => {{\n"use strict";\n{joined(start, modules)}}})();'
+    style = "".join([*map(stylesheet, styles), *map(_plain_sheet, sheets)])
     head = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -73,8 +76,11 @@ def assemble(
         f"{NO_ICON if connect else ''}<title>{html.escape(title)}</title>\n"
         f"<style>{style}</style>\n</head>\n<body>\n{body}\n"
     )
-    data = "".join(f"{block(id, value)}\n" for id, value in (("seewhy-colours", colours()), *blocks))
-    return f'{head}{data}<script type="module">{script}</script>\n</body>\n</html>\n'
+    before, after = (
+        "".join(f"{block(id, value)}\n" for id, value in some)
+        for some in ((("seewhy-colours", colours()), *blocks), later)
+    )
+    return f"{head}{before}<script>{script}</script>\n{after}</body>\n</html>\n"
 
 
 def policy(script: str, style: str, *, connect: bool = False) -> str:

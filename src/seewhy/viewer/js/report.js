@@ -235,6 +235,12 @@ export class SeewhyReport extends HTMLElement {
     this.chosen = number;
     if (moved && this.run.rows.length > 1) history.replaceState(null, "", `#photo-${number}`);
     const content = document.getElementById(`photo-${number}`)?.textContent;
+    if (!content && row.error === null && document.readyState === "loading") {
+      // The page is still being read; its data comes.
+      document.addEventListener("DOMContentLoaded", () => this.chosen === number && this.choose(number, moved), { once: true });
+      this.detail.replaceChildren(h("p", { class: "said" }, `Reading ${row.name}`));
+      return;
+    }
     if (row.error !== null || !content) {
       this.detail.replaceChildren(h("header", { class: "photo" }, h("h2", {}, h("bdi", {}, row.name))), h("p", { class: "error" }, row.error ?? "Its data is missing."));
       return;
