@@ -175,7 +175,7 @@ def report(browser: Any, count: int) -> dict[str, Any]:
                 page.add_init_script(OPENING)
                 page.goto(path.as_uri(), wait_until="commit")
                 drawn = until(page, "window.drawn")
-                ready = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+                ready = until(page, "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
                 opening = page.evaluate("Math.max(0, ...longest.map(([, took]) => took))")
                 opened.append({"dom": ready, "drawn": drawn, "longest task": opening})
                 scrolled.append(page.evaluate(SCROLL))
