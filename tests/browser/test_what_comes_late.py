@@ -43,15 +43,15 @@ def test_of_two_photos_on_their_way_the_last_one_counts(offline, run):
     told = page.evaluate(f"""async () => {{
         const viewer = {VIEWER}, report = document.querySelector("seewhy-report"), read = (number) =>
             JSON.parse(document.getElementById(`photo-${{number}}`).textContent);
-        const [slow, fast] = report.run.rows.filter((row) => row.error === null).map((row) => read(row.number));
+        const [slow, fast, third] = report.run.rows.filter((row) => row.error === null).map((row) => read(row.number));
         viewer.explanation = fast;
         await viewer.refreshed;
         const alone = viewer.ground.grey.join();
         viewer.explanation = slow;
         await viewer.refreshed;
         const other = viewer.ground.grey.join();
-        viewer.explanation = null;
-        viewer.on = null;
+        viewer.explanation = third;
+        await viewer.refreshed;
         const decode = HTMLImageElement.prototype.decode;
         HTMLImageElement.prototype.decode = async function () {{
             if (this.src === slow.photo.crop) await new Promise((done) => setTimeout(done, 200));

@@ -32,6 +32,16 @@ export function arrange(parent, children) {
 }
 
 /**
+ * An element in the proportions of a picture; higher than the window only where it would be too narrow to be seen.
+ * @param {HTMLElement} element
+ * @param {{width: number, height: number}} picture
+ */
+export function shape(element, { width, height }) {
+  element.style.setProperty("aspect-ratio", `${width} / ${height}`);
+  element.style.setProperty("max-width", `max(48px, ${(90 * width) / height}vh)`);
+}
+
+/**
  * One of several, as buttons that a screen reader announces as pressed or not.
  * @param {string} label what is chosen
  * @param {{value: string, text: string, title?: string}[]} options

@@ -1,6 +1,6 @@
 // <seewhy-pane>: one view of a photo, with what it is, its scale, and the value under the crosshair.
 import { drawBar, outline, overlaid } from "./drawing.js";
-import { h, slider } from "./dom.js";
+import { h, shape, slider } from "./dom.js";
 import { number, percentage } from "./numbers.js";
 
 /**
@@ -141,7 +141,7 @@ export class SeewhyPane extends HTMLElement {
     const ink = { colours, opacity: opacity * this.opacity, fine: Boolean(view.fine) };
     const { canvas } = ground;
     [this.canvas.width, this.canvas.height] = [canvas.width, canvas.height];
-    this.stage.style.setProperty("aspect-ratio", `${canvas.width} / ${canvas.height}`);
+    shape(this.stage, canvas);
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     const { x, y, width, height } = ground.box;
     context.drawImage(canvas, 0, 0);

@@ -1,6 +1,6 @@
 // <seewhy-viewer>: a photo with its views in a grid that moves as one. Set `explanation` to what viewed.py gives.
 import { colourMaps } from "./colours.js";
-import { arrange, choice, copyButton, h, select, slider } from "./dom.js";
+import { arrange, choice, copyButton, h, select, shape, slider } from "./dom.js";
 import { outline } from "./drawing.js";
 import { groundOf, hasWhole } from "./ground.js";
 import { number, percentage } from "./numbers.js";
@@ -145,7 +145,8 @@ export class SeewhyViewer extends HTMLElement {
   /** @param {Explanation} e */
   targetChips(e) {
     if (e.targets.length < 2) return null;
-    const options = e.targets.map((each) => ({ value: each.key, text: each.name }));
+    const shared = (/** @type {string} */ name) => e.targets.filter((each) => each.name === name).length > 1;
+    const options = e.targets.map(({ key, name }) => ({ value: key, text: shared(name) ? `${name} (${key})` : name }));
     return choice("Explained class", options, this.key, (key) => this.switchTo(key));
   }
 
@@ -305,7 +306,7 @@ export class SeewhyViewer extends HTMLElement {
     if (!ground) return;
     const { original } = ground;
     [this.picture.width, this.picture.height] = [original.width, original.height];
-    this.stage.style.setProperty("aspect-ratio", `${original.width} / ${original.height}`);
+    shape(this.stage, original);
     this.picture.getContext("2d").drawImage(original, 0, 0);
     outline(this.picture, ground.box);
     this.saw.textContent = ground.canvas === original ? "What the model saw" : "The photo, and what the model saw";
