@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -127,9 +128,8 @@ class Served:
 
     def __init__(self, *arguments, port=0):
         line = [sys.executable, "-m", "seewhy", "app", *map(str, arguments), "--port", str(port), "--no-browser"]
-        self.process = subprocess.Popen(
-            line, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self._told = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
+        self.process = subprocess.Popen(line, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=self._told, text=True)
         self.address = self.process.stdout.readline().strip()
         assert self.address, "it did not start"
         self.origin, _, _ = self.address.partition("/?")
@@ -142,8 +142,10 @@ class Served:
         """By Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(30)
-        assert code == 0, f"it ended with {code}"
+        self._told.seek(0)
+        assert code == 0, f"it ended with {code}: {self._told.read()[-3000:]}"
         self.process.stdout.close()
+        self._told.close()
 
     def __enter__(self):
         return self

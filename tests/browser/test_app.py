@@ -249,7 +249,7 @@ def test_the_keyboard_is_enough(page):
     page.keyboard.press("Shift+ArrowDown")
     until(page, f"JSON.stringify(document.querySelector('seewhy-what-if').question(0).box) !== {before!r}")
     page.keyboard.press("Enter")
-    assert page.locator(".pins tbody tr").count() == 1
+    until(page, "document.querySelectorAll('.pins tbody tr').length === 1")  # when what is drawn is answered
     page.evaluate("document.activeElement.blur()")
     reach("seewhy-rail button.photo:not([aria-current])")
     page.keyboard.press("Enter")
@@ -270,7 +270,7 @@ def test_two_models_stand_side_by_side(open_page, tmp_path):
     with Served(tmp_path / "a.png", *given, *second) as served:
         page = arrived(open_page(viewport={"width": 1500, "height": 900}), served)
         until(page, f"document.querySelectorAll('seewhy-viewer')[1]?.panes.length === 7 && {IDLE}", seconds=60)
-        assert page.locator(".model-name").all_inner_texts() == [MODEL, "nets.tiny:make_flat"]
+        assert page.locator(".model-name").all_inner_texts() == [f"1. {MODEL}", "2. nets.tiny:make_flat"]
         tops = [model.bounding_box()["y"] for model in page.locator("section.model").all()]
         assert tops[0] == tops[1]
         second = page.locator("seewhy-viewer").nth(1)
