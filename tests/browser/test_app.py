@@ -278,6 +278,7 @@ def test_two_models_stand_side_by_side(open_page, tmp_path):
         tab(page, "What if?")
         until(page, "document.querySelector('seewhy-what-if').answers.every(Boolean)")
         assert page.locator("seewhy-bars").count() == 2
+        page.goto("about:blank")  # before the server ends, which the page would say
 
 
 def test_a_server_that_ended_is_missed_kindly_and_another_one_is_not_taken_for_it(open_page, tmp_path):
