@@ -170,8 +170,14 @@ def test_a_reader_that_does_not_read_is_left_and_nobody_else_notices(folder, mon
             f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
             f"Cookie: {running.cookie}\r\n\r\n".encode()
         )
-        for id in range(400):  # answers of 4 kB and more that nobody takes
+        work, done = live.work, []
+        monkeypatch.setattr(live, "work", lambda job, asked: done.append(work(job, asked)))
+        wait_for(lambda: live.pages == 1)
+        for id in range(2000):  # answers of 4 kB and more that nobody takes; a newer question would cancel an older one
             slow.sendall(frame({"type": "channels", "id": id, "photo": "p1", "model": 0, "layer": "0", "count": 8}))
+            wait_for(lambda id=id: len(done) > id or live.pages == 0)
+            if live.pages == 0:
+                break
         with running.socket() as one:
             page = Page(_Texts(one))
             assert page.ask(type="explain", id=1, photo="p1", model=0)[-1]["type"] == "done"
@@ -226,6 +232,27 @@ def test_clients_that_vanish_leave_nothing_running(running, live):
     upload.close()
     wait_for(lambda: not list(place.iterdir()))
     assert running.client.get("/photos/p1/thumb").status_code == 200
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_it_ends_well_while_a_page_is_just_leaving(running):
+    """And tells the others."""
+    with running.socket() as leaving, running.socket() as other:
+        assert json.loads(leaving.recv())["type"] == json.loads(other.recv())["type"] == "hello"
+        connections, left = running.running.server_state.connections, threading.Event()
+
+        def leave():
+            port = leaving.socket.getsockname()[1]
+            (own,) = [each for each in connections if each.transport.get_extra_info("peername")[1] == port]
+            own.conn.send_close(1001)  # as the answer to a farewell of the page, before the line is cut
+            left.set()
+
+        running.running._loop.call_soon_threadsafe(leave)
+        assert left.wait(20)
+        running.running.end()
+        with pytest.raises(ConnectionClosed) as closed:
+            other.recv(20)
+        assert closed.value.rcvd.code == 1012
 
 
 def test_only_so_many_pages_are_open_at_once(running, monkeypatch):

@@ -14,6 +14,8 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from ..errors import InputError
 from .connection import MOST_MESSAGE
@@ -73,12 +75,23 @@ def address(host: str, port: int, token: str) -> str:
     return f"http://{name}:{port}/?token={token}"
 
 
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, which cannot be shut down while its page is just leaving: the whole server would fail at its end."""
+
+    def shutdown(self) -> None:
+        """Tell the page that the server ends; where it has said farewell itself, only hang up."""
+        try:
+            super().shutdown()
+        except InvalidState:
+            self.transport.close()
+
+
 class Server(uvicorn.Server):
     """uvicorn's, but asleep while nothing happens: its own loop wakes up ten times a second."""
 
     def __init__(self, app: App):
         super().__init__(uvicorn.Config(
-            app, http="h11", ws="websockets-sansio", lifespan="off", access_log=False, log_config=None,
+            app, http="h11", ws=WebSocketProtocol, lifespan="off", access_log=False, log_config=None,
             server_header=False, date_header=False, ws_max_size=MOST_MESSAGE, ws_per_message_deflate=False,
             timeout_graceful_shutdown=1, limit_concurrency=400,
         ))  # fmt: skip
