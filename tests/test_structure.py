@@ -27,6 +27,7 @@ FLOORS = [
     {"session"},
     {"asking"},
     {"gallery"},
+    {"audit"},
     {"app"},
     {"cli"},
     {"__main__"},

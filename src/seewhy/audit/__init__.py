@@ -1,0 +1,1 @@
+"""What a model leans on, over a folder of photos: rows, candidates, interventions, findings."""

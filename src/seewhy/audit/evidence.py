@@ -1,0 +1,36 @@
+"""Evidence: all that a source may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .eye import Eye
+from .rows import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a source of findings may look at.
+
+    Attributes:
+        rows: of all photos.
+        eye: the model, and the photos as it sees them.
+        proposing: (N,) bool, the photos that candidates may be made of; interventions are measured on the others.
+        seed: of every draw; the same seed gives the same findings.
+    """
+
+    rows: Rows
+    eye: Eye
+    proposing: npt.NDArray[np.bool_]
+    seed: int = 0
+
+    def label(self, index: int) -> str:
+        """The name of a class."""
+        return self.eye.classifier.label(index)
+
+    def random(self, what: str) -> np.random.Generator:
+        """Random numbers for one purpose, whatever else was drawn."""
+        return np.random.default_rng([self.seed, *what.encode()])

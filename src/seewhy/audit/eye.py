@@ -1,0 +1,95 @@
+"""Eye: photos as the model sees them, and what it says of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..core.guest import guest, original
+from ..core.inputs import at_least_float32
+from ..core.target import class_scores
+from ..core.torch_state import inference
+from ..errors import ModelError
+from ..models import Classifier
+from ..pictures import read_photo
+
+Pixels = npt.NDArray[np.uint8]
+
+BATCH = 64
+
+
+class Eye:
+    """Photos as the model sees them, and the probabilities that it gives to pixels, batch by batch.
+
+    Args:
+        classifier: the model.
+        root: the folder that paths are within.
+        batch_size: images per forward.
+
+    Attributes:
+        forwards: how many images the model was run on.
+    """
+
+    def __init__(self, classifier: Classifier, root: str | os.PathLike[str], batch_size: int = BATCH):
+        self.classifier = classifier
+        self.root = Path(root)
+        self.batch_size = batch_size
+        self.forwards = 0
+
+    def photo(self, path: str) -> Image.Image:
+        """The whole photo, upright, RGB.
+
+        Raises:
+            PhotoError: it cannot be read.
+        """
+        return read_photo(self.root / path).image
+
+    def pixels(self, paths: Sequence[str]) -> Pixels:
+        """(B, H, W, 3) uint8, what the model sees of each photo, before normalisation.
+
+        Raises:
+            PhotoError: one of them cannot be read.
+        """
+        seen = [np.asarray(self.classifier.crop(self.photo(path))) for path in paths]
+        return np.stack(seen) if seen else np.zeros((0, *self.classifier.input_size, 3), np.uint8)
+
+    def inputs(self, pixels: Pixels) -> Tensor:
+        """(B, C, H, W) float32: pixels (B, H, W, 3) normalised, on the model's device."""
+        return torch.cat([self.classifier.normalised(Image.fromarray(each)) for each in pixels])
+
+    def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8.
+
+        Raises:
+            ModelError: the output is no row of at least two class scores.
+        """
+        batches = [self.said(self.inputs(part)) for part in in_batches(pixels, self.batch_size)]
+        return np.concatenate(batches) if batches else np.zeros((0, 0), np.float32)
+
+    def said(self, inputs: Tensor) -> npt.NDArray[np.float32]:
+        """(B, K) float32, the softmax of the logits of one batch of inputs (B, C, H, W).
+
+        Raises:
+            ModelError: the output is no row of at least two class scores.
+        """
+        model = original(self.classifier.model)
+        with guest(model, grad=False), inference():
+            logits = at_least_float32(class_scores(model(inputs), len(inputs)))
+            if logits.shape[1] < 2:
+                raise ModelError("an audit needs probabilities of classes", expected="at least two outputs", got=1)
+            said: npt.NDArray[np.float32] = logits.softmax(1).float().cpu().numpy()
+        self.forwards += len(inputs)
+        return said
+
+
+def in_batches(pixels: Pixels, size: int) -> Iterator[Pixels]:
+    """Parts of at most ``size``."""
+    for start in range(0, len(pixels), size):
+        yield pixels[start : start + size]
