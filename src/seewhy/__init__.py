@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from . import checks, errors, events, incremental, methods, models, results, synthesis
     from .api import attribute
     from .asking import channels, what_if
+    from .auditing.circle import audit
+    from .auditing.result import Audit
     from .core.attribution import Attribution
     from .core.method import Method
     from .core.record import Record, record
@@ -37,6 +39,7 @@ apply_settings()
 
 _HOMES = {
     "Attribution": "core.attribution",
+    "Audit": "auditing.result",
     "Channels": "strongest",
     "Classifier": "models",
     "Explanation": "results",
@@ -49,6 +52,7 @@ _HOMES = {
     "Visualization": "synthesis",
     "WhatIf": "patched",
     "attribute": "api",
+    "audit": "auditing.circle",
     "channels": "asking",
     "checks": "",
     "classifier": "models.from_memory",
@@ -68,9 +72,10 @@ _HOMES = {
 """Public name -> the module it lives in; "" for a module itself. Loaded on first use: torch takes seconds."""
 
 __all__ = [
-    "Attribution", "Channels", "Classifier", "Explanation", "Method", "Patch", "Record", "SeewhyError", "Session",
-    "Versus", "Visualization", "WhatIf", "attribute", "channels", "checks", "classifier", "errors", "events", "explain",
-    "incremental", "load", "methods", "models", "record", "results", "synthesis", "visualize", "what_if",
+    "Attribution", "Audit", "Channels", "Classifier", "Explanation", "Method", "Patch", "Record", "SeewhyError",
+    "Session", "Versus", "Visualization", "WhatIf", "attribute", "audit", "channels", "checks", "classifier", "errors",
+    "events", "explain", "incremental", "load", "methods", "models", "record", "results", "synthesis", "visualize",
+    "what_if",
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "what-if": "Compare a photo's classes with and without something over it.",
     "channels": "List the channels that did most for a class, with what each added.",
     "visualize": "Make the image that a class is, to the network.",
+    "audit": "Find what a model leans on, over a folder of photos.",
     "app": "Open a page that explains photos as they are dropped on it.",
     "report": "Draw the report again from what was saved.",
     "cache": "Show where pictures of classes are kept, or remove them.",
@@ -67,6 +68,7 @@ def seewhy() -> None:
     seewhy explain photos/                      a folder; named like classes, the wrong ones come first
     seewhy what-if cat.jpg --box 60,60,60,80    what if this part were not there
     seewhy explain cat.jpg --model torchvision:resnet50 --method grad_cam
+    seewhy audit photos/                        what the model leans on, and where it fails
     seewhy app photos/                          a page in the browser; drop photos, drag masks
     """  # noqa: D301
 

@@ -30,7 +30,8 @@ class Finding:
         q: the same after Benjamini and Hochberg's correction over all tests of the audit.
         explained: how many decisions it explains; findings are ranked by it.
         carriers: paths of the photos that carry it, within the audited folder.
-        region: where it lies, in pixels that the model sees: {"box": [top, left, height, width], "of": [height, width]}.
+        region: where it lies, in pixels that the model sees: {"box": [top, left, height, width], "of": [height,
+            width]}.
         transform: what was done to photos to measure the effect.
         controls: what the controls gave, by their name.
         remedy: what to do, one line each.

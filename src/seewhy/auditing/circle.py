@@ -1,0 +1,156 @@
+"""audit: one pass over a folder, candidates from several sources, interventions that decide, findings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .. import __version__, events
+from ..errors import InputError, close_matches
+from ..session import Session
+from .candidate import Candidate
+from .collection import Collection, collection_of
+from .evidence import Evidence
+from .eye import Eye
+from .finding import Finding
+from .interventions import corrected, decide
+from .passing import rows_of
+from .result import Audit
+from .rows import Rows
+from .sources.calibration import calibration
+from .sources.duplicates import duplicates
+from .sources.labels import labels
+from .sources.preprocessing import preprocessing
+from .sources.sensitivity import sensitivity
+from .sources.slices import slices
+from .sources.stamps import stamps
+from .split import proposing
+
+Source: TypeAlias = Callable[[Evidence], Sequence[Finding | Candidate]]
+
+SOURCES: dict[str, Source] = {
+    "preprocessing": preprocessing,
+    "stamps": stamps,
+    "sensitivity": sensitivity,
+    "labels": labels,
+    "duplicates": duplicates,
+    "slices": slices,
+    "calibration": calibration,
+}
+"""Where findings come from, by name. A source is one function in a file of its own, and an entry here."""
+
+
+def audit(
+    photos: str | os.PathLike[str],
+    model: object = "efficientnet_lite0",
+    *,
+    truth: str | os.PathLike[str] = "folders",
+    sources: Sequence[str] | None = None,
+    output_dir: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    listener: events.Listener | None = None,
+    cancellation: events.Cancellation | None = None,
+) -> Audit:
+    """What a model leans on and where it fails, over a folder of photos: each candidate is proposed on one half of the
+    photos and decided by interventions on the other, beside matched controls.
+
+    Args:
+        photos: a folder; folders in it that are named like classes tell the true classes.
+        model: a SPEC for ``seewhy.load``, a ``Classifier``, a ``torch.nn.Module``, or a ``Session``.
+        truth: "folders", or a CSV file with the columns path and label.
+        sources: names of ``SOURCES``; None: all of them.
+        output_dir: where the rows of the pass are kept, in the folder "rows", so that an audit that was interrupted
+            goes on; None: nothing is kept.
+        seed: of every draw: the same seed gives the same findings.
+        batch_size: images per forward.
+        listener: hears the events of the work.
+        cancellation: ends it at the next step when it is asked to.
+
+    Returns:
+        An ``Audit``; ``save`` writes findings.json.
+
+    Raises:
+        InputError: there is no photo, or no such source.
+        ModelError: the model cannot be loaded, or gives no class scores.
+        Cancelled: it was cancelled.
+    """
+    chosen = _chosen(sources)
+    session = model if isinstance(model, Session) else Session(model)
+    job = events.job(f"Audit of {Path(photos).name}", listener=listener, cancellation=cancellation)
+    with job, session.turn(cancellation) as classifier, _rows_in(output_dir) as folder:
+        collection = collection_of(photos, classifier, truth)
+        with events.part("Photos", 0, 0.5):
+            rows, unreadable = rows_of(collection, classifier, folder, batch_size=batch_size)
+        if not len(rows):
+            raise InputError("no photo could be read", got=f"{len(unreadable)} that cannot be, {unreadable[:1]}")
+        eye = Eye(classifier, collection.root, batch_size)
+        evidence = Evidence(rows, eye, proposing(rows, seed), seed)
+        findings = _found(chosen, evidence)
+        return Audit(
+            model={
+                "spec": classifier.name, "weights": classifier.weights_hash,
+                "preprocessing": str(classifier.transform), "notes": list(classifier.notes),
+            },
+            photos=_said_of(collection, rows, unreadable, evidence),
+            findings=tuple(corrected(findings)),
+            made={"seewhy": __version__, "seed": seed, "sources": list(chosen), "forwards": eye.forwards + len(rows)},
+        )  # fmt: skip
+
+
+def _chosen(names: Sequence[str] | None) -> dict[str, Source]:
+    if names is None:
+        return SOURCES
+    for name in names:
+        if name not in SOURCES:
+            expected = ", ".join(SOURCES)
+            raise InputError(f"there is no source {name!r}", expected=expected, close=close_matches(str(name), SOURCES))
+    return {name: SOURCES[name] for name in names}
+
+
+def _found(sources: dict[str, Source], evidence: Evidence) -> list[Finding]:
+    findings: list[Finding] = []
+    candidates: list[Candidate] = []
+    for number, (name, source) in enumerate(sources.items()):
+        with events.part(name.capitalize(), 0.5 + 0.3 * number / len(sources), 0.3 / len(sources)):
+            for each in source(evidence):
+                if isinstance(each, Candidate):
+                    candidates.append(each)
+                else:
+                    findings.append(each)
+            events.checkpoint()
+    with events.part("Interventions", 0.8, 0.2):
+        return [*findings, *decide(candidates, evidence)]
+
+
+def _said_of(
+    collection: Collection, rows: Rows, unreadable: Sequence[tuple[str, str]], evidence: Evidence
+) -> dict[str, Any]:
+    known = rows.known
+    accuracy = float(rows.right[known].mean()) if known.any() else None
+    classes = {
+        evidence.label(int(index)): {
+            "photos": int((rows.truth == index).sum()),
+            "accuracy": float(rows.right[rows.truth == index].mean()),
+        }
+        for index in np.unique(rows.truth[known])
+    }
+    return {
+        "folder": str(collection.root), "count": len(rows), "labelled": int(known.sum()), "accuracy": accuracy,
+        "classes": classes, "unreadable": [list(each) for each in unreadable], "notes": list(collection.notes),
+    }  # fmt: skip
+
+
+@contextmanager
+def _rows_in(output_dir: str | os.PathLike[str] | None) -> Iterator[Path]:
+    if output_dir is not None:
+        yield Path(output_dir) / "rows"
+        return
+    with tempfile.TemporaryDirectory(prefix="seewhy-audit-") as folder:
+        yield Path(folder)

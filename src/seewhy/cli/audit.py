@@ -1,0 +1,79 @@
+"""seewhy audit PHOTOS_DIR"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from ..errors import OutputError
+from ..files import make_folder
+from ..legible import in_one_line
+from ..pictures.cells import percentage
+from .console import console, shown
+from .options import foreign, load_model, model_options, tell_notes
+from .progress import Bar
+from .streams import output
+
+USUAL = "seewhy-audit"
+STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few": "too few photos"}
+
+
+@click.command("audit", short_help="Find what a model leans on, over a folder of photos.")
+@click.argument("photos", metavar="PHOTOS_DIR", type=click.Path(readable=False))
+@model_options
+@click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv",
+              help="Where the true classes are: folders named like them, or a CSV file with path,label.")  # fmt: skip
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only these; may be repeated. Default: all.")
+@click.option("--output-dir", "-o", type=click.Path(readable=False), help=f"Default: {USUAL}.")
+@click.option("--force", is_flag=True, help="Replace an earlier findings.json.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings.json.")
+def command(photos: str, /, **given: Any) -> None:
+    """Find what a model leans on and where it fails, over a folder of photos.
+
+    Each candidate is found on one half of the photos, and decided on the other by changing them, beside matched
+    controls. Writes findings.json, and the rows of the pass, so that an audit that was interrupted goes on.
+    """
+    from ..auditing.circle import audit
+    from ..auditing.result import FILE
+
+    folder = make_folder(Path(given["output_dir"] or USUAL))
+    if os.path.lexists(folder / FILE) and not given["force"]:
+        expected = "--force to replace it, or another --output-dir"
+        raise OutputError(f"{in_one_line(folder / FILE)} exists", expected=expected)
+    terminal = console(error=given["as_json"])
+    with terminal.status("Loading the model"):
+        classifier = load_model(given)
+    tell_notes(classifier)
+    with foreign(classifier), Bar(console(error=True), 1) as bar:
+        found = audit(
+            photos, classifier, truth=given["truth"], sources=given["sources"] or None, output_dir=folder,
+            seed=given["seed"], batch_size=given["batch_size"], listener=bar.listen,
+        )  # fmt: skip
+    path = found.save(folder, overwrite=given["force"])
+    if given["as_json"]:
+        click.echo(json.dumps(found.describe()), file=output())
+        return
+    for note in found.photos["notes"]:
+        terminal.print(f"[dim]{shown(note)}[/dim]", soft_wrap=True)
+    for name, why in found.photos["unreadable"]:
+        terminal.print(f"[red]{shown(name)}[/red]: {shown(why)}", soft_wrap=True)
+    counted = f"{found.photos['count']} photos, {found.photos['labelled']} with a known class"
+    accuracy = found.photos["accuracy"]
+    said = "" if accuracy is None else f"; {percentage(accuracy)} of these right"
+    terminal.print(f"{counted}{said}\n[bold]{shown(found.headline)}[/bold]\n", soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("state", "kind", "finding"):
+        table.add_column(heading, overflow="fold", no_wrap=heading != "finding")
+    for each in found.findings[:20]:
+        table.add_row(STATES[each.state], each.kind, shown(each.sentence))
+    terminal.print(table)
+    if (left := len(found.findings) - 20) > 0:
+        terminal.print(f"and {left} more")
+    terminal.print(f"\n[bold]{shown(path)}[/bold]", soft_wrap=True)

@@ -1,0 +1,215 @@
+"""The pass: a row is what the model says of its photo alone; nothing written is lost; nothing bad stops the rest."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import planted
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import seewhy
+from seewhy.auditing.collection import collection_of
+from seewhy.auditing.facts import facts_of, jpeg_quality
+from seewhy.auditing.hashes import distance, hash_of, near_pairs
+from seewhy.auditing.passing import rows_of
+from seewhy.auditing.rows import UNKNOWN
+from seewhy.errors import InputError, OutputError
+
+
+@pytest.fixture(scope="module")
+def clf():
+    return planted.trained(each=20, epochs=1)
+
+
+@pytest.fixture
+def place(tmp_path):
+    pixels, kinds = planted.pictures(12, 1)
+    return planted.folder(tmp_path / "photos", pixels, kinds)
+
+
+def test_a_row_is_what_the_model_says_of_its_photo(place, clf, tmp_path):
+    rows, unreadable = rows_of(collection_of(place, clf), clf, tmp_path / "rows", shard=20, batch_size=7)
+    assert not unreadable
+    assert len(rows) == 48
+    assert list(rows.paths) == sorted(path.relative_to(place).as_posix() for path in place.rglob("*.png"))
+    for number in range(0, 48, 5):
+        path = place / rows.paths[number]
+        said = clf.predict(path, top=4)
+        assert rows.predicted[number] == said.top[0].index
+        assert rows.top_classes[number].tolist() == [entry.index for entry in said.top]
+        expected = [entry.probability for entry in said.top]
+        assert np.allclose(rows.top_probabilities[number], expected, atol=1e-5)
+        truth = planted.LABELS.index(path.parent.name)
+        assert rows.truth[number] == truth
+        cam = seewhy.attribute(clf, clf.preprocess(Image.open(path)), "cam", target=truth)
+        assert np.allclose(rows.maps[number], cam.values[0, 0], atol=2e-3)  # float16
+        logit = (torch.from_numpy(rows.features[number].astype(np.float32)) * clf.model.head.weight[truth]).sum()
+        assert abs((logit + clf.model.head.bias[truth] - cam.score[0]).item()) < 5e-3
+
+
+class Flattens(nn.Module):
+    """No global pooling: CAM does not apply."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3, 4)
+        self.head = nn.Linear(5 * 8 * 8, 3)
+
+    def forward(self, x):
+        return self.head(self.conv(x).relu().flatten(1))
+
+
+def test_where_cam_does_not_apply_it_is_grad_cam(place, tmp_path):
+    torch.manual_seed(0)
+    clf = seewhy.classifier(Flattens(), labels=["rings", "stripes", "checks"], size=32)
+    collection = collection_of(place, clf)
+    assert any("blobs" in note for note in collection.notes)
+    rows, _ = rows_of(collection, clf, tmp_path / "rows", batch_size=9)
+    assert (rows.truth == UNKNOWN).sum() == 12
+    assert np.isnan(rows.truth_probability[rows.truth == UNKNOWN]).all()
+    for number in (0, 13, 40):
+        x = clf.preprocess(Image.open(place / rows.paths[number]))
+        target = int(rows.truth[number]) if rows.truth[number] != UNKNOWN else None
+        expected = seewhy.attribute(clf, x, seewhy.methods.GradCAM(relu=False), target=target).values[0, 0]
+        assert np.allclose(rows.maps[number], expected, atol=1e-3)
+
+
+def test_a_photo_that_cannot_be_read_costs_its_own_row_alone(place, clf, tmp_path):
+    (place / "rings" / "broken.jpg").write_bytes(b"\xff\xd8 nothing more")
+    (place / "rings" / "text.png").write_text("hello")
+    rows, unreadable = rows_of(collection_of(place, clf), clf, tmp_path / "rows", batch_size=5)
+    assert len(rows) == 48
+    assert [path for path, _ in unreadable] == ["rings/broken.jpg", "rings/text.png"]
+    assert all(why for _, why in unreadable)
+    again, same = rows_of(collection_of(place, clf), clf, tmp_path / "rows", batch_size=5)
+    assert (again.paths, same) == (rows.paths, unreadable)
+
+
+def test_the_folder_of_another_pass_is_refused(place, clf, tmp_path):
+    rows_of(collection_of(place, clf), clf, tmp_path / "rows")
+    with pytest.raises(OutputError, match="weights"):
+        rows_of(collection_of(place, clf), planted.trained(seed=3, each=5, epochs=1), tmp_path / "rows")
+    (place / "rings" / "0000.png").unlink()
+    with pytest.raises(OutputError, match="photos"):
+        rows_of(collection_of(place, clf), clf, tmp_path / "rows")
+
+
+def test_a_damaged_shard_is_named(place, clf, tmp_path):
+    rows_of(collection_of(place, clf), clf, tmp_path / "rows", shard=20)
+    (tmp_path / "rows" / "000001.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"000001\.parquet is damaged"):
+        rows_of(collection_of(place, clf), clf, tmp_path / "rows", shard=20)
+
+
+PASS = """
+import sys, time
+import torch
+import planted, seewhy
+from seewhy.auditing import passing
+from seewhy.auditing.collection import collection_of
+place, rows, slow = sys.argv[1:]
+torch.manual_seed(0)
+clf = seewhy.classifier(planted.Net().eval(), labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=32)
+looks = 0
+before = passing.Look.__call__
+def look(self, *given):
+    global looks
+    looks += 1
+    time.sleep(float(slow))
+    return before(self, *given)
+passing.Look.__call__ = look
+found, _ = passing.rows_of(collection_of(place, clf), clf, rows, shard=8, batch_size=4)
+print(looks, [found.features.sum().item(), found.maps.astype(float).sum(), len(found)])
+"""
+
+
+def test_killed_at_any_moment_it_loses_the_open_shard_at_most(place, tmp_path):
+    """kill -9, and the pass that goes on gives the rows of one that was never ended."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", PASS, str(place), str(tmp_path / "rows")]
+    running = subprocess.Popen([*command, "0.2"], env=environment, stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "rows").glob("*.parquet"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    there = len(list((tmp_path / "rows").glob("*.parquet")))
+    assert 2 <= there < 6
+    went_on = subprocess.run([*command, "0"], env=environment, capture_output=True, text=True, check=True).stdout
+    command[-1] = str(tmp_path / "other")
+    whole = subprocess.run([*command, "0"], env=environment, capture_output=True, text=True, check=True).stdout
+    assert went_on.split(maxsplit=1)[0] == str(12 - 2 * there)
+    assert whole.split(maxsplit=1)[0] == "12"
+    assert went_on.split(maxsplit=1)[1] == whole.split(maxsplit=1)[1]
+
+
+def test_truth_from_a_csv(place, clf, tmp_path):
+    lines = ["path,label", "rings/0000.png,stripes", "rings/0001.png,2", "nowhere.png,rings", "rings/0002.png,squares"]
+    (tmp_path / "truth.csv").write_text("\n".join(lines))
+    found = collection_of(place, clf, tmp_path / "truth.csv")
+    truth = dict(zip(found.paths, found.truth.tolist(), strict=True))
+    assert truth["rings/0000.png"] == 1
+    assert truth["rings/0001.png"] == 2
+    assert truth["rings/0002.png"] == UNKNOWN
+    assert any("squares" in note for note in found.notes)
+    assert any("nowhere.png" in note for note in found.notes)
+    for text in ("", "a,b\n1,2", "path,label\nx"):
+        (tmp_path / "truth.csv").write_text(text)
+        with pytest.raises(InputError):
+            collection_of(place, clf, tmp_path / "truth.csv")
+    with pytest.raises(InputError, match="folders, or a CSV"):
+        collection_of(place, clf, tmp_path / "missing.csv")
+
+
+def test_facts_in_closed_form():
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[:, 40:] = (255, 0, 0)
+    facts = facts_of(Image.fromarray(pixels))
+    assert (facts["width"], facts["height"], facts["aspect"]) == (80, 40, 2)
+    assert facts["brightness"] == pytest.approx(1 / 6, abs=1e-6)
+    assert facts["contrast"] == pytest.approx(1 / 6, abs=1e-6)
+    assert facts["saturation"] == pytest.approx(0.5, abs=1e-6)
+    assert facts["red"] == pytest.approx(0.5 - 1 / 6, abs=1e-6)
+    assert facts["green"] == facts["blue"] == pytest.approx(-1 / 6, abs=1e-6)
+    edges = 40 * (1 / 3)  # one edge of a third of grey in each row
+    assert facts["sharpness"] == pytest.approx(edges / (39 * 80 + 40 * 79), rel=1e-5)
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 90, 95])
+def test_the_quality_of_a_jpeg_is_read_from_its_tables(quality):
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG", quality=quality)
+    assert jpeg_quality(Image.open(file)) == pytest.approx(quality, abs=1.5)
+    assert np.isnan(jpeg_quality(Image.new("RGB", (4, 4))))
+
+
+def test_near_pairs_are_those_of_all_pairs():
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 1 << 63, 300, dtype=np.uint64)
+    for number in range(60):  # some near ones
+        flips = rng.choice(64, rng.integers(0, 8), replace=False)
+        hashes[300 - 1 - number] = hashes[number] ^ np.uint64(sum(1 << int(bit) for bit in flips))
+    expected = sorted(
+        (i, j) for i in range(300) for j in range(i + 1, 300) if bin(int(hashes[i]) ^ int(hashes[j])).count("1") <= 4
+    )
+    assert near_pairs(hashes) == expected
+    assert len(expected) >= 20
+    assert distance(hashes[:1], hashes[299:300])[0] == bin(int(hashes[0]) ^ int(hashes[299])).count("1")
+
+
+def test_a_saved_again_photo_has_nearly_the_same_hash():
+    rng = np.random.default_rng(1)
+    photo = Image.fromarray(rng.integers(0, 255, (12, 12, 3), np.uint8)).resize((200, 160), Image.Resampling.BICUBIC)
+    other = Image.fromarray(rng.integers(0, 255, (12, 12, 3), np.uint8)).resize((200, 160), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    photo.resize((150, 120)).save(file, "JPEG", quality=70)
+    hashes = np.array([hash_of(photo), hash_of(Image.open(file)), hash_of(other)], np.uint64)
+    assert distance(hashes[:1], hashes[1:2])[0] <= 4
+    assert distance(hashes[:1], hashes[2:])[0] > 12
