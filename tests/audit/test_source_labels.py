@@ -1,0 +1,134 @@
+"""Wrong labels, duplicates: planted ones are found, and clean rows give none."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from seewhy.audit.evidence import Evidence
+from seewhy.audit.rows import UNKNOWN, Rows
+from seewhy.audit.sources.duplicates import bits, duplicates, near_groups, near_pairs
+from seewhy.audit.sources.labels import confident, labels
+
+CLASSES = 5
+
+
+def rows_of(truth, probabilities, features, **more):
+    """Rows of hand-made probabilities (N, K), of which the best three are kept."""
+    truth, count = np.asarray(truth), len(truth)
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :3]
+    own = np.where(truth >= 0, probabilities[np.arange(count), np.maximum(truth, 0)], np.nan)
+    columns = {
+        "paths": tuple(f"{index:05}.png" for index in range(count)),
+        "truth": truth,
+        "predicted": order[:, 0],
+        "top_classes": order.astype(np.int32),
+        "top_probabilities": np.take_along_axis(probabilities, order, 1).astype(np.float32),
+        "truth_probability": own.astype(np.float32),
+        "features": np.asarray(features, np.float16),
+        "maps": np.zeros((count, 2, 2), np.float16),
+        "facts": {},
+        "hashes": np.random.default_rng(1).integers(0, 1 << 63, count, dtype=np.uint64),
+        "digests": tuple(f"digest {index}" for index in range(count)),
+    }
+    return Rows(**{**columns, **more})
+
+
+def evidence_of(rows):
+    classifier = SimpleNamespace(label=lambda index: f"class {index}", labels=tuple("abcde"))
+    half = np.arange(len(rows)) % 2 == 0
+    return Evidence(rows, SimpleNamespace(classifier=classifier), half)
+
+
+def drawn(seed, count=1000, flipped=0.1, noise=0.9):
+    """Photos of Gaussian classes; the model knows the densities; some labels are replaced."""
+    random = np.random.default_rng(seed)
+    true = random.integers(0, CLASSES, count)
+    features = 3 * np.eye(CLASSES)[true] + noise * random.normal(size=(count, CLASSES))
+    scores = 3 * features / noise**2
+    probabilities = np.exp(scores - scores.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    wrong = random.random(count) < flipped
+    given = np.where(wrong, (true + random.integers(1, CLASSES, count)) % CLASSES, true)
+    return rows_of(given, probabilities, features), true, wrong
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_flipped_labels_come_first_and_the_right_label_is_suggested(seed):
+    rows, true, wrong = drawn(seed)
+    (found,) = labels(evidence_of(rows))
+    ranked = [rows.paths.index(path) for path in found.carriers]
+    first = ranked[: wrong.sum()]
+    assert wrong[first].mean() >= 0.8
+    suggested = [each["suggested"] for each in found.detail["suspects"]]
+    right = [name == f"class {true[row]}" for name, row in zip(suggested, ranked, strict=True) if wrong[row]]
+    assert np.mean(right) > 0.9
+    assert found.state == "not_proven"
+    assert found.p is None
+
+
+def test_a_network_that_learned_its_wrong_labels_by_heart_is_told_by_neighbours():
+    rows, _, wrong = drawn(4, noise=0.4)
+    sure = np.full((len(rows), CLASSES), 0.01)
+    sure[np.arange(len(rows)), rows.truth] = 0.96
+    (found,) = labels(evidence_of(rows_of(rows.truth, sure, rows.features)))
+    assert found.detail["by_neighbours_only"] == len(found.carriers)
+    assert np.mean([wrong[rows.paths.index(path)] for path in found.carriers]) > 0.95
+    assert len(found.carriers) >= 0.9 * wrong.sum()
+
+
+def test_confident_learning_by_hand():
+    # Thresholds: class 0: (.9 + .2 + .9) / 3 = .67; class 1: (.75 + .6) / 2 = .675.
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1], [0.25, 0.75], [0.4, 0.6]])
+    rows = rows_of([0, 0, 0, 1, 1], np.pad(probabilities, ((0, 0), (0, 1))), np.ones((5, 1)))
+    suggested, margin = confident(rows)
+    assert suggested.tolist() == [UNKNOWN, 1, UNKNOWN, UNKNOWN, UNKNOWN]
+    assert margin[1] == pytest.approx(0.6)
+    lower = probabilities.copy()
+    lower[1] = [0.35, 0.65]  # class 1 does not reach its threshold
+    assert (confident(rows_of([0, 0, 0, 1, 1], np.pad(lower, ((0, 0), (0, 1))), np.ones((5, 1))))[0] == UNKNOWN).all()
+
+
+@pytest.mark.parametrize("source", [labels, duplicates])
+@pytest.mark.parametrize("count", [0, 1, 2, 30])
+def test_little_is_known(source, count):
+    probabilities = np.full((count, CLASSES), 0.2)
+    features = np.full((count, 3), np.nan)
+    for truth in (np.full(count, UNKNOWN), np.zeros(count, int), np.arange(count) % 2):
+        assert source(evidence_of(rows_of(truth, probabilities, features))) == []
+
+
+def test_exact_copies_are_facts():
+    probabilities = np.full((7, CLASSES), 0.2)
+    digests = ("a", "b", "a", "c", "b", "d", "a")
+    rows = rows_of([0, 1, 0, 2, 2, 3, 0], probabilities, np.zeros((7, 0)), digests=digests)
+    differ, same = duplicates(evidence_of(rows))
+    assert (differ.id, differ.carriers, differ.explained) == ("duplicate-exact-labels", ("00001.png", "00004.png"), 1)
+    assert same.carriers == ("00000.png", "00002.png", "00006.png")
+    assert {differ.state, same.state} == {"proven"}
+    assert same.detail["photos_to_leave_out"] == 2
+
+
+def test_near_pairs_are_those_of_all_comparisons():
+    random = np.random.default_rng(0)
+    base = random.integers(0, 1 << 63, 60, dtype=np.uint64)
+    flips = [random.choice(64, number, replace=False) for number in random.integers(0, 8, 240)]
+    masks = np.array([sum(1 << int(bit) for bit in flip) for flip in flips], np.uint64)
+    hashes = np.concatenate([base, np.tile(base, 4) ^ masks])
+    hashes = np.unique(hashes)
+    found = {pair for a, b in near_pairs(hashes) for pair in zip(a.tolist(), b.tolist(), strict=True)}
+    apart = np.array([[bin(int(a) ^ int(b)).count("1") for b in hashes] for a in hashes])
+    assert (bits(hashes[:, None] ^ hashes[None]) == apart).all()
+    assert found == {(a, b) for a in range(len(hashes)) for b in range(a + 1, len(hashes)) if apart[a, b] <= 4}
+    assert len(found) > 100
+
+
+def test_near_copies_need_like_features_too():
+    hashes = np.array([0, 0b1111, 0b11111000, 1 << 63, 7 << 40], np.uint64)
+    features = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 1]])
+    rows = rows_of([0, 1, 2, 3, 4], np.full((5, CLASSES), 0.2), features, hashes=hashes)
+    assert [group.tolist() for group in near_groups(rows, np.arange(5))] == [[0, 1]]
+    unseen = rows_of([0] * 5, np.full((5, CLASSES), 0.2), np.zeros((5, 2)), hashes=hashes)
+    assert [group.tolist() for group in near_groups(unseen, np.arange(5))] == [[0, 1, 3, 4]]
+    (found,) = duplicates(evidence_of(rows))
+    assert (found.id, found.state) == ("duplicate-near-labels", "not_proven")
