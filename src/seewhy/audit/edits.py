@@ -49,7 +49,7 @@ class Stamp:
             raise InputError(
                 "a stamp has one alpha and one colour for each pixel", expected="(h, w), (h, w, 3)", got=shapes
             )
-        if not (0 <= self.alpha.min() and self.alpha.max() <= 1 and np.isfinite(self.colour).all()):
+        if not (self.alpha.min() >= 0 and self.alpha.max() <= 1 and np.isfinite(self.colour).all()):
             raise InputError("the alpha of a stamp is in [0, 1], and its colour is finite")
 
     def added(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -136,6 +136,6 @@ class Stamp:
     def _blended(self, pixels: Pixels, colour: Floats, place: Place) -> Pixels:
         box = self._box(pixels, place)
         alpha = self.alpha[..., None]
-        out = pixels.copy()
+        out: Pixels = pixels.copy()
         out[box] = rounded((1 - alpha) * pixels[box] + alpha * colour)
         return out

@@ -26,7 +26,8 @@ def filled(pixels: Pixels, hole: Mask) -> list[Pixels]:
         return []
     if not hole.any():
         return [pixels.copy() for _ in FILLS]
-    return [_with(pixels, hole, _surroundings(pixels, hole)), _with(pixels, hole, _beside(pixels, hole))]
+    blurred = _surroundings(pixels, hole)
+    return [_with(pixels, hole, blurred), _with(pixels, hole, _beside(pixels, hole, blurred))]
 
 
 def rounded(values: npt.NDArray[np.floating[Any]]) -> Pixels:
@@ -54,8 +55,8 @@ def _surroundings(pixels: Pixels, hole: Mask) -> npt.NDArray[np.floating[Any]]:
     return values
 
 
-def _beside(pixels: Pixels, hole: Mask) -> npt.NDArray[np.floating[Any]]:
-    """The nearest part of the photo of the hole's shape that is outside the hole; else the photo moved by half."""
+def _beside(pixels: Pixels, hole: Mask, blurred: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """What lies one width or height of the hole further; else the photo moved by half, ``blurred`` where that is hole."""
     height, width = hole.shape
     rows, columns = np.nonzero(hole)
     tall, wide = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
@@ -65,4 +66,7 @@ def _beside(pixels: Pixels, hole: Mask) -> npt.NDArray[np.floating[Any]]:
         if 0 <= top + by_down <= height - tall and 0 <= left + by_right <= width - wide:
             down, right = by_down, by_right
             break
-    return np.roll(pixels, (-down, -right), (0, 1)).astype(np.float64)
+    moved = np.roll(pixels, (-down, -right), (0, 1))
+    still = np.roll(hole, (-down, -right), (0, 1))[..., None]
+    values: npt.NDArray[np.floating[Any]] = np.where(still, blurred, moved)
+    return values

@@ -60,7 +60,7 @@ class Global:
         return [] if self.name in ("blur", "jpeg") else [rounded(pixels - self._shift)]
 
     def control(self, pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-        """The photo under another change as large: a random colour added; noise for blur and JPEG. ``other`` is unused."""
+        """The photo under another change as large, whatever ``other`` is: a random colour; noise for blur and JPEG."""
         if self.name in ("blur", "jpeg"):
             change = self.added(pixels, rng).astype(np.float64) - pixels
             return rounded(pixels + rng.normal(0, np.sqrt((change**2).mean()), pixels.shape))
