@@ -56,7 +56,7 @@ def _surroundings(pixels: Pixels, hole: Mask) -> npt.NDArray[np.floating[Any]]:
 
 
 def _beside(pixels: Pixels, hole: Mask, blurred: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """What lies one width or height of the hole further; else the photo moved by half, ``blurred`` where that is hole."""
+    """What lies one width or height further; else the photo moved by half, ``blurred`` where that is a hole too."""
     height, width = hole.shape
     rows, columns = np.nonzero(hole)
     tall, wide = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
