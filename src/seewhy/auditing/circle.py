@@ -16,10 +16,11 @@ from ..errors import InputError, close_matches
 from ..session import Session
 from .candidate import Candidate
 from .collection import Collection, collection_of
+from .correction import corrected
 from .evidence import Evidence
 from .eye import Eye
 from .finding import Finding
-from .interventions import corrected, decide
+from .interventions import decide
 from .passing import rows_of
 from .result import Audit
 from .rows import Rows
@@ -30,7 +31,7 @@ from .sources.preprocessing import preprocessing
 from .sources.sensitivity import sensitivity
 from .sources.slices import slices
 from .sources.stamps import stamps
-from .split import proposing
+from .split import alike, proposing
 
 Source: TypeAlias = Callable[[Evidence], Sequence[Finding | Candidate]]
 
@@ -91,7 +92,7 @@ def audit(
         if not len(rows):
             raise InputError("no photo could be read", got=f"{len(unreadable)} that cannot be, {unreadable[:1]}")
         eye = Eye(classifier, collection.root, batch_size)
-        evidence = Evidence(rows, eye, proposing(rows, seed), seed)
+        evidence = Evidence(rows, eye, proposing(rows.truth, alike(rows.digests, rows.hashes), seed), seed)
         findings = _found(chosen, evidence)
         return Audit(
             model={
