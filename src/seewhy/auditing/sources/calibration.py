@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..finding import Finding
 from ..rows import Floats, Ints, Rows
@@ -72,8 +73,9 @@ def calibration(evidence: Evidence) -> list[Finding]:
     draws = np.array([calibration_error(before, random.random(len(before)) < before) for _ in range(DRAWS)])
     way = "sure" if abs(effect) < 0.005 else "too sure" if effect > 0 else "less sure than it could be"
     sentence = (
-        f"the model is {way}: it says {before.mean():.1%} on average and is right in {right.mean():.1%} of "
-        f"{len(right)} photos (expected calibration error {error:.1%}; {mended:.1%} at temperature {temperature:.2f})"
+        f"the model is {way}: it says {percentage(before.mean())} on average and is right in "
+        f"{percentage(right.mean())} of {len(right)} photos (expected calibration error {percentage(error)}; "
+        f"{percentage(mended)} at temperature {temperature:.2f})"
     )
     return [
         Finding(

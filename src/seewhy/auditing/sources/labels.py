@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..finding import Finding
 from ..rows import UNKNOWN, Floats, Ints, Rows
@@ -68,7 +69,7 @@ def labels(evidence: Evidence) -> list[Finding]:
     (given, other), count = pairs[0]
     known = int(rows.known.sum())
     sentence = (
-        f"{len(ranked)} of {known} labels may be wrong ({len(ranked) / known:.1%}); most often "
+        f"{len(ranked)} of {known} labels may be wrong ({percentage(len(ranked) / known)}); most often "
         f"{evidence.label(given)} that may be {evidence.label(other)} ({count})"
     )
     remedy = (

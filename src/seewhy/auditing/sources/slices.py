@@ -14,6 +14,7 @@ from math import lgamma
 import numpy as np
 import numpy.typing as npt
 
+from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..finding import Finding
 from ..rows import Rows
@@ -167,7 +168,7 @@ def _finding(evidence: Evidence, each: Slice, measuring: Mask) -> Finding:
         id=each.id,
         kind="slice",
         sentence=(
-            f"of {each.what} {here.mean():.1%} are right, of {rest} {there.mean():.1%} "
+            f"of {each.what} {percentage(here.mean())} are right, of {rest} {percentage(there.mean())} "
             f"({len(here)} and {len(there)} photos)"
         ),
         class_name=None if each.class_index is None else evidence.label(each.class_index),
