@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from .candidate import Candidate
 from .evidence import Evidence
-from .eye import Pixels
 from .finding import Finding
-from .removal import Removal, measured_removal
+from .removal import TOGETHER, Removal, measured_removal, parts, seen
 from .rows import Rows
 from .statistics import bootstrap_interval, sign_flip, wilson_interval
 
@@ -23,8 +22,8 @@ Doubles = npt.NDArray[np.float64]
 FEWEST = 12
 """Photos below which nothing is tested."""
 
-TOGETHER = 16
-"""Photos whose variants are held at once."""
+CONTENTS = 32
+"""Photos whose content controls show, of either kind."""
 
 SAME, OTHER = "same class", "other classes"
 """Whose content a control shows."""
@@ -95,8 +94,8 @@ def _decided(candidate: Candidate, evidence: Evidence, photos: int, draws: int) 
         return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
     same = measured & here & ~carries
     content = {
-        SAME: _some(same if same.any() else here & ~carries, photos, rng),
-        OTHER: _some(measured & ~here & ~carries, photos, rng),
+        SAME: _some(same if same.any() else here & ~carries, CONTENTS, rng),
+        OTHER: _some(measured & ~here & ~carries, CONTENTS, rng),
     }
     pasted = _pasted(candidate, evidence, hosts, content, draws, rng)
     beyond = pasted.beyond
@@ -136,18 +135,16 @@ def _pasted(
     kinds = [kind for kind, rows in content.items() if len(rows)]
     shares = dict(zip(kinds, ([draws - draws // 2, draws // 2] if len(kinds) == 2 else [draws]), strict=True))
     order = [kind for kind in kinds for _ in range(shares[kind])]
+    pixels = {kind: seen(evidence, content[kind]) for kind in kinds}
     changes, calls = [], []
-    for rows in _parts(hosts, TOGETHER):
+    for rows in parts(hosts, TOGETHER):
         variants = []
-        for row, photo in zip(rows, _seen(evidence, rows), strict=True):
-            others = _seen(evidence, [_drawn(content[kind], row, rng) for kind in order])
-            variants.append(photo)
-            for index in range(1 + len(order)):
-                seed = rng.integers(1 << 62)
-                if index == 0:
-                    variants.append(candidate.edit.added(photo, np.random.default_rng(seed)))
-                else:
-                    variants.append(candidate.edit.control(photo, others[index - 1], np.random.default_rng(seed)))
+        for row, photo in zip(rows, seen(evidence, rows), strict=True):
+            seed = int(rng.integers(1 << 62))  # a moving stamp and its controls are at one place
+            variants += [photo, candidate.edit.added(photo, np.random.default_rng(seed))]
+            for kind in order:
+                other = pixels[kind][_drawn(content[kind], row, rng)]
+                variants.append(candidate.edit.control(photo, other, np.random.default_rng(seed)))
         said = evidence.eye.probabilities(np.stack(variants)).reshape(len(rows), 2 + len(order), -1)
         own = said[..., candidate.class_index].astype(np.float64)
         changes.append(own[:, 1:] - own[:, :1])
@@ -161,18 +158,9 @@ def _pasted(
 
 
 def _drawn(rows: Ints, host: int, rng: np.random.Generator) -> int:
-    """A random one of these rows, and not the host where there is another."""
-    others = rows[rows != host]
-    return int(rng.choice(others if len(others) else rows))
-
-
-def _parts(rows: Ints, size: int) -> Iterator[Ints]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
-def _seen(evidence: Evidence, rows: Ints | Sequence[int]) -> Pixels:
-    return evidence.eye.pixels([evidence.rows.paths[row] for row in rows])
+    """The index of a random one of these rows, and not of the host where there is another."""
+    others = np.flatnonzero(rows != host)
+    return int(rng.choice(others)) if len(others) else 0
 
 
 def _sentence(candidate: Candidate, about: dict[str, Any], pasted: _Pasted) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from .evidence import Evidence
 from .eye import Pixels
 
 Ints = npt.NDArray[np.integer[Any]]
+
+TOGETHER = 16
+"""Photos whose variants are held at once."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +58,42 @@ def measured_removal(
     changes: dict[str, list[float]] = {}
     away: dict[str, list[float]] = {}
     leaves = 0
-    for row in rows:
-        photo = evidence.eye.pixels([evidence.rows.paths[row]])[0]
-        there, other = candidate.edit.removed(photo), _elsewhere(candidate, photo, rng)
-        if not there:
-            continue
-        said = evidence.eye.probabilities(np.stack([photo, *there, *other]))
-        own, called = said[:, class_index].astype(np.float64), said.argmax(1) == class_index
-        leaves += bool(called[0] and not called[1 : 1 + len(there)].any())
-        for index, change in enumerate(own[1:] - own[0]):
-            kind, at = (changes, index) if index < len(there) else (away, index - len(there))
-            kind.setdefault(fills[at] if at < len(fills) else f"fill {at + 1}", []).append(float(change))
+    for part in parts(rows, TOGETHER):
+        variants = [_variants(candidate, photo, rng) for photo in seen(evidence, part)]
+        every = [each for photo, there, other in variants for each in (photo, *there, *other)]
+        said = evidence.eye.probabilities(np.stack(every))
+        start = 0
+        for _, there, other in variants:
+            end = start + 1 + len(there) + len(other)
+            own, called = said[start:end, class_index].astype(np.float64), said[start:end].argmax(1) == class_index
+            leaves += bool(there and called[0] and not called[1 : 1 + len(there)].any())
+            for index, change in enumerate(own[1:] - own[0]):
+                kind, at = (changes, index) if index < len(there) else (away, index - len(there))
+                kind.setdefault(fills[at] if at < len(fills) else f"fill {at + 1}", []).append(float(change))
+            start = end
     explained = round(leaves * len(carriers) / len(rows)) if len(rows) else 0
     return Removal(len(carriers), len(rows), explained, _means(changes), _means(away))
+
+
+def parts(rows: Ints, size: int) -> Iterator[Ints]:
+    """``rows``, at most ``size`` at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def seen(evidence: Evidence, rows: Ints) -> Pixels:
+    """(n, H, W, 3), what the model sees of these rows.
+
+    Raises:
+        PhotoError: a photo can no longer be read.
+    """
+    return evidence.eye.pixels([evidence.rows.paths[row] for row in rows])
+
+
+def _variants(
+    candidate: Candidate, photo: Pixels, rng: np.random.Generator
+) -> tuple[Pixels, list[Pixels], list[Pixels]]:
+    return photo, candidate.edit.removed(photo), _elsewhere(candidate, photo, rng)
 
 
 def _elsewhere(candidate: Candidate, photo: Pixels, rng: np.random.Generator) -> list[Pixels]:
