@@ -1,0 +1,92 @@
+"""Global: a change of the whole photo, such as a tint."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..core.gaussian import blur
+from ..errors import InputError
+from .eye import Pixels
+from .fills import rounded
+
+Name = Literal["tint", "brightness", "blur", "jpeg"]
+
+
+@dataclass(frozen=True, eq=False)
+class Global:
+    """A change of the whole photo.
+
+    Attributes:
+        name: "tint": adds ``amount`` (red, green, blue); "brightness": adds ``amount`` to all; "blur": a Gaussian of
+            ``amount`` pixels; "jpeg": stored at quality ``amount`` and read again.
+        amount: in grey levels of 255, pixels or quality.
+
+    Raises:
+        InputError: no such name, or an amount that does not fit.
+    """
+
+    name: Name
+    amount: float | tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        known = ("tint", "brightness", "blur", "jpeg")
+        if self.name not in known:
+            raise InputError("no such change of a whole photo", expected=" or ".join(known), got=self.name)
+        if np.shape(self.amount) != ((3,) if self.name == "tint" else ()) or not np.isfinite(self.amount).all():
+            raise InputError(f"the amount of {self.name} is {'three numbers' if self.name == 'tint' else 'a number'}")
+        if (self.name == "blur" and self._number <= 0) or (self.name == "jpeg" and not 1 <= self._number <= 100):
+            expected = "a deviation above 0" if self.name == "blur" else "a quality in 1 to 100"
+            raise InputError(f"the amount of {self.name} does not fit", expected=expected, got=self.amount)
+
+    def added(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """The photo, changed."""
+        if self.name == "blur":
+            photo = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
+            return rounded(blur(photo, self._number)[0].permute(1, 2, 0).numpy())
+        if self.name == "jpeg":
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "JPEG", quality=round(self._number))
+            return np.asarray(Image.open(file).convert("RGB"))
+        return rounded(pixels + self._shift)
+
+    def removed(self, pixels: Pixels) -> list[Pixels]:
+        """The photo with a tint or brightness taken off; blur and JPEG cannot be."""
+        return [] if self.name in ("blur", "jpeg") else [rounded(pixels - self._shift)]
+
+    def control(self, pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
+        """The photo under another change as large, whatever ``other`` is: a random colour; noise for blur and JPEG."""
+        if self.name in ("blur", "jpeg"):
+            change = self.added(pixels, rng).astype(np.float64) - pixels
+            return rounded(pixels + rng.normal(0, np.sqrt((change**2).mean()), pixels.shape))
+        direction = rng.normal(size=3)
+        return rounded(pixels + direction * (np.linalg.norm(self._shift) / np.linalg.norm(direction)))
+
+    def describe(self) -> dict[str, Any]:
+        """Its name in words and its amount, ready for JSON."""
+        red, green, blue = (float(each) for each in self._shift)
+        words = {
+            "tint": f"a tint of {red:+.0f} red, {green:+.0f} green, {blue:+.0f} blue",
+            "brightness": f"brightness {red:+.0f}",
+            "blur": f"a blur of {red:g} pixels",
+            "jpeg": f"JPEG at quality {red:.0f}",
+        }
+        amount = [red, green, blue] if self.name == "tint" else red
+        return {
+            "edit": self.name, "name": words[self.name], "amount": amount,
+            "fills": [] if self.name in ("blur", "jpeg") else ["taken off"],
+            "control": "under another change as large",
+        }  # fmt: skip
+
+    @property
+    def _number(self) -> float:
+        return float(self._shift[0])
+
+    @property
+    def _shift(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.broadcast_to(np.asarray(self.amount, np.float64), 3)

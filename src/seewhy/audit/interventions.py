@@ -1,0 +1,186 @@
+"""Interventions decide: a candidate is put into photos and taken out of them, beside matched controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .candidate import Candidate
+from .evidence import Evidence
+from .finding import Finding
+from .removal import TOGETHER, Removal, measured_removal, parts, seen
+from .rows import Rows
+from .statistics import bootstrap_interval, sign_flip, wilson_interval
+
+Ints = npt.NDArray[np.integer[Any]]
+Doubles = npt.NDArray[np.float64]
+
+FEWEST = 12
+"""Photos below which nothing is tested."""
+
+CONTENTS = 32
+"""Photos whose content controls show, of either kind."""
+
+SAME, OTHER = "same class", "other classes"
+"""Whose content a control shows."""
+
+
+def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 200, draws: int = 4) -> list[Finding]:
+    """One finding for each candidate, in their order, measured on photos that candidates were not made of.
+
+    Each candidate is put into photos of other classes that do not carry it. Of each photo,
+    ``d = change under it - mean change under its controls``, of the probability of the candidate's class; p is of the
+    sign-flip test of all d. Controls have the content of photos of the same class and of others, at the same place.
+    A photo whose truth is not known is of the class that is predicted.
+
+    Each finding: ``effect`` and ``ci`` are the mean change of probability under the candidate and its bootstrap
+    interval; ``detail["beyond_controls"]`` the same of d; ``controls`` the mean change under either kind of control;
+    ``explained`` how many decisions for the class, of measured carriers, change with every fill when it is taken out.
+    ``state`` is "too_few" below ``FEWEST`` photos; otherwise it is left to ``correction.corrected``.
+
+    Args:
+        candidates: what to decide.
+        evidence: the photos and the model.
+        photos: the most to put each candidate into, and to take it out of.
+        draws: controls of each photo, half of them of either kind.
+
+    Raises:
+        PhotoError: a photo can no longer be read.
+    """
+    return [_decided(candidate, evidence, photos, max(2, draws)) for candidate in candidates]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pasted:
+    """What was measured on n photos of other classes.
+
+    Attributes:
+        change: (n,), of p(class) under the candidate.
+        controls: by kind (n, draws of that kind), the same under controls; kinds without content are left out.
+        before, after: (n,) bool, whether they are called the class without it and with it.
+        called: by kind, the share called the class under controls.
+    """
+
+    change: Doubles
+    controls: dict[str, Doubles]
+    before: npt.NDArray[np.bool_]
+    after: npt.NDArray[np.bool_]
+    called: dict[str, float]
+
+    @property
+    def beyond(self) -> Doubles:
+        """(n,), the change beyond the mean of the controls."""
+        drawn = np.concatenate(list(self.controls.values()), 1)
+        beyond: Doubles = self.change - drawn.mean(1)
+        return beyond
+
+
+def _decided(candidate: Candidate, evidence: Evidence, photos: int, draws: int) -> Finding:
+    rng = evidence.random(f"decide {candidate.id}")
+    classes = belongs(evidence.rows)
+    measured = ~np.asarray(evidence.proposing, bool)
+    carries = np.zeros(len(classes), bool)
+    carries[candidate.carriers] = True
+    here = classes == candidate.class_index
+    hosts = _some(measured & ~here & ~carries, photos, rng)
+    about = candidate.edit.describe()
+    removal = measured_removal(candidate, evidence, np.flatnonzero(measured & carries), photos, rng)
+    if len(hosts) < FEWEST:
+        sentence = f"too few photos to tell what {about['name']} does: {len(hosts)} of other classes than "
+        return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
+    same = measured & here & ~carries
+    content = {
+        SAME: _some(same if same.any() else here & ~carries, CONTENTS, rng),
+        OTHER: _some(measured & ~here & ~carries, CONTENTS, rng),
+    }
+    pasted = _pasted(candidate, evidence, hosts, content, draws, rng)
+    beyond = pasted.beyond
+    flipped = int((pasted.after & ~pasted.before).sum())
+    return _finding(
+        candidate, evidence, about, _sentence(candidate, about, pasted), removal,
+        effect=float(pasted.change.mean()), ci=bootstrap_interval(pasted.change, rng), p=sign_flip(beyond, rng),
+        controls={kind: float(change.mean()) for kind, change in pasted.controls.items()},
+        more={
+            "photos": len(hosts), "flipped": flipped / len(hosts), "flipped_ci": wilson_interval(flipped, len(hosts)),
+            "called": float(pasted.after.mean()), "called_before": float(pasted.before.mean()),
+            "called_under_controls": pasted.called,
+            "beyond_controls": {"effect": float(beyond.mean()), "ci": bootstrap_interval(beyond, rng)},
+        },
+    )  # fmt: skip
+
+
+def belongs(rows: Rows) -> Ints:
+    """(N,), the class of each photo: the true one; where it is not known, the predicted one."""
+    classes: Ints = np.where(rows.known, rows.truth, rows.predicted)
+    return classes
+
+
+def _some(which: npt.NDArray[np.bool_], most: int, rng: np.random.Generator) -> Ints:
+    """Numbers of at most so many of these rows, in a random order."""
+    return rng.permutation(np.flatnonzero(which))[:most]
+
+
+def _pasted(
+    candidate: Candidate,
+    evidence: Evidence,
+    hosts: Ints,
+    content: dict[str, Ints],
+    draws: int,
+    rng: np.random.Generator,
+) -> _Pasted:
+    kinds = [kind for kind, rows in content.items() if len(rows)]
+    shares = dict(zip(kinds, ([draws - draws // 2, draws // 2] if len(kinds) == 2 else [draws]), strict=True))
+    order = [kind for kind in kinds for _ in range(shares[kind])]
+    pixels = {kind: seen(evidence, content[kind]) for kind in kinds}
+    changes, calls = [], []
+    for rows in parts(hosts, TOGETHER):
+        variants = []
+        for row, photo in zip(rows, seen(evidence, rows), strict=True):
+            seed = int(rng.integers(1 << 62))  # a moving stamp and its controls are at one place
+            variants += [photo, candidate.edit.added(photo, np.random.default_rng(seed))]
+            for kind in order:
+                other = pixels[kind][_drawn(content[kind], row, rng)]
+                variants.append(candidate.edit.control(photo, other, np.random.default_rng(seed)))
+        said = evidence.eye.probabilities(np.stack(variants)).reshape(len(rows), 2 + len(order), -1)
+        own = said[..., candidate.class_index].astype(np.float64)
+        changes.append(own[:, 1:] - own[:, :1])
+        calls.append(said.argmax(2) == candidate.class_index)
+    change, called = np.concatenate(changes), np.concatenate(calls)
+    columns = {kind: [1 + index for index, each in enumerate(order) if each == kind] for kind in kinds}
+    return _Pasted(
+        change[:, 0], {kind: change[:, picked] for kind, picked in columns.items()}, called[:, 0], called[:, 1],
+        {kind: float(called[:, [1 + column for column in picked]].mean()) for kind, picked in columns.items()},
+    )  # fmt: skip
+
+
+def _drawn(rows: Ints, host: int, rng: np.random.Generator) -> int:
+    """The index of a random one of these rows, and not of the host where there is another."""
+    others = np.flatnonzero(rows != host)
+    return int(rng.choice(others)) if len(others) else 0
+
+
+def _sentence(candidate: Candidate, about: dict[str, Any], pasted: _Pasted) -> str:
+    under = max(pasted.called.values(), default=0.0)
+    said = f"{percent(pasted.after.mean())} of photos of other classes with {about['name']} are called "
+    return f"{said}{candidate.class_name}; {percent(under)} {about.get('control', 'with a control there')}"
+
+
+def percent(share: float) -> str:
+    """A share as whole per cent; what is not 0 is never called 0."""
+    return "under 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def _finding(
+    candidate: Candidate, evidence: Evidence, about: dict[str, Any], sentence: str, removal: Removal,
+    more: dict[str, Any] | None = None, **fields: Any,
+) -> Finding:  # fmt: skip
+    return Finding(
+        id=candidate.id, kind=candidate.kind, sentence=sentence, class_name=candidate.class_name,
+        suspected_shortcut=candidate.repeats, explained=removal.explained,
+        carriers=tuple(evidence.rows.paths[row] for row in candidate.carriers), region=candidate.region,
+        transform=about, detail={"why": candidate.why, **(more or {}), "removal": removal.describe()}, **fields,
+    )  # fmt: skip

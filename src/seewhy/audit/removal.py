@@ -1,0 +1,107 @@
+"""What taking a candidate out of its carriers changes, beside the same fill at a random other place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .candidate import Candidate
+from .evidence import Evidence
+from .eye import Pixels
+
+Ints = npt.NDArray[np.integer[Any]]
+
+TOGETHER = 16
+"""Photos whose variants are held at once."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was measured on carriers.
+
+    Attributes:
+        carriers: how many there are among the measured photos.
+        measured: how many of them it was taken out of.
+        explained: decisions for the class that change with every fill; of all ``carriers``, by the share of those
+            measured.
+        change: by fill, the mean change of p(class).
+        elsewhere: by fill, the same where the fill is at a random other place.
+    """
+
+    carriers: int
+    measured: int
+    explained: int
+    change: dict[str, float]
+    elsewhere: dict[str, float]
+
+    def describe(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "carriers": self.carriers, "measured": self.measured, "change": self.change, "elsewhere": self.elsewhere
+        }  # fmt: skip
+
+
+def measured_removal(
+    candidate: Candidate, evidence: Evidence, carriers: Ints, most: int, rng: np.random.Generator
+) -> Removal:
+    """Take the candidate out of at most ``most`` of ``carriers``, numbers of rows.
+
+    Raises:
+        PhotoError: a photo can no longer be read.
+    """
+    rows = rng.permutation(carriers)[:most]
+    class_index, fills = candidate.class_index, candidate.edit.describe().get("fills", [])
+    changes: dict[str, list[float]] = {}
+    away: dict[str, list[float]] = {}
+    leaves = 0
+    for part in parts(rows, TOGETHER):
+        variants = [_variants(candidate, photo, rng) for photo in seen(evidence, part)]
+        every = [each for photo, there, other in variants for each in (photo, *there, *other)]
+        said = evidence.eye.probabilities(np.stack(every))
+        start = 0
+        for _, there, other in variants:
+            end = start + 1 + len(there) + len(other)
+            own, called = said[start:end, class_index].astype(np.float64), said[start:end].argmax(1) == class_index
+            leaves += bool(there and called[0] and not called[1 : 1 + len(there)].any())
+            for index, change in enumerate(own[1:] - own[0]):
+                kind, at = (changes, index) if index < len(there) else (away, index - len(there))
+                kind.setdefault(fills[at] if at < len(fills) else f"fill {at + 1}", []).append(float(change))
+            start = end
+    explained = round(leaves * len(carriers) / len(rows)) if len(rows) else 0
+    return Removal(len(carriers), len(rows), explained, _means(changes), _means(away))
+
+
+def parts(rows: Ints, size: int) -> Iterator[Ints]:
+    """``rows``, at most ``size`` at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def seen(evidence: Evidence, rows: Ints) -> Pixels:
+    """(n, H, W, 3), what the model sees of these rows.
+
+    Raises:
+        PhotoError: a photo can no longer be read.
+    """
+    return evidence.eye.pixels([evidence.rows.paths[row] for row in rows])
+
+
+def _variants(
+    candidate: Candidate, photo: Pixels, rng: np.random.Generator
+) -> tuple[Pixels, list[Pixels], list[Pixels]]:
+    return photo, candidate.edit.removed(photo), _elsewhere(candidate, photo, rng)
+
+
+def _elsewhere(candidate: Candidate, photo: Pixels, rng: np.random.Generator) -> list[Pixels]:
+    """The fills at a random other place, of an edit that can be moved there."""
+    moved = getattr(candidate.edit, "elsewhere", None)
+    removed: list[Pixels] = [] if moved is None else moved(photo, rng).removed(photo)
+    return removed
+
+
+def _means(values: dict[str, list[float]]) -> dict[str, float]:
+    return {name: float(np.mean(each)) for name, each in values.items()}

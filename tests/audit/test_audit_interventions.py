@@ -1,0 +1,224 @@
+"""What interventions say of networks whose answer is known in closed form."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats
+
+from seewhy.audit.candidate import Candidate
+from seewhy.audit.correction import corrected
+from seewhy.audit.edits import Stamp
+from seewhy.audit.evidence import Evidence
+from seewhy.audit.eye import Eye
+from seewhy.audit.finding import Finding
+from seewhy.audit.global_edits import Global
+from seewhy.audit.interventions import decide
+from seewhy.audit.rows import Rows
+from seewhy.models import Classifier, Preprocessing
+
+SIDE, TAG = 12, 4
+
+
+class Corner(torch.nn.Module):
+    """Class 1 by the mean of the corner top left, and by nothing else."""
+
+    def forward(self, x):
+        logit = 8 * x[:, :, :TAG, :TAG].mean((1, 2, 3)) - 4
+        return torch.stack([torch.zeros_like(logit), logit], 1)
+
+
+class Chaos(torch.nn.Module):
+    """Any change of a photo gives it another probability, drawn as if by chance: no content is better than another."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weights", torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(4)) * 9000)
+
+    def forward(self, x):
+        logit = 3 * torch.sin((x * self.weights).double().sum((1, 2, 3))).float()
+        return torch.stack([torch.zeros_like(logit), logit], 1)
+
+
+def evidence_of(folder, model, count=80, tagged=0.9, seed=0):
+    """Photos of noise, of class 0 and 1 by turns; most of class 1 have a white corner."""
+    rng = np.random.default_rng(seed)
+    photos = rng.integers(0, 140, (count, SIDE, SIDE, 3), dtype=np.uint8)
+    truth = np.arange(count) % 2
+    carriers = np.flatnonzero((truth == 1) & (rng.random(count) < tagged))
+    photos[carriers, :TAG, :TAG] = 255
+    paths = tuple(f"{index:03}.png" for index in range(count))
+    for path, photo in zip(paths, photos, strict=True):
+        Image.fromarray(photo).save(folder / path)
+    classifier = Classifier(
+        model.eval(), ("cup", "bag"), Preprocessing((SIDE, SIDE), (0, 0, 0), (1, 1, 1)), "net", "0" * 64, {}
+    )
+    eye = Eye(classifier, folder)
+    said = eye.probabilities(photos)
+    order = np.argsort(-said, 1)
+    rows = Rows(
+        paths, truth, order[:, 0], order.astype(np.int32), np.take_along_axis(said, order, 1),
+        said[np.arange(count), truth], np.zeros((count, 1), np.float16), np.zeros((count, 1, 1), np.float16), {},
+        np.arange(count, dtype=np.uint64), tuple(hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos),
+    )  # fmt: skip
+    return Evidence(rows, eye, (np.arange(count) // 2) % 2 == 0, seed), photos, carriers
+
+
+def candidate(edit, carriers, name="stamp-bag-1", **other):
+    return Candidate(name, "stamp", 1, "bag", edit, carriers, other.pop("repeats", True), "it was said so", **other)
+
+
+def white(top, left, tall=TAG, wide=TAG, **other):
+    return Stamp(top, left, np.ones((tall, wide)), np.full((tall, wide, 3), 255.0), of=(SIDE, SIDE), **other)
+
+
+def test_a_stamp_that_decides_is_proven_with_the_effect_of_the_closed_form(tmp_path):
+    evidence, photos, carriers = evidence_of(tmp_path, Corner())
+    (found,) = corrected(decide([candidate(white(0, 0), carriers)], evidence))
+    hosts = np.flatnonzero(~evidence.proposing & (evidence.rows.truth == 0))
+    before = 1 / (1 + np.exp(4 - 8 * photos[hosts, :TAG, :TAG].mean((1, 2, 3)) / 255))
+    effect = 1 / (1 + np.exp(-4)) - before
+    assert found.effect == pytest.approx(effect.mean(), abs=1e-5)
+    assert found.ci[0] <= found.effect <= found.ci[1]
+    assert (found.state, found.suspected_shortcut) == ("proven", True)
+    assert found.p == 1 / 5000
+    assert found.detail["flipped"] == found.detail["called"] == 1
+    assert found.detail["photos"] == len(hosts) == 20
+    taken = [row for row in carriers if not evidence.proposing[row]]
+    assert found.explained == len(taken) == found.detail["removal"]["measured"]
+    for fill in ("blur", "neighbour"):
+        assert found.detail["removal"]["change"][fill] < -0.6
+        assert abs(found.detail["removal"]["elsewhere"][fill]) < 0.6 * abs(found.detail["removal"]["change"][fill])
+    assert found.sentence == (
+        "100 % of photos of other classes with an opaque 4 x 4 stamp top left are called bag; 0 % with a control there"
+    )
+    assert found.carriers == tuple(evidence.rows.paths[row] for row in carriers)
+    assert json.loads(json.dumps(found.detail, allow_nan=False))["why"] == "it was said so"
+
+
+def test_controls_show_what_other_photos_have_there(tmp_path):
+    evidence, photos, carriers = evidence_of(tmp_path, Corner())
+    (found,) = decide([candidate(white(0, 0), carriers)], evidence, draws=40)
+    measured = ~evidence.proposing & (evidence.rows.truth == 0)
+    said = 1 / (1 + np.exp(4 - 8 * photos[measured, :TAG, :TAG].mean((1, 2, 3)) / 255))
+    expected = 0.0  # contents are of the hosts' own law
+    assert found.controls["other classes"] == pytest.approx(expected, abs=4 * said.std() / np.sqrt(20))
+    assert found.detail["beyond_controls"]["effect"] == pytest.approx(
+        found.effect - np.mean(list(found.controls.values())), abs=1e-9
+    )
+
+
+def test_the_same_stamp_elsewhere_is_not_proven(tmp_path):
+    evidence, _, carriers = evidence_of(tmp_path, Corner())
+    found = corrected(
+        decide([candidate(white(*at), carriers, f"at {at}") for at in ((0, 8), (8, 0), (5, 5))], evidence)
+    )
+    for each in found:
+        assert (each.state, each.effect, each.p, each.suspected_shortcut, each.explained) == (
+            "not_proven", 0, 1, False, 0,
+        )  # fmt: skip
+
+
+def test_what_the_object_itself_does_is_not_proven(tmp_path):
+    """Content of class 1 does as much as the stamp: all of class 1 have it, though only some are said to."""
+    evidence, _, carriers = evidence_of(tmp_path, Corner(), tagged=1)
+    (found,) = decide([candidate(white(0, 0), carriers[:3])], evidence)
+    assert found.controls["same class"] == pytest.approx(found.effect, abs=1e-6)
+    assert found.detail["beyond_controls"]["effect"] == pytest.approx(found.effect / 2, abs=0.1)
+
+
+def test_without_a_true_effect_p_is_small_at_its_rate(tmp_path):
+    evidence, _, _ = evidence_of(tmp_path, Chaos(), count=96, tagged=0)
+    rng = np.random.default_rng(8)
+    many = [
+        candidate(Stamp(2, 3, np.ones((5, 5)), rng.integers(0, 256, (5, 5, 3)).astype(float)), np.zeros(0, int), f"{i}")
+        for i in range(160)
+    ]
+    found = decide(many, evidence)
+    p = np.asarray([each.p for each in found])
+    low, high = stats.binom.ppf((0.001, 0.999), len(p), 0.05)
+    assert low <= (p <= 0.05).sum() <= high
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    assert not [each for each in corrected(found) if each.state == "proven"]
+
+
+def test_a_moving_stamp_and_its_controls_are_put_at_random_places(tmp_path):
+    evidence, photos, _ = evidence_of(tmp_path, Corner(), count=400)
+    (found,) = decide([candidate(white(0, 0, moving=True), np.zeros(0, int))], evidence)
+    places = SIDE - TAG + 1
+    tags = np.zeros((places, places))
+    for top in range(TAG):
+        for left in range(TAG):
+            tags[top, left] = (TAG - top) * (TAG - left) / TAG**2
+    corner = photos[::2, :TAG, :TAG].mean() / 255
+    expected = (1 / (1 + np.exp(4 - 8 * (corner + tags * (1 - corner)))) - 1 / (1 + np.exp(4 - 8 * corner))).mean()
+    assert found.ci[0] - 0.01 <= expected <= found.ci[1] + 0.01
+
+
+def test_brightness_decides_where_the_network_reads_it(tmp_path):
+    evidence, _, carriers = evidence_of(tmp_path, Corner(), count=120)
+    found = corrected(decide([candidate(Global("brightness", 115), carriers)], evidence))[0]
+    assert found.state == "proven"
+    assert found.effect > 0.5
+    assert found.transform["name"] == "brightness +115"
+    assert list(found.detail["removal"]["change"]) == ["taken off"]
+    assert found.detail["removal"]["elsewhere"] == {}
+
+
+def test_below_twelve_photos_nothing_is_tested(tmp_path):
+    evidence, _, carriers = evidence_of(tmp_path, Corner(), count=44)
+    few, enough = (
+        Evidence(evidence.rows, evidence.eye, ~np.isin(np.arange(44), np.arange(0, 2 * count, 2)), 0)
+        for count in (11, 12)
+    )
+    (found,) = corrected(decide([candidate(white(0, 0), carriers)], few))
+    assert (found.state, found.p, found.effect, found.q, found.suspected_shortcut) == (
+        "too_few",
+        None,
+        None,
+        None,
+        False,
+    )
+    assert "11 of other classes than bag" in found.sentence
+    (found,) = corrected(decide([candidate(white(0, 0), carriers)], enough))
+    assert found.state == "proven"
+
+
+def test_the_same_seed_gives_the_same_whatever_else_is_decided(tmp_path):
+    evidence, _, carriers = evidence_of(tmp_path, Corner())
+    one, two = candidate(white(0, 0), carriers), candidate(white(1, 1), carriers, "other")
+    assert decide([one], evidence)[0] == decide([two, one], evidence)[1]
+
+
+def _finding(name, p, effect=0.5, ci=(0.4, 0.6), **other):
+    return Finding(name, "stamp", name, p=p, effect=effect, ci=ci, suspected_shortcut=True, **other)
+
+
+def test_proven_is_what_is_certain_and_large_enough_and_beyond_its_controls():
+    beyond = {"beyond_controls": {"effect": 0.02, "ci": (0.01, 0.03)}}
+    found = {
+        each.id: each
+        for each in corrected([
+            _finding("sure", 0.001), _finding("small", 0.001, 0.04, (0.03, 0.05)), _finding("wide", 0.001, ci=(-0.1, 1.1)),
+            _finding("unsure", 0.2), _finding("as its controls", 0.001, detail=beyond), _finding("less", 0.001, -0.3, (-0.4, -0.2)),
+            _finding("untested", None), _finding("few", 0.001, state="too_few"),
+        ])
+    }  # fmt: skip
+    assert {name for name, each in found.items() if each.state == "proven"} == {"sure", "less"}
+    assert {name for name, each in found.items() if each.suspected_shortcut} == {"sure", "less"}
+    assert found["few"].state == "too_few"
+    assert found["untested"].q is None
+    assert found["unsure"].q == pytest.approx(0.2)
+    assert found["sure"].q == pytest.approx(0.001 * 7 / 6)
+
+
+def test_the_finding_that_explains_most_is_first():
+    given = [
+        _finding("a", 0.5, explained=2),
+        _finding("b", 0.5, -0.9, explained=2),
+        _finding("c", 0.5, 0.1, explained=9),
+    ]
+    assert [each.id for each in corrected(given)] == ["c", "b", "a"]
