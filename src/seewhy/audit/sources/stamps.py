@@ -13,6 +13,7 @@ from ..candidate import Candidate
 from ..edits import Stamp
 from ..evidence import Evidence
 from .fixed_stamps import LEAST_STEP, beyond, chance, fixed_stamps, median_steps, reduced, shown
+from .moving_stamps import matching, moving_stamp
 from .pattern import Mask, Pattern, Pixels
 
 LEAST = 20
@@ -39,8 +40,8 @@ class Sample:
 def stamps(evidence: Evidence) -> list[Candidate]:
     """Stamps of every class with at least 20 proposing photos, as candidates for interventions.
 
-    Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. The same evidence gives the same
-    candidates.
+    Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. Where a class has none, moving ones:
+    ``moving_stamps.py``. The same evidence gives the same candidates.
 
     Raises:
         PhotoError: a photo cannot be read any more.
@@ -51,6 +52,12 @@ def stamps(evidence: Evidence) -> list[Candidate]:
     for sample, limit in zip(samples, limits, strict=True):
         random = evidence.random(f"stamps of {sample.index}")
         patterns = fixed_stamps(sample.own, sample.others, limit, random)
+        if not patterns:
+            maps = evidence.rows.maps[sample.own_rows]
+            tag = moving_stamp(sample.own, maps, sample.others, random)
+            if tag is not None:
+                carriers = rows_that(evidence, sample, partial(matching, pattern=tag))
+                found.append(candidate(evidence, sample.index, 1, tag, carriers, moving=True))
         for number, pattern in enumerate(patterns, 1):
             carriers = rows_that(evidence, sample, partial(shown, pattern=pattern))
             found.append(candidate(evidence, sample.index, number, pattern, carriers, moving=False))
