@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from scipy import stats
 
+from seewhy.audit.album import Album
 from seewhy.audit.candidate import Candidate
 from seewhy.audit.correction import corrected
 from seewhy.audit.edits import Stamp
@@ -18,6 +19,7 @@ from seewhy.audit.finding import Finding
 from seewhy.audit.global_edits import Global
 from seewhy.audit.interventions import decide
 from seewhy.audit.rows import Rows
+from seewhy.errors import PhotoError
 from seewhy.models import Classifier, Preprocessing
 
 SIDE, TAG = 12, 4
@@ -223,3 +225,31 @@ def test_the_finding_that_explains_most_is_first():
         _finding("c", 0.5, 0.1, explained=9),
     ]
     assert [each.id for each in corrected(given)] == ["c", "b", "a"]
+
+
+def test_an_album_keeps_within_its_bound_and_says_the_same(tmp_path):
+    evidence, photos, _ = evidence_of(tmp_path, Corner(), count=30)
+    whole, small = Album(evidence), Album(evidence, most=3 * photos[0].nbytes)
+    rows = np.random.default_rng(2).integers(0, 30, 90)
+    assert (whole[rows] == photos[rows]).all()
+    assert (small[rows] == photos[rows]).all()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert (whole[rows] == photos[rows]).all()
+    assert (small[rows[-1:]] == photos[rows[-1:]]).all()
+    with pytest.raises(PhotoError):
+        small[np.arange(30)]
+
+
+def test_rows_are_drawn_evenly_and_mostly_the_same_ones(tmp_path):
+    evidence, _, _ = evidence_of(tmp_path, Corner(), count=30)
+    every = np.ones(30, bool)
+    first = Album(evidence).some(every, 10)
+    assert len(set(first.tolist())) == 10
+    every[first[0]] = False
+    assert set(first[1:]) <= set(Album(evidence).some(every, 10))
+    drawn = np.zeros(30)
+    for seed in range(300):
+        drawn[Album(Evidence(evidence.rows, evidence.eye, evidence.proposing, seed)).some(np.ones(30, bool), 10)] += 1
+    assert drawn.min() >= 65  # of 100 in expectation, deviation 8
+    assert drawn.max() <= 135

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .album import Album
 from .candidate import Candidate
 from .evidence import Evidence
 from .finding import Finding
-from .removal import TOGETHER, Removal, measured_removal, parts, seen
+from .removal import TOGETHER, Removal, measured_removal, parts
 from .rows import Rows
 from .statistics import bootstrap_interval, sign_flip, wilson_interval
 
@@ -51,7 +52,8 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
     Raises:
         PhotoError: a photo can no longer be read.
     """
-    return [_decided(candidate, evidence, photos, max(2, draws)) for candidate in candidates]
+    album = Album(evidence)
+    return [_decided(candidate, album, photos, max(2, draws)) for candidate in candidates]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,25 +81,26 @@ class _Pasted:
         return beyond
 
 
-def _decided(candidate: Candidate, evidence: Evidence, photos: int, draws: int) -> Finding:
+def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Finding:
+    evidence = album.evidence
     rng = evidence.random(f"decide {candidate.id}")
     classes = belongs(evidence.rows)
     measured = ~np.asarray(evidence.proposing, bool)
     carries = np.zeros(len(classes), bool)
     carries[candidate.carriers] = True
     here = classes == candidate.class_index
-    hosts = _some(measured & ~here & ~carries, photos, rng)
+    hosts = album.some(measured & ~here & ~carries, photos)
     about = candidate.edit.describe()
-    removal = measured_removal(candidate, evidence, np.flatnonzero(measured & carries), photos, rng)
+    removal = measured_removal(candidate, album, measured & carries, photos, rng)
     if len(hosts) < FEWEST:
         sentence = f"too few photos to tell what {about['name']} does: {len(hosts)} of other classes than "
         return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
     same = measured & here & ~carries
     content = {
-        SAME: _some(same if same.any() else here & ~carries, CONTENTS, rng),
-        OTHER: _some(measured & ~here & ~carries, CONTENTS, rng),
+        SAME: album.some(same if same.any() else here & ~carries, CONTENTS),
+        OTHER: album.some(measured & ~here & ~carries, CONTENTS),
     }
-    pasted = _pasted(candidate, evidence, hosts, content, draws, rng)
+    pasted = _pasted(candidate, album, hosts, content, draws, rng)
     beyond = pasted.beyond
     flipped = int((pasted.after & ~pasted.before).sum())
     return _finding(
@@ -119,14 +122,9 @@ def belongs(rows: Rows) -> Ints:
     return classes
 
 
-def _some(which: npt.NDArray[np.bool_], most: int, rng: np.random.Generator) -> Ints:
-    """Numbers of at most so many of these rows, in a random order."""
-    return rng.permutation(np.flatnonzero(which))[:most]
-
-
 def _pasted(
     candidate: Candidate,
-    evidence: Evidence,
+    album: Album,
     hosts: Ints,
     content: dict[str, Ints],
     draws: int,
@@ -135,17 +133,17 @@ def _pasted(
     kinds = [kind for kind, rows in content.items() if len(rows)]
     shares = dict(zip(kinds, ([draws - draws // 2, draws // 2] if len(kinds) == 2 else [draws]), strict=True))
     order = [kind for kind in kinds for _ in range(shares[kind])]
-    pixels = {kind: seen(evidence, content[kind]) for kind in kinds}
+    pixels = {kind: album[content[kind]] for kind in kinds}
     changes, calls = [], []
     for rows in parts(hosts, TOGETHER):
         variants = []
-        for row, photo in zip(rows, seen(evidence, rows), strict=True):
+        for row, photo in zip(rows, album[rows], strict=True):
             seed = int(rng.integers(1 << 62))  # a moving stamp and its controls are at one place
             variants += [photo, candidate.edit.added(photo, np.random.default_rng(seed))]
             for kind in order:
                 other = pixels[kind][_drawn(content[kind], row, rng)]
                 variants.append(candidate.edit.control(photo, other, np.random.default_rng(seed)))
-        said = evidence.eye.probabilities(np.stack(variants)).reshape(len(rows), 2 + len(order), -1)
+        said = album.evidence.eye.probabilities(np.stack(variants)).reshape(len(rows), 2 + len(order), -1)
         own = said[..., candidate.class_index].astype(np.float64)
         changes.append(own[:, 1:] - own[:, :1])
         calls.append(said.argmax(2) == candidate.class_index)
