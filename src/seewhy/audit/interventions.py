@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,8 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
 
     Each finding: ``effect`` and ``ci`` are the mean change of probability under the candidate and its bootstrap
     interval; ``detail["beyond_controls"]`` the same of d; ``controls`` the mean change under either kind of control;
-    ``explained`` how many decisions for the class, of measured carriers, change with every fill when it is taken out.
+    ``explained`` how many decisions for the class, of measured carriers, change with every fill when it is taken out;
+    where it cannot be taken out, it is estimated: as many of them as photos are called the class because of it.
     ``state`` is "too_few" below ``FEWEST`` photos; otherwise it is left to ``correction.corrected``.
 
     Args:
@@ -80,6 +81,11 @@ class _Pasted:
         beyond: Doubles = self.change - drawn.mean(1)
         return beyond
 
+    @property
+    def more_called(self) -> float:
+        """The share called the class with the candidate, beyond those without it and under controls."""
+        return max(0.0, float(self.after.mean()) - max(float(self.before.mean()), *self.called.values()))
+
 
 def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Finding:
     evidence = album.evidence
@@ -103,6 +109,9 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
     pasted = _pasted(candidate, album, hosts, content, draws, rng)
     beyond = pasted.beyond
     flipped = int((pasted.after & ~pasted.before).sum())
+    if not removal.change:
+        called = measured & carries & (evidence.rows.predicted == candidate.class_index)
+        removal = replace(removal, explained=round(pasted.more_called * int(called.sum())))
     return _finding(
         candidate, evidence, about, _sentence(candidate, about, pasted), removal,
         effect=float(pasted.change.mean()), ci=bootstrap_interval(pasted.change, rng), p=sign_flip(beyond, rng),
