@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from seewhy.audit.edits import Stamp
-from seewhy.audit.global_edits import Global
+from seewhy.auditing.edits import Stamp
+from seewhy.auditing.global_edits import Global
 from seewhy.errors import InputError
 
 

@@ -9,16 +9,16 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from seewhy.audit.album import Album
-from seewhy.audit.candidate import Candidate
-from seewhy.audit.correction import corrected
-from seewhy.audit.edits import Stamp
-from seewhy.audit.evidence import Evidence
-from seewhy.audit.eye import Eye
-from seewhy.audit.finding import Finding
-from seewhy.audit.global_edits import Global
-from seewhy.audit.interventions import decide
-from seewhy.audit.rows import Rows
+from seewhy.auditing.album import Album
+from seewhy.auditing.candidate import Candidate
+from seewhy.auditing.correction import corrected
+from seewhy.auditing.edits import Stamp
+from seewhy.auditing.evidence import Evidence
+from seewhy.auditing.eye import Eye
+from seewhy.auditing.finding import Finding
+from seewhy.auditing.global_edits import Global
+from seewhy.auditing.interventions import decide
+from seewhy.auditing.rows import Rows
 from seewhy.errors import PhotoError
 from seewhy.models import Classifier, Preprocessing
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seewhy.audit.split import alike, proposing
+from seewhy.auditing.split import alike, proposing
 from seewhy.errors import InputError
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from seewhy.audit.evidence import Evidence
-from seewhy.audit.eye import Eye
-from seewhy.audit.rows import Rows
-from seewhy.audit.sources.fixed_stamps import from_steps
-from seewhy.audit.sources.pattern import components, gradients
-from seewhy.audit.sources.stamps import stamps
+from seewhy.auditing.evidence import Evidence
+from seewhy.auditing.eye import Eye
+from seewhy.auditing.rows import Rows
+from seewhy.auditing.sources.fixed_stamps import from_steps
+from seewhy.auditing.sources.pattern import components, gradients
+from seewhy.auditing.sources.stamps import stamps
 from seewhy.models import Classifier, Preprocessing
 
 ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "cifar10" / "cifar10-test.tar.xz"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seewhy.audit.statistics import benjamini_hochberg, bootstrap_interval, mcnemar, sign_flip, wilson_interval
+from seewhy.auditing.statistics import benjamini_hochberg, bootstrap_interval, mcnemar, sign_flip, wilson_interval
 from seewhy.errors import InputError
 
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from seewhy.audit.evidence import Evidence
-from seewhy.audit.rows import UNKNOWN, Rows
-from seewhy.audit.sources.calibration import calibration, calibration_error
-from seewhy.audit.sources.slices import clusters_of, fisher_less, slices
+from seewhy.auditing.evidence import Evidence
+from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.auditing.sources.calibration import calibration, calibration_error
+from seewhy.auditing.sources.slices import clusters_of, fisher_less, slices
 
 CLASSES = 10
 

@@ -9,12 +9,12 @@ from PIL import Image
 from torch import nn
 
 import seewhy
-from seewhy.audit.evidence import Evidence
-from seewhy.audit.eye import Eye
-from seewhy.audit.rows import UNKNOWN, Rows
-from seewhy.audit.sources.paired import compared, stratified
-from seewhy.audit.sources.preprocessing import preprocessing, ways
-from seewhy.audit.sources.sensitivity import sensitivity
+from seewhy.auditing.evidence import Evidence
+from seewhy.auditing.eye import Eye
+from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.auditing.sources.paired import compared, stratified
+from seewhy.auditing.sources.preprocessing import preprocessing, ways
+from seewhy.auditing.sources.sensitivity import sensitivity
 from seewhy.models import Preprocessing
 
 SIZE = 16

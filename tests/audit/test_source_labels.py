@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from seewhy.audit.evidence import Evidence
-from seewhy.audit.rows import UNKNOWN, Rows
-from seewhy.audit.sources.duplicates import bits, duplicates, near_groups, near_pairs
-from seewhy.audit.sources.labels import confident, labels
+from seewhy.auditing.evidence import Evidence
+from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.auditing.sources.duplicates import bits, duplicates, near_groups, near_pairs
+from seewhy.auditing.sources.labels import confident, labels
 
 CLASSES = 5
 
