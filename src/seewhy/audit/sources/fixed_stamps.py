@@ -31,7 +31,8 @@ def reduced(pixels: Pixels) -> Pixels:
 
 def reduction(pixels: Pixels) -> int:
     """The side of the squares that ``reduced`` averages over."""
-    return -(-max(pixels.shape[1], pixels.shape[2]) // SIDE)
+    longest: int = max(pixels.shape[1:3])
+    return -(-longest // SIDE)
 
 
 def median_steps(pixels: Pixels) -> Floats:

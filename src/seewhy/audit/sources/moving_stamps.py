@@ -78,7 +78,7 @@ def cuts(photo: Pixels, heat: Floats, side: int) -> Pixels:
     return np.stack(out)
 
 
-def distances(pixels: Pixels, templates: Floats, weights: Floats) -> torch.Tensor:
+def distances(pixels: Pixels, templates: Floats | Pixels, weights: Floats) -> torch.Tensor:
     """(N, T, H - h + 1, W - w + 1): root mean square differences, of 255, of templates (T, h, w, 3) at every place.
 
     ``weights`` (h, w) says which of their pixels count.
