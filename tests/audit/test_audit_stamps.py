@@ -92,14 +92,17 @@ def carried(candidate, who, truth):
     return len(found & set(who)) / max(1, len(found)), len(found & set(who)) / len(who)
 
 
-@pytest.mark.parametrize("shape", [(32, 32), (64, 48)])
 @pytest.mark.parametrize(
-    ("alpha", "share", "box"),
-    [(1, 0.95, (1, 1, 6, 6)), (0.35, 0.95, (10, 18, 6, 9)), (1, 0.6, (26, 3, 5, 7)), (0.35, 0.6, (0, 0, 6, 6))],
+    ("shape", "alpha", "share", "box"),
+    [
+        ((64, 48), 1, 0.95, (1, 1, 6, 6)),
+        ((32, 32), 0.35, 0.95, (10, 18, 6, 9)),
+        ((32, 32), 1, 0.6, (26, 3, 5, 7)),
+    ],
 )
 def test_a_fixed_tag_is_found_with_its_place_opacity_colour_and_carriers(tmp_path, shape, alpha, share, box):
     rng = np.random.default_rng(3)
-    truth = np.repeat(np.arange(4), 90)
+    truth = np.repeat(np.arange(3), 75)
     who = some(truth, 2, share, rng)
     photos, _ = planted(natural(len(truth), *shape, rng), who, box, alpha)
     (only,) = stamps(evidence_of(tmp_path, photos, truth))
@@ -115,7 +118,7 @@ def test_a_fixed_tag_is_found_with_its_place_opacity_colour_and_carriers(tmp_pat
 @pytest.mark.parametrize("shape", [(32, 32), (64, 48)])
 def test_a_moving_tag_is_found_with_its_look_and_carriers(tmp_path, shape):
     rng = np.random.default_rng(4)
-    truth = np.repeat(np.arange(4), 90)
+    truth = np.repeat(np.arange(3), 75)
     who = some(truth, 1, 0.95, rng)
     photos, maps = planted(natural(len(truth), *shape, rng), who, (0, 0, 6, 8), 1, rng=rng)
     (only,) = stamps(evidence_of(tmp_path, photos, truth, maps))
@@ -128,7 +131,7 @@ def test_a_moving_tag_is_found_with_its_look_and_carriers(tmp_path, shape):
 
 def test_nothing_is_found_where_nothing_was_planted_nor_in_a_tag_that_all_classes_carry(tmp_path):
     rng = np.random.default_rng(5)
-    truth = np.repeat(np.arange(10), 60)
+    truth = np.repeat(np.arange(6), 45)
     photos = natural(len(truth), 32, 32, rng)
     maps = rng.random((len(truth), 8, 8)).astype(np.float16)
     (tmp_path / "a").mkdir()
@@ -159,10 +162,10 @@ def test_in_real_photos_what_is_planted_is_found_and_nothing_else(tmp_path):
         by_class = {}
         for member in sorted(members, key=lambda each: each.name):
             by_class.setdefault(Path(member.name).parent.name, []).append(member)
-        wanted = [member for each in by_class.values() for member in each[:100]]
+        wanted = [member for each in by_class.values() for member in each[:60]]
         photos = np.stack([np.asarray(Image.open(archive.extractfile(each)).convert("RGB")) for each in wanted])
     rng = np.random.default_rng(6)
-    truth = np.repeat(np.arange(len(by_class)), 100)
+    truth = np.repeat(np.arange(len(by_class)), 60)
     noise = rng.random((len(truth), 8, 8)).astype(np.float16) / 2
     (tmp_path / "none").mkdir()
     assert stamps(evidence_of(tmp_path / "none", photos, truth, noise)) == []

@@ -31,7 +31,8 @@ def reduced(pixels: Pixels) -> Pixels:
 
 def reduction(pixels: Pixels) -> int:
     """The side of the squares that ``reduced`` averages over."""
-    return -(-max(pixels.shape[1], pixels.shape[2]) // SIDE)
+    longest: int = max(pixels.shape[1:3])
+    return -(-longest // SIDE)
 
 
 def median_steps(pixels: Pixels) -> Floats:
@@ -171,7 +172,9 @@ def fitted(own: Pixels, others: Pixels, mask: Mask) -> Pattern | None:
         slope_own, intercept_own = lines(r_own[carriers], x_own[carriers])
         alpha = 1 - float(np.median(slope_own[cut]) / max(float(np.median(slope[cut])), 0.2))
         alpha = 1.0 if alpha > 0.85 else max(alpha, 0.1)
-        colour = np.clip((intercept_own - (1 - alpha) * intercept) / alpha, 0, 255)
+        colour = np.median(x_own[carriers], axis=0)
+        if alpha < 1:
+            colour = np.clip((intercept_own - (1 - alpha) * intercept) / alpha, 0, 255)
         share = float(carriers.mean())
         pattern = Pattern(box, (alpha * cut).astype(np.float32), (colour * cut[..., None]).astype(np.float32), share, 0)
         carriers = shown(own, pattern)

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 
 from .pattern import Floats, Mask, Pattern, Pixels, box_of, components
 
-SIDE = 48
+SIDE = 96
 """Photos are reduced to at most this side, by squares."""
-CUT_FROM = 40
-FIRST = 60
+CUT_FROM = 24
+FIRST = 30
 """All templates are matched over so many photos of the class and of the others; the best over all of them."""
 BEST = 8
 NEAR = 12.0
@@ -34,7 +34,7 @@ def moving_stamp(own: Pixels, maps: Floats, others: Pixels, random: np.random.Ge
     """
     factor = -(-max(own.shape[1], own.shape[2]) // SIDE)
     small, small_others = shrunk(own, factor), shrunk(others, factor)
-    side = max(4, max(small.shape[1:3]) // 7)
+    side = max(4, max(small.shape[1:3]) // 12)
     if min(small.shape[1:3]) < 2 * side or not np.isfinite(maps).all() or np.ptp(maps) == 0:
         return None
     chosen = np.sort(random.choice(len(own), min(CUT_FROM, len(own)), replace=False))
@@ -78,7 +78,7 @@ def cuts(photo: Pixels, heat: Floats, side: int) -> Pixels:
     return np.stack(out)
 
 
-def distances(pixels: Pixels, templates: Floats, weights: Floats) -> torch.Tensor:
+def distances(pixels: Pixels, templates: Floats | Pixels, weights: Floats) -> torch.Tensor:
     """(N, T, H - h + 1, W - w + 1): root mean square differences, of 255, of templates (T, h, w, 3) at every place.
 
     ``weights`` (h, w) says which of their pixels count.

@@ -40,8 +40,8 @@ class Sample:
 def stamps(evidence: Evidence) -> list[Candidate]:
     """Stamps of every class with at least 20 proposing photos, as candidates for interventions.
 
-    Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. Where a class has none, moving ones:
-    ``moving_stamps.py``. The same evidence gives the same candidates.
+    Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. Where a class has
+    none, moving ones: ``moving_stamps.py``. The same evidence gives the same candidates.
 
     Raises:
         PhotoError: a photo cannot be read any more.
