@@ -61,12 +61,16 @@ def labels(evidence: Evidence) -> list[Finding]:
     near = neighbourhood(rows, evidence.random("label neighbours"))
     agreed = (suggested == UNKNOWN) & (near.share >= AGREED) & (near.given <= 1 - AGREED)
     suggested = np.where(agreed, near.other, suggested)
+    if (suggested == UNKNOWN).all():
+        return []
+    sure = suggested != UNKNOWN
+    # Thresholds of an overconfident model are high: any other error that is as doubtful as half of these counts too.
+    suggested = np.where(~sure & rows.known & ~rows.right, rows.predicted, suggested)
     probability = _suggested_probability(rows, suggested)
     support = _support(rows, near, suggested)
     score = _logarithm(probability) - _logarithm(rows.truth_probability) + support
+    suggested = np.where(sure | (score >= np.median(score[sure])), suggested, UNKNOWN)
     suspects = np.flatnonzero(suggested != UNKNOWN)
-    if not len(suspects):
-        return []
     ranked = suspects[np.lexsort((suspects, -score[suspects]))]
     pairs = Counter((int(rows.truth[row]), int(suggested[row])) for row in ranked).most_common(PAIRS)
     (given, other), count = pairs[0]
