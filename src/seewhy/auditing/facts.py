@@ -70,7 +70,7 @@ def border_of(pixels: npt.NDArray[np.uint8]) -> float:
     """The share of a picture (H, W, 3) that is a frame of one colour: the lines at its sides that vary by no more than
     ``FLAT`` from the colour of the corner that they begin at; 1 where all of it does.
     """
-    height, width = pixels.shape[:2]
+    height, width = map(int, pixels.shape[:2])
 
     def first(corner: tuple[int, int]) -> tuple[int, int]:
         """How many rows and columns from this corner on are flat."""
