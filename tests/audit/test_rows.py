@@ -1,5 +1,6 @@
 """The pass: a row is what the model says of its photo alone; nothing written is lost; nothing bad stops the rest."""
 
+import hashlib
 import io
 import os
 import signal
@@ -16,11 +17,12 @@ from torch import nn
 
 import seewhy
 from seewhy.auditing.collection import collection_of
-from seewhy.auditing.facts import facts_of, jpeg_quality
+from seewhy.auditing.facts import border_of, facts_of, jpeg_of
 from seewhy.auditing.hashes import distance, hash_of, near_pairs
 from seewhy.auditing.passing import rows_of
 from seewhy.auditing.rows import UNKNOWN
-from seewhy.errors import InputError, OutputError
+from seewhy.auditing.shards import read_rows
+from seewhy.errors import InputError, OutputError, TargetError
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,68 @@ def test_the_folder_of_another_pass_is_refused(place, clf, tmp_path):
         rows_of(collection_of(place, clf), clf, tmp_path / "rows")
 
 
+def test_a_photo_that_was_changed_is_another_photo(place, clf, tmp_path):
+    rows_of(collection_of(place, clf), clf, tmp_path / "rows")
+    Image.new("RGB", (32, 32)).save(place / "rings" / "0000.png")
+    with pytest.raises(OutputError, match="photos"):
+        rows_of(collection_of(place, clf), clf, tmp_path / "rows")
+
+
+def columns(rows):
+    named = {**vars(rows), **rows.facts}
+    return {name: np.asarray(value) for name, value in named.items() if name != "facts"}
+
+
+def same(one, other):
+    one, other = columns(one), columns(other)
+    assert one.keys() == other.keys()
+    for name, column in one.items():
+        assert column.dtype == other[name].dtype, name
+        assert column.tobytes() == other[name].tobytes() if column.dtype != object else column == other[name], name
+
+
+def test_the_same_rows_again_bit_for_bit(place, clf, tmp_path):
+    (place / "rings" / "broken.jpg").write_bytes(b"\xff\xd8")
+    collection = collection_of(place, clf)
+    rows, unreadable = rows_of(collection, clf, tmp_path / "rows", shard=20, batch_size=8)
+    again, _ = rows_of(collection, clf, tmp_path / "other", shard=20, batch_size=8)
+    same(rows, again)
+    (tmp_path / "rows" / "000001.parquet").unlink()
+    with pytest.raises(InputError, match="missing"):
+        read_rows(tmp_path / "rows")
+    gone_on, also = rows_of(collection, clf, tmp_path / "rows", shard=20, batch_size=8)
+    same(rows, gone_on)
+    assert also == unreadable
+    same(rows, read_rows(tmp_path / "rows"))
+    with pytest.raises(InputError, match="no rows"):
+        read_rows(place)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes, and pipes")
+def test_strange_names_pipes_and_narrow_photos_cost_no_other_row(place, clf, tmp_path):
+    odd = os.fsencode(place / "rings") + b"/\xff\xfe.png"
+    os.replace(place / "rings" / "0000.png", odd)
+    os.mkfifo(place / "rings" / "pipe.jpg")
+    Image.new("RGB", (1, 9000)).save(place / "rings" / "narrow.png")
+    rows, unreadable = rows_of(collection_of(place, clf), clf, tmp_path / "rows")
+    assert "rings/\udcff\udcfe.png" in rows.paths
+    assert "rings/pipe.jpg" in [path for path, _ in unreadable]
+    assert len(rows) + len(unreadable) == 50
+    assert rows.digests[rows.paths.index("rings/0001.png")] == hashlib.sha256(
+        (place / "rings" / "0001.png").read_bytes()
+    ).hexdigest()  # fmt: skip
+
+
+def test_a_label_beyond_the_outputs_is_no_class(place, tmp_path):
+    torch.manual_seed(0)
+    nameless = seewhy.classifier(planted.Net().eval(), mean=planted.MEAN, std=planted.STD, size=32)
+    (tmp_path / "truth.csv").write_text(f"path,label\n{place.absolute()}/rings/0000.png,4\n")
+    collection = collection_of(place, nameless, tmp_path / "truth.csv")
+    assert collection.truth.max() == 4
+    with pytest.raises(TargetError, match="0 to 3"):
+        rows_of(collection, nameless, tmp_path / "rows")
+
+
 def test_a_damaged_shard_is_named(place, clf, tmp_path):
     rows_of(collection_of(place, clf), clf, tmp_path / "rows", shard=20)
     (tmp_path / "rows" / "000001.parquet").write_bytes(b"PAR1")
@@ -151,7 +215,14 @@ def test_killed_at_any_moment_it_loses_the_open_shard_at_most(place, tmp_path):
 
 
 def test_truth_from_a_csv(place, clf, tmp_path):
-    lines = ["path,label", "rings/0000.png,stripes", "rings/0001.png,2", "nowhere.png,rings", "rings/0002.png,squares"]
+    lines = [
+        "path,label",
+        "rings/0000.png,stripes",
+        "rings/0001.png,2",
+        "nowhere.png,rings",
+        "rings/0002.png,squares",
+        "rings/0001.png,rings",
+    ]
     (tmp_path / "truth.csv").write_text("\n".join(lines))
     found = collection_of(place, clf, tmp_path / "truth.csv")
     truth = dict(zip(found.paths, found.truth.tolist(), strict=True))
@@ -160,6 +231,7 @@ def test_truth_from_a_csv(place, clf, tmp_path):
     assert truth["rings/0002.png"] == UNKNOWN
     assert any("squares" in note for note in found.notes)
     assert any("nowhere.png" in note for note in found.notes)
+    assert any("1 photos have two labels" in note for note in found.notes)
     for text in ("", "a,b\n1,2", "path,label\nx"):
         (tmp_path / "truth.csv").write_text(text)
         with pytest.raises(InputError):
@@ -182,26 +254,53 @@ def test_facts_in_closed_form():
     assert facts["sharpness"] == pytest.approx(edges / (39 * 80 + 40 * 79), rel=1e-5)
 
 
-@pytest.mark.parametrize("quality", [30, 50, 75, 90, 95])
-def test_the_quality_of_a_jpeg_is_read_from_its_tables(quality):
-    file = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(file, "JPEG", quality=quality)
-    assert jpeg_quality(Image.open(file)) == pytest.approx(quality, abs=1.5)
-    assert np.isnan(jpeg_quality(Image.new("RGB", (4, 4))))
+@pytest.mark.parametrize(("quality", "sampling", "chroma"), [
+    (30, "4:2:0", 0.25), (50, "4:2:2", 0.5), (75, "4:4:4", 1), (90, "4:2:0", 0.25), (95, "4:4:4", 1),
+])  # fmt: skip
+def test_quality_and_subsampling_of_a_jpeg_are_read_from_its_header(quality, sampling, chroma, tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.jpg", quality=quality, subsampling=sampling)
+    found = jpeg_of(tmp_path / "a.jpg")
+    assert found.quality == pytest.approx(quality, abs=1.5)
+    assert found.subsampling == chroma
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:40])
+    for none in (jpeg_of(tmp_path / "a.png"), jpeg_of(tmp_path / "b.jpg"), jpeg_of(tmp_path / "missing")):
+        assert np.isnan([none.quality, none.subsampling]).all()
+
+
+def test_a_border_is_the_share_of_a_frame_of_one_colour():
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    assert border_of(pixels) == 0
+    framed = pixels.copy()
+    framed[:2] = framed[-3:] = framed[:, :4] = framed[:, -1:] = 7
+    assert border_of(framed) == pytest.approx(1 - 15 * 25 / 600)
+    bars = pixels.copy()
+    bars[:5] = 250
+    assert border_of(bars) == pytest.approx(5 / 20)
+    assert border_of(np.full((6, 7, 3), 90, np.uint8)) == 1
 
 
 def test_near_pairs_are_those_of_all_pairs():
     rng = np.random.default_rng(0)
-    hashes = rng.integers(0, 1 << 63, 300, dtype=np.uint64)
+    hashes = rng.integers(0, 1 << 63, 900, dtype=np.uint64)
+    hashes[:700] &= np.uint64(0xFFF0000000000)  # crowded: bands with more members than a chunk
     for number in range(60):  # some near ones
-        flips = rng.choice(64, rng.integers(0, 8), replace=False)
-        hashes[300 - 1 - number] = hashes[number] ^ np.uint64(sum(1 << int(bit) for bit in flips))
-    expected = sorted(
-        (i, j) for i in range(300) for j in range(i + 1, 300) if bin(int(hashes[i]) ^ int(hashes[j])).count("1") <= 4
-    )
+        flips = rng.choice(64, rng.integers(1, 8), replace=False)
+        hashes[899 - number] = hashes[number + 650] ^ np.uint64(sum(1 << int(bit) for bit in flips))
+    hashes = np.unique(hashes)
+    rng.shuffle(hashes)
+    count = len(hashes)
+    expected = [
+        (i, j)
+        for i in range(count)
+        for j in range(i + 1, count)
+        if bin(int(hashes[i]) ^ int(hashes[j])).count("1") <= 4
+    ]
     assert near_pairs(hashes) == expected
     assert len(expected) >= 20
-    assert distance(hashes[:1], hashes[299:300])[0] == bin(int(hashes[0]) ^ int(hashes[299])).count("1")
+    assert near_pairs(np.append(hashes[[5, 5, 5]], hashes[[5]]), 0) == [(0, 1), (0, 2), (0, 3)]
+    with pytest.raises(InputError):
+        near_pairs(hashes, 5)
 
 
 def test_a_saved_again_photo_has_nearly_the_same_hash():

@@ -74,9 +74,18 @@ def _from_folders(paths: tuple[str, ...], classifier: Classifier) -> tuple[dict[
 def _from_csv(
     file: Path, root: Path, paths: tuple[str, ...], classifier: Classifier
 ) -> tuple[dict[str, int], list[str]]:
-    labels = dict(_lines(file, root))
+    labels: dict[str, str] = {}
+    twice = set()
+    for path, label in _lines(file, root):
+        if labels.setdefault(path, label) != label:
+            twice.add(path)
     classes, unknown = _classes(sorted(set(labels.values())), classifier, numbers=True)
     notes = [f"the label {in_one_line(name)} is no class of the model" for name in unknown]
+    if twice:
+        notes.append(
+            f"{len(twice)} photos have two labels in {in_one_line(file)}, such as {in_one_line(min(twice))}; "
+            "the first one counts"
+        )
     there = set(paths)
     if missing := sorted(set(labels) - there):
         notes.append(
@@ -98,11 +107,13 @@ def _lines(file: Path, root: Path) -> Iterator[tuple[str, str]]:
                 raise InputError(
                     f"{in_one_line(file)} lacks a column", expected="a first line with path,label", got=got
                 )
+            whole = root.absolute()
             for line in reader:
                 if line["path"] is None or line["label"] is None:
                     raise InputError(f"line {reader.line_num} of {in_one_line(file)} is short", expected="path,label")
                 path = Path(line["path"])
-                yield (path.relative_to(root) if path.is_relative_to(root) else path).as_posix(), line["label"].strip()
+                inside = path.is_absolute() and path.is_relative_to(whole)
+                yield (path.relative_to(whole) if inside else path).as_posix(), line["label"].strip()
     except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, InputError):
             raise

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import pairwise
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from ..errors import InputError
 
 Hashes = npt.NDArray[np.uint64]
 
 BANDS = 5
 """Two hashes that differ in less bits than there are bands agree in one band at least."""
-MOST_OF_A_BAND = 256
-"""More hashes that agree in a band than these are flat pictures, which all look alike."""
+MASKS = tuple(np.uint64(sum(1 << bit for bit in range(band, 64, BANDS))) for band in range(BANDS))
+"""The bits of each band; neighbouring bits, which go together, lie in different ones."""
+CHUNK = 512
+"""Hashes of a band that are compared with all others of it at once."""
+
+_SET = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
 
 
 def hash_of(photo: Image.Image) -> int:
@@ -25,26 +28,36 @@ def hash_of(photo: Image.Image) -> int:
 
 
 def distance(a: Hashes, b: Hashes) -> npt.NDArray[np.int64]:
-    """In how many bits they differ."""
-    bits = np.unpackbits((a ^ b).reshape(-1, 1).view(np.uint8), axis=1)
-    counts: npt.NDArray[np.int64] = bits.sum(1, dtype=np.int64)
+    """In how many bits they differ; of the shape that they have together."""
+    parts = np.ascontiguousarray(a ^ b)[..., None].view(np.uint16)
+    counts: npt.NDArray[np.int64] = _SET[parts].sum(-1, dtype=np.int64)
     return counts
 
 
 def near_pairs(hashes: Hashes, most: int = BANDS - 1) -> list[tuple[int, int]]:
-    """All pairs (i, j), i < j, that differ in at most ``most`` < ``BANDS`` bits, sorted; flat pictures are left out."""
-    edges = np.linspace(0, 64, BANDS + 1).round().astype(int)
-    found: set[tuple[int, int]] = set()
-    for start, end in pairwise(edges.tolist()):
-        bands = (hashes >> np.uint64(start)) & np.uint64((1 << end - start) - 1)
-        same: dict[int, list[int]] = defaultdict(list)
-        for number, band in enumerate(bands.tolist()):
-            same[band].append(number)
-        for members in same.values():
-            if not 1 < len(members) <= MOST_OF_A_BAND:
-                continue
-            first, second = np.triu_indices(len(members), 1)
-            rows = np.array(members)
-            close = distance(hashes[rows[first]], hashes[rows[second]]) <= most
-            found.update(zip(rows[first][close].tolist(), rows[second][close].tolist(), strict=True))
+    """Pairs (i, j), i < j, that differ in at most ``most`` < ``BANDS`` bits, sorted.
+
+    Of equal hashes, such as those of flat pictures, all are paired with the first of them, which alone is paired with
+    others: the same groups are linked, and the list stays short.
+
+    Args:
+        hashes: (N,) uint64.
+
+    Raises:
+        InputError: more bits than bands can tell.
+    """
+    if not 0 <= most < BANDS:
+        raise InputError("near hashes differ in few bits", expected=f"0 to {BANDS - 1}", got=most)
+    distinct, first, of = np.unique(hashes, return_index=True, return_inverse=True)
+    found = {(int(first[kind]), row) for row, kind in enumerate(of.tolist()) if first[kind] != row}
+    for mask in MASKS if most else ():
+        band = distinct & mask
+        order = np.argsort(band, kind="stable")
+        for members in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
+            for start in range(0, len(members) - 1, CHUNK):
+                part, later = members[start : start + CHUNK], members[start:]
+                differ = distance(distinct[part, None], distinct[None, later])
+                one, other = np.nonzero(np.triu(differ <= most, 1))
+                pairs = np.sort(np.stack([first[part[one]], first[later[other]]]), axis=0)
+                found.update(zip(*pairs.tolist(), strict=True))
     return sorted(found)

@@ -13,7 +13,7 @@ from ..core.company import CoupledError
 from ..core.needs import Needs
 from ..core.record import Record, recorded
 from ..core.target import class_scores
-from ..errors import MethodError, ModelError
+from ..errors import MethodError, ModelError, TargetError
 from ..methods import GradCAM
 from ..models import Classifier
 from .rows import UNKNOWN, Floats, Ints
@@ -113,6 +113,8 @@ def _features(record: Record, layer: str | None) -> Tensor:
 
 def _explained(logits: Tensor, truth: Ints) -> Tensor:
     """(B,), the true class; where it is not known, the predicted one."""
+    if len(truth) and int(truth.max()) >= logits.shape[1]:
+        raise TargetError("there is no such class", expected=f"0 to {logits.shape[1] - 1}", got=int(truth.max()))
     known = torch.from_numpy(truth).to(logits.device)
     return torch.where(known == UNKNOWN, logits.argmax(1), known)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .. import events
-from ..errors import PhotoError
+from ..errors import SeewhyError
 from ..models import Classifier
 from ..pictures import read_photo
 from .collection import Collection
-from .facts import FACTS, facts_of, jpeg_quality
+from .facts import FACTS, facts_of, jpeg_of
 from .hashes import hash_of
 from .looking import Look
 from .rows import Rows
@@ -126,13 +124,9 @@ def _batches(
 
 def _read(root: Path, path: str, classifier: Classifier) -> _Read:
     try:
-        content = (root / path).read_bytes()
-        photo = read_photo(root / path).image
-        quality = float("nan")
-        if content[:2] == b"\xff\xd8":
-            with Image.open(root / path) as opened:
-                quality = jpeg_quality(opened)
-        inputs = classifier.preprocess(photo)
-        return _Read(path, inputs, facts_of(photo, quality), hash_of(photo), hashlib.sha256(content).hexdigest())
-    except (PhotoError, OSError) as error:
+        photo = read_photo(root / path)  # refuses what is no regular file, or too large, before it is read
+        inputs = classifier.preprocess(photo.image)
+        facts = facts_of(photo.image, jpeg_of(root / path))
+        return _Read(path, inputs, facts, hash_of(photo.image), photo.sha256)
+    except (SeewhyError, OSError) as error:
         return _Read(path, error=str(error))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from .collection import Collection
 from .facts import FACTS
 from .rows import Ints, Rows
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = "rows.json"
 
 
@@ -59,17 +61,18 @@ class Shards:
             unreadable: paths of photos that cannot be read, and why.
         """
         pa = self._arrow
-        arrays, shapes = {}, {}
+        arrays, shapes, odd = {}, {}, {}
         for name, values in columns.items():
             if isinstance(values, list):
-                arrays[name] = pa.array(values, pa.string())
+                arrays[name] = pa.array([legal(value) for value in values], pa.string())
+                odd[name] = {row: value for row, value in enumerate(values) if legal(value) != value}
                 continue
             shapes[name] = list(values.shape[1:])
             flat = pa.array(np.ascontiguousarray(values).reshape(-1))
             arrays[name] = flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(
                 flat, int(np.prod(values.shape[1:]))
             )  # fmt: skip
-        said = {"seewhy": json.dumps({"shapes": shapes, "unreadable": unreadable})}
+        said = {"seewhy": json.dumps({"shapes": shapes, "unreadable": unreadable, "odd": odd})}
         table = pa.table(arrays).replace_schema_metadata(said)
         with write_atomically(self._path(number), overwrite=True) as file:
             self._parquet.write_table(table, file, compression="zstd")
@@ -78,44 +81,9 @@ class Shards:
         """All rows, and the photos that cannot be read.
 
         Raises:
-            InputError: no photo can be read, or a shard is damaged.
+            InputError: no photo can be read, or a shard is missing or damaged.
         """
-        parts, unreadable = [], []
-        for number in range(len(self.parts)):
-            columns, missing = self._read(number)
-            unreadable += missing
-            if columns:
-                parts.append(columns)
-        if not parts:
-            first = ": ".join(unreadable[0])
-            raise InputError("no photo can be read", got=f"{len(unreadable)} that cannot be, such as {first}")
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Rows(
-            paths=tuple(joined["path"].tolist()), truth=joined["truth"], predicted=joined["predicted"],
-            top_classes=joined["top_classes"], top_probabilities=joined["top_probabilities"],
-            truth_probability=joined["truth_probability"], features=joined["features"], maps=joined["maps"],
-            facts={name: joined[name] for name in FACTS}, hashes=joined["hash"],
-            digests=tuple(joined["digest"].tolist()),
-        ), unreadable  # fmt: skip
-
-    def _read(self, number: int) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        path = self._path(number)
-        try:
-            table = self._parquet.read_table(path)
-            said = json.loads(table.schema.metadata[b"seewhy"])
-            columns = {}
-            for name in table.column_names:
-                column = table[name].combine_chunks()
-                shape = said["shapes"].get(name)
-                if shape is None:
-                    columns[name] = np.array(column.to_pylist(), object)
-                else:
-                    values = column.flatten() if shape else column
-                    columns[name] = values.to_numpy(zero_copy_only=False).reshape(len(column), *shape)
-            return columns, [(path, why) for path, why in said["unreadable"]]
-        except (OSError, ValueError, KeyError, TypeError, self._arrow.ArrowException) as error:
-            what = f"{in_one_line(path)} is damaged"
-            raise InputError(what, expected="remove it, and the audit makes it again", got=error) from error
+        return _read_all(self._folder, len(self.parts))
 
     def _claim(self, about: dict[str, Any]) -> None:
         """The folder is of these rows, or becomes theirs."""
@@ -135,17 +103,101 @@ class Shards:
             )  # fmt: skip
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:06}.parquet"
+        return _path(self._folder, number)
+
+
+def read_rows(folder: str | os.PathLike[str]) -> Rows:
+    """The rows that a finished pass left in a folder.
+
+    Raises:
+        InputError: there are none, not all, or of another version; a shard is damaged; or pyarrow is not installed.
+    """
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise InputError(
+                f"the rows in {in_one_line(folder)} are of another version", expected=FORMAT, got=about["format"]
+            )
+        count = -(-about["number of photos"] // about["rows per file"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{in_one_line(folder)} holds no rows of an audit", expected=ABOUT, got=error) from error
+    return _read_all(folder, count)[0]
+
+
+def _read_all(folder: Path, count: int) -> tuple[Rows, list[tuple[str, str]]]:
+    parts, unreadable = [], []
+    for number in range(count):
+        columns, missing = _read(_path(folder, number))
+        unreadable += missing
+        if columns:
+            parts.append(columns)
+    if not parts:
+        first = ": ".join(unreadable[0])
+        raise InputError("no photo can be read", got=f"{len(unreadable)} that cannot be, such as {first}")
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Rows(
+        paths=tuple(joined["path"].tolist()), truth=joined["truth"], predicted=joined["predicted"],
+        top_classes=joined["top_classes"], top_probabilities=joined["top_probabilities"],
+        truth_probability=joined["truth_probability"], features=joined["features"], maps=joined["maps"],
+        facts={name: joined[name] for name in FACTS}, hashes=joined["hash"],
+        digests=tuple(joined["digest"].tolist()),
+    ), unreadable  # fmt: skip
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    arrow, parquet = _pyarrow()
+    if not path.is_file():
+        raise InputError(f"{in_one_line(path)} is missing: the pass is not finished", expected="to go on with it first")
+    try:
+        table = parquet.read_table(path)
+        said = json.loads(table.schema.metadata[b"seewhy"])
+        columns = {}
+        for name in table.column_names:
+            column = table[name].combine_chunks()
+            shape = said["shapes"].get(name)
+            if shape is None:
+                columns[name] = np.array(column.to_pylist(), object)
+                for row, value in said["odd"].get(name, {}).items():
+                    columns[name][int(row)] = value
+            else:
+                values = column.flatten() if shape else column
+                columns[name] = values.to_numpy(zero_copy_only=False).reshape(len(column), *shape)
+        return columns, [(path, why) for path, why in said["unreadable"]]
+    except (OSError, ValueError, KeyError, TypeError, arrow.ArrowException) as error:
+        what = f"{in_one_line(path)} is damaged"
+        raise InputError(what, expected="remove it, and the audit makes it again", got=error) from error
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number:06}.parquet"
+
+
+def legal(text: str) -> str:
+    """Text that UTF-8 can hold: a byte of a file name that is none becomes an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file: another photo of the same name is another one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (-1, -1)
+    return found.st_size, found.st_mtime_ns
 
 
 def _about(collection: Collection, classifier: Classifier, size: int) -> dict[str, Any]:
-    """What rows hang on: the photos with their labels, the weights, the preprocessing."""
+    """What rows hang on: the photos (names, sizes, times) with their labels, the weights, the preprocessing."""
     photos = hashlib.sha256()
     for path, truth in zip(collection.paths, collection.truth.tolist(), strict=True):
-        photos.update(f"{truth} {path}\0".encode("utf-8", "surrogateescape"))
+        photos.update(f"{truth} {_stamp(collection.root / path)} {path}\0".encode("utf-8", "surrogatepass"))
     return {
         "format": FORMAT, "model": classifier.name, "weights": classifier.weights_hash,
-        "preprocessing": str(classifier.transform), "photos": photos.hexdigest(), "rows per file": size,
+        "preprocessing": re.sub(r" at 0x[0-9a-fA-F]+", "", str(classifier.transform)), "photos": photos.hexdigest(),
+        "number of photos": len(collection.paths), "rows per file": size,
     }  # fmt: skip
 
 
