@@ -173,15 +173,16 @@ def fitted(own: Pixels, others: Pixels, mask: Mask) -> Pattern | None:
         alpha = 1.0 if alpha > 0.85 else max(alpha, 0.1)
         colour = np.clip((intercept_own - (1 - alpha) * intercept) / alpha, 0, 255)
         share = float(carriers.mean())
-        pattern = Pattern(
-            box, (alpha * cut).astype(np.float32), (colour * cut[..., None]).astype(np.float32), share, 0
-        )
+        pattern = Pattern(box, (alpha * cut).astype(np.float32), (colour * cut[..., None]).astype(np.float32), share, 0)
         carriers = shown(own, pattern)
         if carriers.sum() < 8:
             return None
     if pattern is None:
         return None
-    share, elsewhere = float(carriers.mean()), float((shown(others, pattern) & (contrast(others, pattern) > NEAR)).mean())
+    share, elsewhere = (
+        float(carriers.mean()),
+        float((shown(others, pattern) & (contrast(others, pattern) > NEAR)).mean()),
+    )
     if share < 0.3 or elsewhere > share / 4:
         return None
     return Pattern(pattern.box, pattern.alpha, pattern.colour, share, elsewhere)
