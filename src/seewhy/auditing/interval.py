@@ -14,8 +14,8 @@ EDGE = 14.0
 LINE = 24.0
 """Pixels from one value to the next below."""
 MOST_TICKS = 5
-LEVELS = ("preprocessing", "sensitivity")
-"""Kinds whose controls are levels before the change, which do not lie on a scale of changes."""
+LEVELS = ("preprocessing", "sensitivity", "calibration")
+"""Kinds whose controls are levels, such as that before the change, which do not lie on a scale of changes."""
 
 
 @dataclass(frozen=True)
