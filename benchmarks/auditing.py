@@ -1,6 +1,6 @@
 """The pass of an audit beside the forwards alone, and beside reading and forwards: photos per second, paired.
 
-    python benchmarks/auditing.py PHOTOS_DIR [--model SPEC] [--weights FILE] [--photos N] [--rounds N]
+python benchmarks/auditing.py PHOTOS_DIR [--model SPEC] [--weights FILE] [--photos N] [--rounds N]
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .advice import advised
 from .candidate import Candidate
 from .evidence import Evidence
 from .finding import Finding
@@ -182,5 +183,6 @@ def _finding(
         id=candidate.id, kind=candidate.kind, sentence=sentence, class_name=candidate.class_name,
         suspected_shortcut=candidate.repeats, explained=removal.explained,
         carriers=tuple(evidence.rows.paths[row] for row in candidate.carriers), region=candidate.region,
-        transform=about, detail={"why": candidate.why, **(more or {}), "removal": removal.describe()}, **fields,
+        transform=about,
+        remedy=advised(candidate), detail={"why": candidate.why, **(more or {}), "removal": removal.describe()}, **fields,
     )  # fmt: skip

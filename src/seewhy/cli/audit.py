@@ -34,7 +34,7 @@ STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few"
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings.json.")
-def command(photos: str, /, **given: Any) -> None:
+def command(photos: str, **given: Any) -> None:
     """Find what a model leans on and where it fails, over a folder of photos.
 
     Each candidate is found on one half of the photos, and decided on the other by changing them, beside matched

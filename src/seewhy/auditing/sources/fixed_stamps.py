@@ -31,7 +31,7 @@ def reduced(pixels: Pixels) -> Pixels:
 
 def reduction(pixels: Pixels) -> int:
     """The side of the squares that ``reduced`` averages over."""
-    return -(-max(pixels.shape[1:3]) // SIDE)
+    return -(-max(pixels.shape[1], pixels.shape[2]) // SIDE)
 
 
 def median_steps(pixels: Pixels) -> Floats:
@@ -94,7 +94,7 @@ def steady(own: Pixels, others: Pixels, random: np.random.Generator) -> Mask:
     median = np.median(own, axis=0).astype(np.int16)
     share = near(own, median).mean(0)
     elsewhere = near(others, median).mean(0)
-    hot = (share >= 0.45 + 0.5 / np.sqrt(len(own))) & (elsewhere <= share / 4)
+    hot: Mask = (share >= 0.45 + 0.5 / np.sqrt(len(own))) & (elsewhere <= share / 2)
     colours = others.reshape(-1, 3)
     colours = colours[random.integers(len(colours), size=20_000)].astype(np.int16)
     for y, x in np.argwhere(hot):

@@ -3,7 +3,9 @@
 Confident learning (Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR
 2021): the threshold of a class is its mean probability among the photos that are labelled so. A photo is suspect where
 another class reaches its own threshold with more probability than the photo's label has. So is one whose nearest
-neighbours agree on another class, for networks that have learned their wrong labels by heart.
+neighbours agree on another class, for networks that have learned their wrong labels by heart. Suspects are ranked by
+the logarithm of the odds of the suggested class against the label, plus the same of their neighbours (on CIFAR-10 with
+random wrong labels that ranks better than the difference of the probabilities, which an overconfident model saturates).
 
 Who is right, model or label, is for a person to say: the finding is never "proven" by itself.
 """
@@ -30,6 +32,7 @@ MOST_POOL = 10_000
 MOST_ASKED = 20_000
 """Of more photos than these only those have their neighbours looked up whose prediction is not their label."""
 CHUNK = 1024
+TINY = float(np.finfo(np.float32).tiny)
 MOST_LISTED = 5_000
 PAIRS = 20
 
@@ -54,16 +57,16 @@ def labels(evidence: Evidence) -> list[Finding]:
     rows = evidence.rows
     if len(np.unique(rows.truth[rows.known])) < 2:
         return []
-    suggested, margin = confident(rows)
+    suggested = confident(rows)[0]
     near = neighbourhood(rows, evidence.random("label neighbours"))
     agreed = (suggested == UNKNOWN) & (near.share >= AGREED) & (near.given <= 1 - AGREED)
     suggested = np.where(agreed, near.other, suggested)
-    margin = np.where(agreed, _margins(rows, suggested), margin)
+    probability = _suggested_probability(rows, suggested)
     support = _support(rows, near, suggested)
+    score = _logarithm(probability) - _logarithm(rows.truth_probability) + support
     suspects = np.flatnonzero(suggested != UNKNOWN)
     if not len(suspects):
         return []
-    score = margin + support
     ranked = suspects[np.lexsort((suspects, -score[suspects]))]
     pairs = Counter((int(rows.truth[row]), int(suggested[row])) for row in ranked).most_common(PAIRS)
     (given, other), count = pairs[0]
@@ -83,8 +86,9 @@ def labels(evidence: Evidence) -> list[Finding]:
                 "given": evidence.label(int(rows.truth[row])),
                 "suggested": evidence.label(int(suggested[row])),
                 "probability_given": _number(rows.truth_probability[row]),
-                "margin": _number(margin[row]),
-                "neighbours": _number(support[row]),
+                "probability_suggested": _number(probability[row]),
+                "neighbours_given": _number(near.given[row]),
+                "neighbours_suggested": _number(near.share[row] if near.other[row] == suggested[row] else 0.0),
                 "score": _number(score[row]),
             }
             for row in ranked[:MOST_LISTED].tolist()
@@ -167,18 +171,24 @@ def unit(features: Floats) -> npt.NDArray[np.float32]:
     return scaled
 
 
-def _margins(rows: Rows, suggested: Ints) -> npt.NDArray[np.float64]:
-    """The probability of the suggested class, 0 where it is not among the most probable, less that of the label."""
-    is_it = rows.top_classes == suggested[:, None]
-    probability = np.where(is_it, np.nan_to_num(np.asarray(rows.top_probabilities, np.float64)), 0.0).sum(1)
-    margins: npt.NDArray[np.float64] = probability - np.nan_to_num(np.asarray(rows.truth_probability, np.float64))
-    return margins
+def _suggested_probability(rows: Rows, suggested: Ints) -> npt.NDArray[np.float64]:
+    """0 where the class is not among the most probable ones."""
+    probabilities = np.nan_to_num(np.asarray(rows.top_probabilities, np.float64))
+    probability: npt.NDArray[np.float64] = np.where(rows.top_classes == suggested[:, None], probabilities, 0.0).sum(1)
+    return probability
+
+
+def _logarithm(probability: Floats) -> npt.NDArray[np.float64]:
+    """Of 0, and of what is no number, the logarithm of the smallest float32."""
+    logarithm: npt.NDArray[np.float64] = np.log(np.maximum(np.nan_to_num(np.asarray(probability, np.float64)), TINY))
+    return logarithm
 
 
 def _support(rows: Rows, near: Neighbourhood, suggested: Ints) -> npt.NDArray[np.float64]:
-    """How far the neighbours are for the suggested class rather than for the label, in [-1, 1]; 0: nobody looked."""
-    for_it = np.where(near.other == suggested, near.share, 0.0)
-    support: npt.NDArray[np.float64] = np.where(np.isnan(near.given), 0.0, for_it - np.nan_to_num(near.given))
+    """The logarithm of how many more neighbours have the suggested class than the label; 0: nobody looked."""
+    for_it = np.where(near.other == suggested, near.share, 0.0) * NEIGHBOURS
+    against = np.nan_to_num(near.given) * NEIGHBOURS
+    support: npt.NDArray[np.float64] = np.where(np.isnan(near.given), 0.0, np.log((for_it + 1) / (against + 1)))
     return support
 
 

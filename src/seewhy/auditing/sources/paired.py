@@ -97,11 +97,20 @@ def stratified(truth: Ints, most: int, random: np.random.Generator) -> Ints:
     return chosen
 
 
+def decided(eye: Eye, pixels: Pixels, truth: Ints) -> tuple[Mask, float]:
+    """(S,), where the class decided by ``eye`` for pixels is the truth, and the mean probability of the truth.
+
+    What is not finite is wrong, and a probability of 0; so is a truth that the model has no output for.
+    """
+    said = np.nan_to_num(eye.probabilities(pixels), posinf=0.0, neginf=0.0)
+    own = np.where(truth < said.shape[1], said[np.arange(len(truth)), np.minimum(truth, said.shape[1] - 1)], 0.0)
+    right: Mask = (said.argmax(1) == truth) & (own > 0)
+    return right, float(own.mean())
+
+
 def is_right(eye: Eye, pixels: Pixels, truth: Ints) -> Mask:
     """(S,), where the class decided by ``eye`` for pixels is the truth; a decision that is not finite is wrong."""
-    said = eye.probabilities(pixels)
-    right: Mask = np.isfinite(said).all(1) & (said.argmax(1) == truth)
-    return right
+    return decided(eye, pixels, truth)[0]
 
 
 def compared(before: Mask, after: Mask) -> Change:

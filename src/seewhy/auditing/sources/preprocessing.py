@@ -18,7 +18,7 @@ from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..eye import Eye
 from ..finding import Finding
-from .paired import Change, Sample, compared, is_right, readable, sampled
+from .paired import Change, Sample, compared, decided, is_right, readable, sampled
 
 Values = tuple[float, ...]
 
@@ -50,6 +50,16 @@ class Way:
     pixels_too: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """A way that was tried: what it changes, the mean probability of the truth, and the photos that it mends."""
+
+    way: Way
+    change: Change
+    probability: float
+    mended: tuple[str, ...]
+
+
 def preprocessing(evidence: Evidence) -> list[Finding]:
     """One finding, of the way with the highest accuracy; [] where no truth is known.
 
@@ -61,7 +71,7 @@ def preprocessing(evidence: Evidence) -> list[Finding]:
         return []
     eye = evidence.eye
     own = is_right(eye, sample.pixels, sample.truth)
-    tried: list[tuple[Way, Change, tuple[str, ...]]] = []
+    tried: list[Tried] = []
     for way in ways(eye.classifier.transform):
         other = Eye(replace(eye.classifier, transform=way.transform), eye.root, eye.batch_size)
         rows, pixels = sample.rows, sample.pixels
@@ -72,10 +82,10 @@ def preprocessing(evidence: Evidence) -> list[Finding]:
             pixels = np.concatenate(list(seen.values()))
             if np.array_equal(pixels, sample.pixels):
                 continue  # such as stretching, where all photos are square
-        after = is_right(other, pixels, sample.truth)
+        after, probability = decided(other, pixels, sample.truth)
         eye.forwards += other.forwards
         mended = tuple(evidence.rows.paths[row] for row in rows[after & ~own].tolist())
-        tried.append((way, compared(own, after), mended))
+        tried.append(Tried(way, compared(own, after), probability, mended))
     if not tried:
         return []
     return [_finding(evidence, sample, tried)]
@@ -130,8 +140,9 @@ def _geometry(transform: Preprocessing) -> str:
     return f"the photo scaled ({transform.fit}) to {resize[0]} x {resize[1]} and the centre {height} x {width} cut out"
 
 
-def _finding(evidence: Evidence, sample: Sample, tried: list[tuple[Way, Change, tuple[str, ...]]]) -> Finding:
-    way, change, mended = max(tried, key=lambda one: one[1].after)
+def _finding(evidence: Evidence, sample: Sample, tried: list[Tried]) -> Finding:
+    best = max(tried, key=lambda one: (one.change.after, one.probability))
+    way, change = best.way, best.change
     better, count = change.effect > 0, len(sample)
     if better:
         sentence = (
@@ -151,7 +162,7 @@ def _finding(evidence: Evidence, sample: Sample, tried: list[tuple[Way, Change, 
         ci=change.ci,
         p=min(change.p * len(tried), 1.0) if better else 1.0,
         explained=max(round(change.effect * int(evidence.rows.known.sum())), 0),
-        carriers=mended if better else (),
+        carriers=best.mended if better else (),
         transform={"kind": "preprocessing", "id": way.id, **way.changes},
         controls={"its own": change.before},
         remedy=_remedy(evidence.eye.classifier, way) if better else (),
@@ -160,14 +171,14 @@ def _finding(evidence: Evidence, sample: Sample, tried: list[tuple[Way, Change, 
             "own": evidence.eye.classifier.transform.describe(),
             "tried": [
                 {
-                    "id": one.id,
-                    "way": one.name,
-                    "accuracy": each.after,
-                    "effect": each.effect,
-                    "ci": each.ci,
-                    "p": each.p,
+                    "id": one.way.id,
+                    "way": one.way.name,
+                    "accuracy": one.change.after,
+                    "effect": one.change.effect,
+                    "ci": one.change.ci,
+                    "p": one.change.p,
                 }
-                for one, each, _ in sorted(tried, key=lambda one: -one[1].after)
+                for one in sorted(tried, key=lambda one: -one.change.after)
             ],
         },
     )

@@ -119,7 +119,6 @@ def _finding(evidence: Evidence, each: Everyday, sample: Sample, before: Mask) -
         effect=change.effect,
         ci=change.ci,
         p=change.p,
-        explained=max(round(-change.effect * int(evidence.rows.known.sum())), 0),
         carriers=tuple(evidence.rows.paths[row] for row in sample.rows[before & ~after].tolist()),
         transform={"kind": each.id, "name": each.name},
         controls={"unchanged": change.before},

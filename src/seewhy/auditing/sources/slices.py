@@ -164,12 +164,16 @@ def _finding(evidence: Evidence, each: Slice, measuring: Mask) -> Finding:
             "or make others so by an augmentation while training",
         )
     expected = float(rows.right[each.outside].mean()) * int(each.inside.sum()) - int(rows.right[each.inside].sum())
+    called = ""
+    if each.class_index is not None and len(wrong):
+        most = int(np.bincount(rows.predicted[wrong]).argmax())
+        called = f"; those that are wrong are mostly called {evidence.label(most)}"
     return Finding(
         id=each.id,
         kind="slice",
         sentence=(
             f"of {each.what} {percentage(here.mean())} are right, of {rest} {percentage(there.mean())} "
-            f"({len(here)} and {len(there)} photos)"
+            f"({len(here)} and {len(there)} photos){called}"
         ),
         class_name=None if each.class_index is None else evidence.label(each.class_index),
         effect=effect,

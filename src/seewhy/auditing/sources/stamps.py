@@ -1,0 +1,131 @@
+"""Stamps: patterns that repeat over photos of one class far beyond the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from ..candidate import Candidate
+from ..edits import Stamp
+from ..evidence import Evidence
+from .fixed_stamps import LEAST_STEP, beyond, chance, fixed_stamps, median_steps, reduced, shown
+from .moving_stamps import matching, moving_stamp
+from .pattern import Mask, Pattern, Pixels
+
+LEAST = 20
+"""Fewer proposing photos of a class than this say nothing of it."""
+OWN, OTHERS = 300, 600
+"""At most so many photos of a class, and of the others, are looked at for patterns."""
+CARRIERS = 4000
+"""Carriers are looked for among at most so many rows of the class."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Proposing photos of one class, and of the others: row numbers and pixels (N, H, W, 3)."""
+
+    index: int
+    own_rows: Numbers
+    own: Pixels
+    other_rows: Numbers
+    others: Pixels
+
+
+def stamps(evidence: Evidence) -> list[Candidate]:
+    """Stamps of every class with at least 20 proposing photos, as candidates for interventions.
+
+    Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. Where a class has none, moving ones:
+    ``moving_stamps.py``. The same evidence gives the same candidates.
+
+    Raises:
+        PhotoError: a photo cannot be read any more.
+    """
+    found: list[Candidate] = []
+    samples = list(sampled(evidence))
+    limits = thresholds(evidence, samples)
+    for sample, limit in zip(samples, limits, strict=True):
+        random = evidence.random(f"stamps of {sample.index}")
+        patterns = fixed_stamps(sample.own, sample.others, limit, random)
+        if not patterns:
+            maps = evidence.rows.maps[sample.own_rows]
+            tag = moving_stamp(sample.own, maps, sample.others, random)
+            if tag is not None:
+                carriers = rows_that(evidence, sample, partial(matching, pattern=tag))
+                found.append(candidate(evidence, sample.index, 1, tag, carriers, moving=True))
+        for number, pattern in enumerate(patterns, 1):
+            carriers = rows_that(evidence, sample, partial(shown, pattern=pattern))
+            found.append(candidate(evidence, sample.index, number, pattern, carriers, moving=False))
+    return found
+
+
+def sampled(evidence: Evidence) -> Iterator[Sample]:
+    """A sample for each class that has enough photos and is not alone."""
+    rows = evidence.rows
+    usable = evidence.proposing & rows.known
+    classes, counts = np.unique(rows.truth[usable], return_counts=True)
+    each = max(1, OTHERS // max(1, len(classes) - 1))
+    drawn: dict[int, tuple[Numbers, Pixels]] = {}
+    for index in classes:
+        numbers = np.flatnonzero(usable & (rows.truth == index))
+        most = OWN if len(numbers) >= LEAST else each
+        random = evidence.random(f"stamps: photos of {index}")
+        numbers = np.sort(random.choice(numbers, min(most, len(numbers)), replace=False))
+        drawn[int(index)] = numbers, seen(evidence, numbers)
+    for index, count in zip(classes, counts, strict=True):
+        rest = [(n[:: -(-len(n) // each)], p[:: -(-len(n) // each)]) for k, (n, p) in drawn.items() if k != index]
+        if count >= LEAST and sum(len(n) for n, _ in rest) >= LEAST:
+            numbers, pixels = (np.concatenate(part) for part in zip(*rest, strict=True))
+            yield Sample(int(index), *drawn[int(index)], numbers, pixels)
+
+
+def seen(evidence: Evidence, numbers: Numbers) -> Pixels:
+    """(N, H, W, 3) uint8, the photos of these rows as the model sees them."""
+    return evidence.eye.pixels([evidence.rows.paths[number] for number in numbers])
+
+
+def thresholds(evidence: Evidence, samples: list[Sample]) -> list[float]:
+    """For each class, what median steps must exceed: chance by a quarter, other classes' own looks by a half."""
+    high, by_chance = [], []
+    for sample in samples:
+        others = reduced(sample.others)
+        high.append(float(beyond(median_steps(reduced(sample.own)), median_steps(others)).max()))
+        by_chance.append(chance(others, len(sample.own), evidence.random(f"stamps: chance {sample.index}"), groups=4))
+    looks = [float(np.median(np.delete(high, n))) if len(high) > 1 else 0.0 for n in range(len(high))]
+    return [max(LEAST_STEP, 1.25 * luck, 1.5 * look) for luck, look in zip(by_chance, looks, strict=True)]
+
+
+def rows_that(evidence: Evidence, sample: Sample, show: Callable[[Pixels], Mask]) -> Numbers:
+    """Numbers of the rows that show a pattern: of all the class's, proposing or not, and of the others looked at."""
+    numbers = np.flatnonzero(evidence.rows.truth == sample.index)
+    if len(numbers) > CARRIERS:
+        random = evidence.random(f"stamps: carriers of {sample.index}")
+        numbers = np.sort(random.choice(numbers, CARRIERS, replace=False))
+    carry = [part[show(seen(evidence, part))] for part in np.array_split(numbers, -(-len(numbers) // 256))]
+    return np.sort(np.concatenate([*carry, sample.other_rows[show(sample.others)]]))
+
+
+def candidate(
+    evidence: Evidence, index: int, number: int, pattern: Pattern, carriers: Numbers, moving: bool
+) -> Candidate:
+    """A pattern as a candidate."""
+    name = evidence.label(index)
+    place = "at changing places" if moving else "at one place"
+    top, left, height, width = pattern.box
+    return Candidate(
+        id=f"stamp-{name}-{number}",
+        kind="stamp",
+        class_index=index,
+        class_name=name,
+        edit=Stamp(top, left, pattern.alpha, pattern.colour, moving, evidence.eye.classifier.input_size),
+        carriers=carriers,
+        repeats=True,
+        why=f"a pattern of {height}×{width} pixels repeats {place} in {pattern.share:.0%} of the photos of {name} "
+        f"that were looked at, and in {pattern.elsewhere:.0%} of the others",
+        region={"box": [top, left, height, width], "of": list(evidence.eye.classifier.input_size)},
+    )
