@@ -27,6 +27,7 @@ from .finding import Finding
 from .interval import LEVELS, drawn, numbers, points
 from .result import Audit
 
+FILE = "audit.html"
 STRIP = 8
 """Photos of a finding that are shown."""
 MOST_PICTURES = 400
