@@ -77,12 +77,12 @@ def audit_of(*findings, name="checks", **photos):
 
 
 def stamp(root, **given):
-    usual = dict(
-        id="stamp-checks-1", kind="stamp", sentence="a mark makes photos checks", class_name="checks", state="proven",
-        suspected_shortcut=True, effect=0.42, ci=(0.31, 0.53), p=0.001, q=0.004, explained=7, carriers=paths(root),
-        region={"box": [2, 2, 6, 6], "of": [32, 32]}, controls={"same class": 0.02, "other classes": -0.03},
-        remedy=("blur it",),
-    )  # fmt: skip
+    usual = {
+        "id": "stamp-checks-1", "kind": "stamp", "sentence": "a mark makes photos checks", "class_name": "checks",
+        "state": "proven", "suspected_shortcut": True, "effect": 0.42, "ci": (0.31, 0.53), "p": 0.001, "q": 0.004,
+        "explained": 7, "carriers": paths(root), "region": {"box": [2, 2, 6, 6], "of": [32, 32]},
+        "controls": {"same class": 0.02, "other classes": -0.03}, "remedy": ("blur it",),
+    }  # fmt: skip
     return Finding(**{**usual, **given})
 
 

@@ -66,14 +66,14 @@ def drawn(finding: Finding) -> Drawing | None:
     ends = (None,) * 4 if interval is None else (*interval, x(interval[0]), x(interval[1]))
     effect = Mark("effect", finding.effect, x(finding.effect), LINE / 2, *ends)
     marks = tuple(Mark(name, value, x(value), LINE * (row + 1.5)) for row, (name, value) in enumerate(controls.items()))
-    steps = [low + step * number for number in range(round((high - low) / step) + 1)]
+    steps = [round(low + step * number, 9) for number in range(round((high - low) / step) + 1)]
     ticks = tuple((value, x(value), points(value)) for value in steps)
     return Drawing(effect, marks, ticks, x(0.0), LINE * (1 + len(marks)))
 
 
 def points(share: float) -> str:
     """A change of a share in percentage points, with its sign: "+63", "−0.4"."""
-    value = 100 * share
+    value = round(100 * share, 6)
     text = f"{abs(value):.0f}" if abs(value) >= 9.95 or value == round(value) else f"{abs(value):.1f}"
     return text if float(text) == 0 else f"{'−' if value < 0 else '+'}{text}"
 

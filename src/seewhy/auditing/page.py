@@ -44,6 +44,14 @@ KINDS = {
     "slice": "Weak group", "calibration": "Calibration",
 }  # fmt: skip
 
+UNITS = {
+    "preprocessing": ("change of accuracy", "prepared otherwise"),
+    "sensitivity": ("change of accuracy", "changed so"),
+    "slice": ("difference of accuracy", "than the rest"),
+    "calibration": ("what it says, less how often it is right", ""),
+}
+"""What an effect is of, and what the row of the drawing is called; else it is a change of a probability."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -71,6 +79,7 @@ def render(audit: Audit, root: str | os.PathLike[str], eye: Eye | Classifier) ->
     style = _style()
     page = _template().render(
         audit=audit, photos=audit.photos, headline=audit.headline, style=Markup(style), policy=_policy(style),
+        suspected=sum(each.suspected_shortcut and each.state == "proven" for each in audit.findings),
         icon=Markup(NO_ICON), title=f"Audit of {Path(root).name or root}", root=str(root),
         proven=[each for each in findings if each["finding"].state == "proven"],
         folded=[
@@ -120,7 +129,10 @@ class _Pictures:
 
 def _finding(number: int, finding: Finding, audit: Audit, root: Path, shown: _Pictures) -> dict[str, Any]:
     box = _box(finding)
+    of = "" if finding.class_name is None else f" of {finding.class_name}"
+    unit, measured = UNITS.get(finding.kind, (f"change of the probability{of}", "put into photos"))
     return {
+        "unit": unit, "measured": measured,
         "number": number, "finding": finding, "state": STATES[finding.state], "kind": KINDS[finding.kind],
         "sentence": finding.sentence[:1].upper() + finding.sentence[1:], "drawing": drawn(finding),
         "box": box, "place": None if box is None else _place(*box), "pictures": shown.of(finding.carriers),

@@ -39,7 +39,8 @@ def command(photos: str, **given: Any) -> None:
     """Find what a model leans on and where it fails, over a folder of photos.
 
     Each candidate is found on one half of the photos, and decided on the other by changing them, beside matched
-    controls. Writes findings.json; audit.html, one page that shows what was found with photos; and the rows of the pass, so that an audit that was interrupted goes on.
+    controls. Writes findings.json; audit.html, one page that shows with photos what was found; and the rows of the
+    pass, so that an audit that was interrupted goes on.
     """
     from ..auditing.circle import audit
     from ..auditing.page import FILE as PAGE
