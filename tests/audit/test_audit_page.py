@@ -225,3 +225,23 @@ def test_the_worst_class_is_first(root, classifier):
     names = {"good": {"photos": 5, "accuracy": 0.9}, "bad": {"photos": 5, "accuracy": 0.1}}
     parsed = Parsed(render(audit_of(classes=names), root, classifier))
     assert parsed.texts.index("bad") < parsed.texts.index("good")
+
+
+def test_the_command_writes_the_page_unless_it_is_not_wanted(root, tmp_path, seewhy_command, monkeypatch):
+    monkeypatch.setattr(planted, "build", planted.Net, raising=False)
+    (tmp_path / "labels.txt").write_text("\n".join(planted.LABELS))
+    given = ["audit", str(root), "--model", "planted:build", "--weights", "random", "--labels",
+             str(tmp_path / "labels.txt"), "--input-size", "32", "--source", "duplicates", "-o"]  # fmt: skip
+    code, out, err = seewhy_command(*given, str(tmp_path / "with"))
+    assert code == 0, err
+    assert "audit.html" in out.replace("\n", "")
+    page = (tmp_path / "with" / "audit.html").read_text("utf-8")
+    for finding in Audit.load(tmp_path / "with").findings:
+        assert finding.sentence[1:] in "".join(Parsed(page).texts)
+    code, _, err = seewhy_command(*given, str(tmp_path / "without"), "--no-page")
+    assert code == 0, err
+    assert not (tmp_path / "without" / "audit.html").exists()
+    (tmp_path / "without" / "findings.json").rename(tmp_path / "without" / "audit.html")
+    code, _, err = seewhy_command(*given, str(tmp_path / "without"))
+    assert code == 2
+    assert "--force" in err

@@ -61,7 +61,8 @@ def drawn(finding: Finding) -> Drawing | None:
     high = max(high, low + step)
 
     def x(value: float) -> float:
-        return round(EDGE + (value - low) / (high - low) * (WIDTH - 2 * EDGE), 2)
+        share = (value - low) / (high - low)
+        return round(EDGE + share * (WIDTH - 2 * EDGE), 2)
 
     ends = (None,) * 4 if interval is None else (*interval, x(interval[0]), x(interval[1]))
     effect = Mark("effect", finding.effect, x(finding.effect), LINE / 2, *ends)
@@ -90,5 +91,5 @@ def numbers(values: Mapping[str, object]) -> dict[str, float]:
 def _step(span: float) -> float:
     """A round step of which at most ``MOST_TICKS`` cover a span."""
     least = max(span, 1e-3) / (MOST_TICKS - 1)
-    power = 10.0 ** floor(log10(least))
+    power = float(10.0 ** floor(log10(least)))
     return next(power * each for each in (1, 2, 5, 10) if power * each >= least * (1 - 1e-9))

@@ -77,7 +77,7 @@ def render(audit: Audit, root: str | os.PathLike[str], eye: Eye | Classifier) ->
     shown = _Pictures(Eye(eye.classifier if isinstance(eye, Eye) else eye, root))
     findings = [_finding(number, each, audit, Path(root), shown) for number, each in enumerate(audit.findings, 1)]
     style = _style()
-    page = _template().render(
+    page: str = _template().render(
         audit=audit, photos=audit.photos, headline=audit.headline, style=Markup(style), policy=_policy(style),
         suspected=sum(each.suspected_shortcut and each.state == "proven" for each in audit.findings),
         icon=Markup(NO_ICON), title=f"Audit of {Path(root).name or root}", root=str(root),
