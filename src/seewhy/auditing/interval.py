@@ -53,7 +53,7 @@ def drawn(finding: Finding) -> Drawing | None:
     """The drawing of a finding; None where nothing was measured."""
     if finding.effect is None or not isfinite(finding.effect):
         return None
-    controls = {} if finding.kind in LEVELS else numbers(finding.controls)
+    controls: dict[str, float] = {} if finding.kind in LEVELS else numbers(finding.controls)
     interval = finding.ci if finding.ci is not None and all(map(isfinite, finding.ci)) else None
     values = [0.0, finding.effect, *controls.values(), *(interval or ())]
     step = _step(max(values) - min(values))
@@ -61,7 +61,7 @@ def drawn(finding: Finding) -> Drawing | None:
     high = max(high, low + step)
 
     def x(value: float) -> float:
-        share = (value - low) / (high - low)
+        share: float = (value - low) / (high - low)
         return round(EDGE + share * (WIDTH - 2 * EDGE), 2)
 
     ends = (None,) * 4 if interval is None else (*interval, x(interval[0]), x(interval[1]))
