@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from scipy import stats
 
+from seewhy.audit.album import Album
 from seewhy.audit.candidate import Candidate
 from seewhy.audit.correction import corrected
 from seewhy.audit.edits import Stamp
@@ -18,6 +19,7 @@ from seewhy.audit.finding import Finding
 from seewhy.audit.global_edits import Global
 from seewhy.audit.interventions import decide
 from seewhy.audit.rows import Rows
+from seewhy.errors import PhotoError
 from seewhy.models import Classifier, Preprocessing
 
 SIDE, TAG = 12, 4
@@ -122,8 +124,8 @@ def test_the_same_stamp_elsewhere_is_not_proven(tmp_path):
         )  # fmt: skip
 
 
-def test_what_the_object_itself_does_is_not_proven(tmp_path):
-    """Content of class 1 does as much as the stamp: all of class 1 have it, though only some are said to."""
+def test_controls_of_the_same_class_tell_what_its_own_content_does(tmp_path):
+    """All of class 1 have a white corner, though only some are said to: its content does as much as the stamp."""
     evidence, _, carriers = evidence_of(tmp_path, Corner(), tagged=1)
     (found,) = decide([candidate(white(0, 0), carriers[:3])], evidence)
     assert found.controls["same class"] == pytest.approx(found.effect, abs=1e-6)
@@ -135,7 +137,7 @@ def test_without_a_true_effect_p_is_small_at_its_rate(tmp_path):
     rng = np.random.default_rng(8)
     many = [
         candidate(Stamp(2, 3, np.ones((5, 5)), rng.integers(0, 256, (5, 5, 3)).astype(float)), np.zeros(0, int), f"{i}")
-        for i in range(100)
+        for i in range(80)
     ]
     found = decide(many, evidence)
     p = np.asarray([each.p for each in found])
@@ -166,6 +168,28 @@ def test_brightness_decides_where_the_network_reads_it(tmp_path):
     assert found.transform["name"] == "brightness +115"
     assert list(found.detail["removal"]["change"]) == ["taken off"]
     assert found.detail["removal"]["elsewhere"] == {}
+
+
+class Rough(torch.nn.Module):
+    """Class 1 where neighbours are alike: what a blur gives."""
+
+    def forward(self, x):
+        logit = 10 - 100 * (x[..., 1:] - x[..., :-1]).abs().mean((1, 2, 3))
+        return torch.stack([torch.zeros_like(logit), logit], 1)
+
+
+def test_what_cannot_be_taken_out_explains_as_many_carriers_as_it_turns_photos(tmp_path):
+    evidence, photos, _ = evidence_of(tmp_path, Rough(), tagged=0)
+    blurred = np.flatnonzero(evidence.rows.truth == 1)
+    rng = np.random.default_rng(0)
+    for row in blurred:
+        Image.fromarray(Global("blur", 2).added(photos[row], rng)).save(tmp_path / evidence.rows.paths[row])
+    evidence.rows.predicted[blurred] = 1
+    (found,) = corrected(decide([candidate(Global("blur", 2), blurred)], evidence))
+    assert found.state == "proven"
+    assert found.detail["called"] == 1
+    assert found.detail["removal"]["change"] == {}
+    assert found.explained == 20  # all of the measured ones
 
 
 def test_below_twelve_photos_nothing_is_tested(tmp_path):
@@ -223,3 +247,31 @@ def test_the_finding_that_explains_most_is_first():
         _finding("c", 0.5, 0.1, explained=9),
     ]
     assert [each.id for each in corrected(given)] == ["c", "b", "a"]
+
+
+def test_an_album_keeps_within_its_bound_and_says_the_same(tmp_path):
+    evidence, photos, _ = evidence_of(tmp_path, Corner(), count=30)
+    whole, small = Album(evidence), Album(evidence, most=3 * photos[0].nbytes)
+    rows = np.random.default_rng(2).integers(0, 30, 90)
+    assert (whole[rows] == photos[rows]).all()
+    assert (small[rows] == photos[rows]).all()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert (whole[rows] == photos[rows]).all()
+    assert (small[rows[-1:]] == photos[rows[-1:]]).all()
+    with pytest.raises(PhotoError):
+        small[np.arange(30)]
+
+
+def test_rows_are_drawn_evenly_and_mostly_the_same_ones(tmp_path):
+    evidence, _, _ = evidence_of(tmp_path, Corner(), count=30)
+    every = np.ones(30, bool)
+    first = Album(evidence).some(every, 10)
+    assert len(set(first.tolist())) == 10
+    every[first[0]] = False
+    assert set(first[1:]) <= set(Album(evidence).some(every, 10))
+    drawn = np.zeros(30)
+    for seed in range(300):
+        drawn[Album(Evidence(evidence.rows, evidence.eye, evidence.proposing, seed)).some(np.ones(30, bool), 10)] += 1
+    assert drawn.min() >= 65  # of 100 in expectation, deviation 8
+    assert drawn.max() <= 135

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .advice import advised
+from .album import Album
 from .candidate import Candidate
 from .evidence import Evidence
 from .finding import Finding
-from .removal import TOGETHER, Removal, measured_removal, parts, seen
+from .removal import TOGETHER, Removal, measured_removal, parts
 from .rows import Rows
 from .statistics import bootstrap_interval, sign_flip, wilson_interval
 
@@ -40,7 +41,8 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
 
     Each finding: ``effect`` and ``ci`` are the mean change of probability under the candidate and its bootstrap
     interval; ``detail["beyond_controls"]`` the same of d; ``controls`` the mean change under either kind of control;
-    ``explained`` how many decisions for the class, of measured carriers, change with every fill when it is taken out.
+    ``explained`` how many decisions for the class, of measured carriers, change with every fill when it is taken out;
+    where it cannot be taken out, it is estimated: as many of them as photos are called the class because of it.
     ``state`` is "too_few" below ``FEWEST`` photos; otherwise it is left to ``correction.corrected``.
 
     Args:
@@ -52,7 +54,8 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
     Raises:
         PhotoError: a photo can no longer be read.
     """
-    return [_decided(candidate, evidence, photos, max(2, draws)) for candidate in candidates]
+    album = Album(evidence)
+    return [_decided(candidate, album, photos, max(2, draws)) for candidate in candidates]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,28 +82,37 @@ class _Pasted:
         beyond: Doubles = self.change - drawn.mean(1)
         return beyond
 
+    @property
+    def more_called(self) -> float:
+        """The share called the class with the candidate, beyond those without it and under controls."""
+        return max(0.0, float(self.after.mean()) - max(float(self.before.mean()), *self.called.values()))
 
-def _decided(candidate: Candidate, evidence: Evidence, photos: int, draws: int) -> Finding:
+
+def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Finding:
+    evidence = album.evidence
     rng = evidence.random(f"decide {candidate.id}")
     classes = belongs(evidence.rows)
     measured = ~np.asarray(evidence.proposing, bool)
     carries = np.zeros(len(classes), bool)
     carries[candidate.carriers] = True
     here = classes == candidate.class_index
-    hosts = _some(measured & ~here & ~carries, photos, rng)
+    hosts = album.some(measured & ~here & ~carries, photos)
     about = candidate.edit.describe()
-    removal = measured_removal(candidate, evidence, np.flatnonzero(measured & carries), photos, rng)
+    removal = measured_removal(candidate, album, measured & carries, photos, rng)
     if len(hosts) < FEWEST:
         sentence = f"too few photos to tell what {about['name']} does: {len(hosts)} of other classes than "
         return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
     same = measured & here & ~carries
     content = {
-        SAME: _some(same if same.any() else here & ~carries, CONTENTS, rng),
-        OTHER: _some(measured & ~here & ~carries, CONTENTS, rng),
+        SAME: album.some(same if same.any() else here & ~carries, CONTENTS),
+        OTHER: album.some(measured & ~here & ~carries, CONTENTS),
     }
-    pasted = _pasted(candidate, evidence, hosts, content, draws, rng)
+    pasted = _pasted(candidate, album, hosts, content, draws, rng)
     beyond = pasted.beyond
     flipped = int((pasted.after & ~pasted.before).sum())
+    if not removal.change:
+        called = measured & carries & (evidence.rows.predicted == candidate.class_index)
+        removal = replace(removal, explained=round(pasted.more_called * int(called.sum())))
     return _finding(
         candidate, evidence, about, _sentence(candidate, about, pasted), removal,
         effect=float(pasted.change.mean()), ci=bootstrap_interval(pasted.change, rng), p=sign_flip(beyond, rng),
@@ -120,14 +132,9 @@ def belongs(rows: Rows) -> Ints:
     return classes
 
 
-def _some(which: npt.NDArray[np.bool_], most: int, rng: np.random.Generator) -> Ints:
-    """Numbers of at most so many of these rows, in a random order."""
-    return rng.permutation(np.flatnonzero(which))[:most]
-
-
 def _pasted(
     candidate: Candidate,
-    evidence: Evidence,
+    album: Album,
     hosts: Ints,
     content: dict[str, Ints],
     draws: int,
@@ -136,17 +143,17 @@ def _pasted(
     kinds = [kind for kind, rows in content.items() if len(rows)]
     shares = dict(zip(kinds, ([draws - draws // 2, draws // 2] if len(kinds) == 2 else [draws]), strict=True))
     order = [kind for kind in kinds for _ in range(shares[kind])]
-    pixels = {kind: seen(evidence, content[kind]) for kind in kinds}
+    pixels = {kind: album[content[kind]] for kind in kinds}
     changes, calls = [], []
     for rows in parts(hosts, TOGETHER):
         variants = []
-        for row, photo in zip(rows, seen(evidence, rows), strict=True):
+        for row, photo in zip(rows, album[rows], strict=True):
             seed = int(rng.integers(1 << 62))  # a moving stamp and its controls are at one place
             variants += [photo, candidate.edit.added(photo, np.random.default_rng(seed))]
             for kind in order:
                 other = pixels[kind][_drawn(content[kind], row, rng)]
                 variants.append(candidate.edit.control(photo, other, np.random.default_rng(seed)))
-        said = evidence.eye.probabilities(np.stack(variants)).reshape(len(rows), 2 + len(order), -1)
+        said = album.evidence.eye.probabilities(np.stack(variants)).reshape(len(rows), 2 + len(order), -1)
         own = said[..., candidate.class_index].astype(np.float64)
         changes.append(own[:, 1:] - own[:, :1])
         calls.append(said.argmax(2) == candidate.class_index)
@@ -184,5 +191,6 @@ def _finding(
         suspected_shortcut=candidate.repeats, explained=removal.explained,
         carriers=tuple(evidence.rows.paths[row] for row in candidate.carriers), region=candidate.region,
         transform=about,
-        remedy=advised(candidate), detail={"why": candidate.why, **(more or {}), "removal": removal.describe()}, **fields,
+        remedy=advised(candidate),
+        detail={"why": candidate.why, **(more or {}), "removal": removal.describe()}, **fields,
     )  # fmt: skip

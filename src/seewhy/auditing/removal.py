@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .album import Album
 from .candidate import Candidate
-from .evidence import Evidence
 from .eye import Pixels
 
 Ints = npt.NDArray[np.integer[Any]]
@@ -46,22 +46,22 @@ class Removal:
 
 
 def measured_removal(
-    candidate: Candidate, evidence: Evidence, carriers: Ints, most: int, rng: np.random.Generator
+    candidate: Candidate, album: Album, carriers: npt.NDArray[np.bool_], most: int, rng: np.random.Generator
 ) -> Removal:
-    """Take the candidate out of at most ``most`` of ``carriers``, numbers of rows.
+    """Take the candidate out of at most ``most`` of ``carriers``, (N,) bool.
 
     Raises:
         PhotoError: a photo can no longer be read.
     """
-    rows = rng.permutation(carriers)[:most]
+    rows, count = album.some(carriers, most), int(carriers.sum())
     class_index, fills = candidate.class_index, candidate.edit.describe().get("fills", [])
     changes: dict[str, list[float]] = {}
     away: dict[str, list[float]] = {}
     leaves = 0
     for part in parts(rows, TOGETHER):
-        variants = [_variants(candidate, photo, rng) for photo in seen(evidence, part)]
+        variants = [_variants(candidate, photo, rng) for photo in album[part]]
         every = [each for photo, there, other in variants for each in (photo, *there, *other)]
-        said = evidence.eye.probabilities(np.stack(every))
+        said = album.evidence.eye.probabilities(np.stack(every))
         start = 0
         for _, there, other in variants:
             end = start + 1 + len(there) + len(other)
@@ -71,23 +71,14 @@ def measured_removal(
                 kind, at = (changes, index) if index < len(there) else (away, index - len(there))
                 kind.setdefault(fills[at] if at < len(fills) else f"fill {at + 1}", []).append(float(change))
             start = end
-    explained = round(leaves * len(carriers) / len(rows)) if len(rows) else 0
-    return Removal(len(carriers), len(rows), explained, _means(changes), _means(away))
+    explained = round(leaves * count / len(rows)) if len(rows) else 0
+    return Removal(count, len(rows), explained, _means(changes), _means(away))
 
 
 def parts(rows: Ints, size: int) -> Iterator[Ints]:
     """``rows``, at most ``size`` at a time."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
-
-
-def seen(evidence: Evidence, rows: Ints) -> Pixels:
-    """(n, H, W, 3), what the model sees of these rows.
-
-    Raises:
-        PhotoError: a photo can no longer be read.
-    """
-    return evidence.eye.pixels([evidence.rows.paths[row] for row in rows])
 
 
 def _variants(
