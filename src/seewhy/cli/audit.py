@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from ..errors import OutputError
-from ..files import make_folder
+from ..files import make_folder, write_text
 from ..legible import in_one_line
 from ..pictures.cells import percentage
 from .console import console, shown
@@ -30,23 +30,28 @@ STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few"
               help="Where the true classes are: folders named like them, or a CSV file with path,label.")  # fmt: skip
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="Only these; may be repeated. Default: all.")
 @click.option("--output-dir", "-o", type=click.Path(readable=False), help=f"Default: {USUAL}.")
-@click.option("--force", is_flag=True, help="Replace an earlier findings.json.")
+@click.option("--force", is_flag=True, help="Replace an earlier findings.json and audit.html.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
+@click.option("--page/--no-page", default=True, help="Whether to write audit.html.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings.json.")
 def command(photos: str, **given: Any) -> None:
     """Find what a model leans on and where it fails, over a folder of photos.
 
     Each candidate is found on one half of the photos, and decided on the other by changing them, beside matched
-    controls. Writes findings.json, and the rows of the pass, so that an audit that was interrupted goes on.
+    controls. Writes findings.json; audit.html, one page that shows with photos what was found; and the rows of the
+    pass, so that an audit that was interrupted goes on.
     """
     from ..auditing.circle import audit
+    from ..auditing.page import FILE as PAGE
+    from ..auditing.page import render
     from ..auditing.result import FILE
 
     folder = make_folder(Path(given["output_dir"] or USUAL))
-    if os.path.lexists(folder / FILE) and not given["force"]:
-        expected = "--force to replace it, or another --output-dir"
-        raise OutputError(f"{in_one_line(folder / FILE)} exists", expected=expected)
+    for name in (FILE, PAGE) if given["page"] else (FILE,):
+        if os.path.lexists(folder / name) and not given["force"]:
+            expected = "--force to replace it, or another --output-dir"
+            raise OutputError(f"{in_one_line(folder / name)} exists", expected=expected)
     terminal = console(error=given["as_json"])
     with terminal.status("Loading the model"):
         classifier = load_model(given)
@@ -56,7 +61,10 @@ def command(photos: str, **given: Any) -> None:
             photos, classifier, truth=given["truth"], sources=given["sources"] or None, output_dir=folder,
             seed=given["seed"], batch_size=given["batch_size"], listener=bar.listen,
         )  # fmt: skip
-    path = found.save(folder, overwrite=given["force"])
+        path = found.save(folder, overwrite=given["force"])
+        if given["page"]:
+            path = folder / PAGE
+            write_text(path, render(found, photos, classifier), overwrite=given["force"])
     if given["as_json"]:
         click.echo(json.dumps(found.describe()), file=output())
         return

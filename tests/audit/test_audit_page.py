@@ -1,0 +1,247 @@
+"""The page of an audit: all that was found is there, nothing in it acts, and its drawings agree with the numbers."""
+
+import base64
+import hashlib
+import re
+import shlex
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import planted
+import pytest
+from PIL import Image
+
+import seewhy
+from seewhy.auditing.finding import Finding
+from seewhy.auditing.interval import drawn, points
+from seewhy.auditing.page import render, shell_quoted
+from seewhy.auditing.result import Audit
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=http://evil.example/x>\n\u202e{{ 7*7 }}"
+
+
+class Parsed(HTMLParser):
+    VOID = frozenset({"meta", "link", "img", "br", "line", "rect", "circle"})
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.open, self.texts = [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, tag, of=None):
+        return [given for name, given in self.tags if name == tag and (of is None or given.get("class") == of)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    pixels, kinds = planted.pictures(3, 1, "checks")
+    return planted.folder(tmp_path_factory.mktemp("photos"), pixels, kinds)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    net = planted.Net()
+    return seewhy.classifier(
+        net.eval(), labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=planted.SIDE
+    )
+
+
+def paths(root):
+    return tuple(sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png")))
+
+
+def audit_of(*findings, name="checks", **photos):
+    about = {
+        "folder": "photos", "count": 12, "labelled": 12, "accuracy": 0.75, "unreadable": [], "notes": [],
+        "classes": {name: {"photos": 6, "accuracy": 0.5}, "rings": {"photos": 6, "accuracy": 1.0}}, **photos,
+    }  # fmt: skip
+    model = {"spec": "net", "weights": "0" * 64, "preprocessing": "plain", "notes": []}
+    return Audit(model, about, findings, {"seewhy": "0", "seed": 0, "sources": [], "forwards": 12})
+
+
+def stamp(root, **given):
+    usual = {
+        "id": "stamp-checks-1", "kind": "stamp", "sentence": "a mark makes photos checks", "class_name": "checks",
+        "state": "proven", "suspected_shortcut": True, "effect": 0.42, "ci": (0.31, 0.53), "p": 0.001, "q": 0.004,
+        "explained": 7, "carriers": paths(root), "region": {"box": [2, 2, 6, 6], "of": [32, 32]},
+        "controls": {"same class": 0.02, "other classes": -0.03}, "remedy": ("blur it",),
+    }  # fmt: skip
+    return Finding(**{**usual, **given})
+
+
+def test_it_asks_for_nothing_and_runs_nothing(root, classifier):
+    parsed = Parsed(render(audit_of(stamp(root)), root, classifier))
+    assert not parsed.all("script")
+    for _, given in parsed.tags:
+        assert not any(name.startswith("on") or name == "style" for name in given)
+        for name in ("src", "href"):
+            assert given.get(name, "data:").startswith("data:")
+    (policy,) = [each["content"] for each in parsed.all("meta") if "http-equiv" in each]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    (style,) = re.findall(r"<style>(.*?)</style>", render(audit_of(stamp(root)), root, classifier), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_names_from_outside_are_text(root, classifier):
+    hostile = stamp(
+        root, sentence=HOSTILE, class_name=HOSTILE, carriers=(HOSTILE, *paths(root)), remedy=(HOSTILE,),
+        controls={HOSTILE: 0.1}, detail={"why": HOSTILE},
+    )  # fmt: skip
+    page = render(
+        audit_of(hostile, name=HOSTILE, unreadable=[[HOSTILE, HOSTILE]], notes=[HOSTILE]), root, classifier
+    )  # fmt: skip
+    parsed, plain = Parsed(page), Parsed(render(audit_of(stamp(root)), root, classifier))
+    assert not parsed.all("script")
+    assert {tag for tag, _ in parsed.tags} == {tag for tag, _ in plain.tags} | {"b"}
+    assert all(each["src"].startswith("data:") for each in parsed.all("img"))
+    assert "\u202e" not in page
+    assert "{{ 7*7 }}" in page
+    assert len([text for text in parsed.texts if "<script>alert(1)</script>" in text]) >= 8
+
+
+def test_every_sentence_is_there_and_states_are_words(root, classifier):
+    states = {"proven": "Proven", "not_proven": "Not proven", "too_few": "Too few photos"}
+    findings = [
+        Finding(f"slice-{state}", "slice", f"Of {state} < 50 % are right & more", state=state) for state in states
+    ]
+    parsed = Parsed(render(audit_of(*findings), root, classifier))
+    for finding in findings:
+        assert parsed.texts.count(finding.sentence) >= 1
+    for word in states.values():
+        assert word in parsed.texts
+    shown = [each["id"] for each in parsed.all("article")]
+    assert sorted(shown) == ["finding-1", "finding-2", "finding-3"]
+
+
+@pytest.mark.parametrize(
+    ("effect", "ci", "controls"),
+    [
+        (0.42, (0.31, 0.53), {"same class": 0.02, "other": -0.03}),
+        (-0.9, (-1.0, -0.8), {}),
+        (0.004, (-0.001, 0.009), {"a": 0.0}),
+        (0.0, (0.0, 0.0), {"a": 0.0}),
+        (1.0, (1.0, 1.0), {"a": -1.0}),
+    ],
+)
+def test_the_drawing_is_on_the_scale_of_its_ticks(root, classifier, effect, ci, controls):
+    parsed = Parsed(render(audit_of(stamp(root, effect=effect, ci=ci, controls=controls)), root, classifier))
+    ticks = [(float(each["data-value"]), float(each["x1"])) for each in parsed.all("line", "tick")]
+    assert 2 <= len(ticks) <= 7
+    slope, start = np.polyfit(*np.transpose(ticks), 1)
+    assert slope > 0
+
+    def x(value):
+        return pytest.approx(start + slope * value, abs=0.02)
+
+    (interval,) = parsed.all("line", "interval")
+    assert [float(interval["data-low"]), float(interval["data-high"])] == list(ci)
+    assert [float(interval["x1"]), float(interval["x2"])] == [x(ci[0]), x(ci[1])]
+    (dot,) = parsed.all("circle", "dot")
+    assert float(dot["cx"]) == x(effect)
+    (zero,) = parsed.all("line", "zero")
+    assert float(zero["x1"]) == x(0.0)
+    assert [float(each["cx"]) for each in parsed.all("circle", "control")] == [x(each) for each in controls.values()]
+    for place in (float(interval["x1"]), float(interval["x2"]), float(dot["cx"])):
+        assert 0 <= place <= 320
+
+
+def test_the_accuracy_before_is_no_change_of_accuracy():
+    finding = Finding("s", "sensitivity", "s", effect=-0.1, ci=(-0.2, 0.0), controls={"unchanged": 0.9})
+    assert drawn(finding).controls == ()
+    assert drawn(Finding("d", "duplicate", "d")) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.42, "+42"), (-0.004, "−0.4"), (0.0, "0"), (0.0999, "+10"), (1e-5, "0.0"), (0.05, "+5")]
+)
+def test_points(share, text):
+    assert points(share) == text
+
+
+def test_the_region_is_outlined_on_the_photos_and_in_the_diagram(root, classifier):
+    parsed = Parsed(render(audit_of(stamp(root)), root, classifier))
+    boxes = parsed.all("rect", "line")
+    assert len(boxes) == 8 + 1
+    assert all([each[k] for k in ("x", "y", "width", "height")] == ["2.0", "2.0", "6.0", "6.0"] for each in boxes)
+    assert len(parsed.all("img")) == 8
+
+
+def test_the_pictures_are_what_the_model_sees(root, classifier):
+    import io
+
+    path = paths(root)[0]
+    (image,) = Parsed(render(audit_of(stamp(root, carriers=(path,))), root, classifier)).all("img")
+    held = Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))).convert("RGB")
+    seen = classifier.crop(Image.open(root / path))
+    assert held.size == seen.size
+    assert np.abs(np.asarray(held, float) - np.asarray(seen, float)).mean() < 16
+
+
+def test_a_photo_that_is_gone_breaks_nothing(root, classifier, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    page = render(audit_of(stamp(root, carriers=("gone.png", "broken.png"))), tmp_path, classifier)
+    assert Parsed(page).texts.count("cannot be read") == 2
+    nothing = audit_of(count=0, labelled=0, accuracy=None, classes={})
+    assert "nothing was proven" in render(nothing, tmp_path / "gone", classifier).lower()
+
+
+@pytest.mark.parametrize("word", ["a b", "it's", "$(id)", "a\nb", "\x1b[2J", "ü", "a\\b'\n", "\u202e", "-x", "a;b"])
+def test_a_shell_reads_the_word_again(word):
+    read = subprocess.run(["bash", "-c", f"printf %s {shell_quoted(word)}"], capture_output=True, check=True)
+    assert read.stdout.decode() == word
+    assert "\n" not in shell_quoted(word)
+
+
+def test_commands_to_check_by_hand(root, classifier, tmp_path):
+    place = tmp_path / "my photos"
+    parsed = Parsed(render(audit_of(stamp(root, carriers=("it's.png",))), place, classifier))
+    what_if, explain = [shlex.split(text) for text in parsed.texts if text.startswith("seewhy ") and "--" in text]
+    assert what_if[:5] == ["seewhy", "what-if", str(place / "it's.png"), "--box", "2,2,6,6"]
+    assert explain[:3] == ["seewhy", "explain", str(place / "it's.png")]
+
+
+def test_the_worst_class_is_first(root, classifier):
+    names = {"good": {"photos": 5, "accuracy": 0.9}, "bad": {"photos": 5, "accuracy": 0.1}}
+    parsed = Parsed(render(audit_of(classes=names), root, classifier))
+    assert parsed.texts.index("bad") < parsed.texts.index("good")
+
+
+def test_the_command_writes_the_page_unless_it_is_not_wanted(root, tmp_path, seewhy_command, monkeypatch):
+    monkeypatch.setattr(planted, "build", planted.Net, raising=False)
+    (tmp_path / "labels.txt").write_text("\n".join(planted.LABELS))
+    given = ["audit", str(root), "--model", "planted:build", "--labels",
+             str(tmp_path / "labels.txt"), "--input-size", "32", "--source", "duplicates", "-o"]  # fmt: skip
+    code, out, err = seewhy_command(*given, str(tmp_path / "with"))
+    assert code == 0, err
+    assert "audit.html" in out.replace("\n", "")
+    page = (tmp_path / "with" / "audit.html").read_text("utf-8")
+    for finding in Audit.load(tmp_path / "with").findings:
+        assert finding.sentence[1:] in "".join(Parsed(page).texts)
+    code, _, err = seewhy_command(*given, str(tmp_path / "without"), "--no-page")
+    assert code == 0, err
+    assert not (tmp_path / "without" / "audit.html").exists()
+    (tmp_path / "without" / "findings.json").rename(tmp_path / "without" / "audit.html")
+    code, _, err = seewhy_command(*given, str(tmp_path / "without"))
+    assert code == 2
+    assert "--force" in err
