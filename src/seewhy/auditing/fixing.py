@@ -23,9 +23,8 @@ from .passing import rows_of
 from .remedies.comparing import NAMES, Comparison, Measured
 from .remedies.head import Head, copied, features_of, head_of, probabilities
 from .remedies.last_layer import last_layer
-from .removal import seen
 from .result import Audit
-from .sources.stamps import stamps
+from .sources.stamps import seen, stamps
 from .split import alike, proposing
 
 Ints = npt.NDArray[np.integer[Any]]
@@ -171,9 +170,7 @@ def _stamp(found: Audit, finding_id: str | None) -> Finding:
     return known[finding_id]
 
 
-def _evidence(
-    folder: Path, photos: Any, classifier: Classifier, found: Audit, truth: Any, batch_size: int
-) -> Evidence:
+def _evidence(folder: Path, photos: Any, classifier: Classifier, found: Audit, truth: Any, batch_size: int) -> Evidence:
     if not (folder / "rows").is_dir():
         what = f"{in_one_line(folder)} holds no rows"
         raise InputError(what, expected="the --output-dir of an audit, with its folder rows")
@@ -217,7 +214,8 @@ def _check_groups(evidence: Evidence, learned: Ints, measured: Ints, candidate: 
     for group, how in ((2 * candidate.class_index, "without"), (2 * candidate.class_index + 1, "with")):
         if not ((learned == group).any() and (measured == group).any()):
             raise InputError(
-                f"too few photos of {candidate.class_name} {how} the stamp", expected=f"at least {FEWEST} on either half"
+                f"too few photos of {candidate.class_name} {how} the stamp",
+                expected=f"at least {FEWEST} on either half",
             )
 
 

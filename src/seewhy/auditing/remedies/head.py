@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,12 +102,13 @@ def probabilities(head: Head, features: Doubles) -> Doubles:
     """(B, K), the softmax of the logits that a last layer gives for features (B, D)."""
     logits = features @ head.weight.T + head.bias
     raised: Doubles = np.exp(logits - logits.max(1, keepdims=True))
-    return raised / raised.sum(1, keepdims=True)
+    raised /= raised.sum(1, keepdims=True)
+    return raised
 
 
-def _class_map(eye: Eye, pixels: Pixels | Sequence[Pixels]) -> ClassMap:
+def _class_map(eye: Eye, pixels: Pixels) -> ClassMap:
     try:
-        with recorded(eye.classifier, eye.inputs(np.asarray(pixels)), None, Needs(class_map=True)) as record:
+        with recorded(eye.classifier, eye.inputs(pixels), None, Needs(class_map=True)) as record:
             return record.class_map()
     except MethodError as error:
         raise ModelError(f"no last layer can be trained: {error}") from error

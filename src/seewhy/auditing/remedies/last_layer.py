@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,13 +79,13 @@ def _checked(features: Floats, classes: Ints, groups: Ints, draws: int) -> int:
     return count
 
 
-def _balanced(members: list[Ints], rng: np.random.Generator) -> Ints:
+def _balanced(members: Sequence[Ints], rng: np.random.Generator) -> Ints:
     """As many photos of each group as the smallest has, in the order of their numbers."""
     least = min(map(len, members))
     return np.sort(np.concatenate([rng.choice(each, least, replace=False) for each in members]))
 
 
-def _as_many(members: list[Ints], classes: Ints, rng: np.random.Generator) -> Ints:
+def _as_many(members: Sequence[Ints], classes: Ints, rng: np.random.Generator) -> Ints:
     """As many photos as a balanced draw has, of any group, with one of each class at least."""
     size = len(members) * min(map(len, members))
     order = rng.permutation(len(classes))
@@ -94,9 +94,7 @@ def _as_many(members: list[Ints], classes: Ints, rng: np.random.Generator) -> In
     return np.sort(np.concatenate([order[firsts], rest[: max(0, size - len(firsts))]]))
 
 
-def _fitted(
-    fitter: Callable[[], Any], features: Doubles, classes: Ints, count: int
-) -> list[tuple[Doubles, float]]:
+def _fitted(fitter: Callable[[], Any], features: Doubles, classes: Ints, count: int) -> list[tuple[Doubles, float]]:
     """Coefficients (D,) and offset of each class: one against the rest; of two classes, half of either sign."""
     if count == 2:
         fit = fitter().fit(features, classes)
