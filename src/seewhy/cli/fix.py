@@ -27,7 +27,7 @@ from .streams import output
 @click.option("--seeds", type=click.IntRange(5), default=5, show_default=True, help="How often it is trained.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def command(audit_dir: str, photos: str, /, **given: Any) -> None:
+def command(audit_dir: str, photos: str, **given: Any) -> None:
     """Train the last layer again, with as many photos with a stamp as without it, and say whether that helped.
 
     Trained on one half of the audited photos, measured on the other. The file is written whether it helped or not;
