@@ -14,11 +14,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import seewhy
+from seewhy.auditing.collection import collection_of
+from seewhy.auditing.eye import Eye
 from seewhy.auditing.fixing import fix
+from seewhy.auditing.passing import rows_of
 from seewhy.auditing.remedies.head import with_head
 from seewhy.auditing.remedies.last_layer import last_layer
 from seewhy.auditing.remedies.temperature import temperature
 from seewhy.auditing.remedies.written import write_weights
+from seewhy.auditing.split import alike, proposing
 from seewhy.errors import InputError, ModelError, OutputError
 
 
@@ -70,9 +74,9 @@ def test_the_same_seed_draws_the_same_and_what_does_not_fit_is_said():
     first, again = (last_layer(features, classes, groups, seed=3) for _ in range(2))
     assert (first[0] == again[0]).all()
     assert not (first[0] == last_layer(features, classes, groups, seed=4)[0]).all()
-    for wrong in ((features[:, 0], classes, groups), (features, classes + 1, groups), (features * np.nan, classes, groups)):
+    for wrong in ((features[:, 0], classes), (features, classes + 1), (features * np.nan, classes)):
         with pytest.raises(InputError):
-            last_layer(*wrong)
+            last_layer(*wrong, groups)
 
 
 def test_the_temperature_of_logits_that_were_made_too_sure():
@@ -167,5 +171,16 @@ def test_from_audit_to_file(audited, seewhy_command, monkeypatch):
     assert torch.equal(old.model.head.weight, kept["head.weight"])
     # the numbers of the first seed are those of the written network itself, on the photos it was not trained on
     assert fixed.seeds["after"]["clean accuracy"] == about["seeds"]["after"]["clean accuracy"]
+    rows, _ = rows_of(collection_of(photos, old), old, place / "audit" / "rows")
+    paths = np.array(rows.paths)[~proposing(rows.truth, alike(rows.digests, rows.hashes))]
+    eye = Eye(new, photos)
+    decided = eye.probabilities(eye.pixels(list(paths))).argmax(1)
+    right = np.mean([planted.LABELS[each] == path.split("/")[0] for each, path in zip(decided, paths, strict=True)])
+    assert right == pytest.approx(fixed.seeds["after"]["clean accuracy"][0], abs=0.02)  # rows are float16
+    # nothing but what was measured is said: where the stamp does more than before, that it does
+    low, high = fixed.change["after - before"]["effect"]["ci"]
+    assert ("made worse" in fixed.sentence and "effect" in fixed.sentence.split(";")[0]) == (low > 0)
+    assert not (fixed.helped and low > 0)
+    assert low <= fixed.change["after - before"]["effect"]["median"] <= high
     with pytest.raises(InputError, match="no stamp"):
         fix(place / "audit", photos, old, "stamp-nothing-1")

@@ -78,7 +78,12 @@ class Fixed:
             f"{name} {than[name]['median']:+.3f} [{than[name]['ci'][0]:+.3f}, {than[name]['ci'][1]:+.3f}]"
             for name in NAMES[:3]
         )
-        return f"the new last layer {'helped' if self.helped else 'did not help beyond chance'}: {told}"
+        worse = [name for name in NAMES[:2] if than[name]["ci"][1] < 0]
+        worse += [name for name in NAMES[2:] if than[name]["ci"][0] > 0]
+        said = "helped" if self.helped else "did not help beyond chance"
+        if worse:
+            said = f"{'helped, but ' if self.helped else ''}made worse: {' and '.join(worse)}"
+        return f"the new last layer {said}; {told}"
 
     def describe(self) -> dict[str, Any]:
         """Everything but the weights, ready for JSON."""
@@ -225,7 +230,7 @@ def _variants(
     """(m, D) features of photos as they are, with the stamp, and with another photo's content at its place."""
     if len(hosts) < FEWEST:
         raise InputError("too few photos of other classes to put the stamp into", got=len(hosts))
-    pixels = seen(evidence, hosts)
+    pixels = seen(evidence, hosts.astype(np.int64))
     others = np.roll(pixels, 1, 0)  # hosts are in a random order
     draws = [int(each) for each in rng.integers(1 << 62, size=len(hosts))]
     added = [candidate.edit.added(each, np.random.default_rng(seed)) for each, seed in zip(pixels, draws, strict=True)]
