@@ -22,6 +22,7 @@ COMMANDS = {
     "channels": "List the channels that did most for a class, with what each added.",
     "visualize": "Make the image that a class is, to the network.",
     "audit": "Find what a model leans on, over a folder of photos.",
+    "fix": "Train the last layer again, against a stamp that an audit found.",
     "app": "Open a page that explains photos as they are dropped on it.",
     "report": "Draw the report again from what was saved.",
     "cache": "Show where pictures of classes are kept, or remove them.",
