@@ -69,6 +69,9 @@ class Net(nn.Module):
         return self.head(self.features(x).mean((2, 3)))
 
 
+build = Net
+
+
 def trained(tag=None, seed=0, each=150, epochs=8):
     """A classifier that was trained on ``pictures``."""
     torch.manual_seed(seed)

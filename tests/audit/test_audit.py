@@ -147,7 +147,6 @@ def test_the_command(tmp_path, place, seewhy_command, monkeypatch):
 
     save_file(planted.trained("checks").model.state_dict(), tmp_path / "net.safetensors")
     (tmp_path / "labels.txt").write_text("\n".join(planted.LABELS))
-    monkeypatch.setattr(planted, "build", planted.Net, raising=False)
     torch.manual_seed(0)
     given = ["audit", str(place), "--model", "planted:build", "--weights", str(tmp_path / "net.safetensors"),
              "--labels", str(tmp_path / "labels.txt"), "--input-size", "32", "--mean", "0.5", "--std", "0.25",

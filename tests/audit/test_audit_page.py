@@ -228,7 +228,6 @@ def test_the_worst_class_is_first(root, classifier):
 
 
 def test_the_command_writes_the_page_unless_it_is_not_wanted(root, tmp_path, seewhy_command, monkeypatch):
-    monkeypatch.setattr(planted, "build", planted.Net, raising=False)
     (tmp_path / "labels.txt").write_text("\n".join(planted.LABELS))
     given = ["audit", str(root), "--model", "planted:build", "--labels",
              str(tmp_path / "labels.txt"), "--input-size", "32", "--source", "duplicates", "-o"]  # fmt: skip

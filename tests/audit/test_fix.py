@@ -141,7 +141,6 @@ def audited(tmp_path_factory):
 
 def test_from_audit_to_file(audited, seewhy_command, monkeypatch):
     place, photos = audited
-    monkeypatch.setattr(planted, "build", planted.Net, raising=False)
     model = ["--model", "planted:build", "--weights", str(place / "net.safetensors"), "--labels",
              str(place / "labels.txt"), "--input-size", "32", "--mean", "0.5", "--std", "0.25"]  # fmt: skip
     code, _, err = seewhy_command("audit", str(photos), *model, "--source", "stamps", "-o", str(place / "audit"))
@@ -184,3 +183,15 @@ def test_from_audit_to_file(audited, seewhy_command, monkeypatch):
     assert low <= fixed.change["after - before"]["effect"]["median"] <= high
     with pytest.raises(InputError, match="no stamp"):
         fix(place / "audit", photos, old, "stamp-nothing-1")
+
+
+def test_the_stamp_does_less_than_before_and_than_after_unbalanced_training(audited):
+    place, photos = audited
+    options = {"labels": list(planted.LABELS), "input_size": 32, "mean": 0.5, "std": 0.25}
+    old = seewhy.load("planted:build", weights=str(place / "net.safetensors"), **options)
+    fixed = fix(place / "audit", photos, old)
+    for other in ("before", "just trained longer"):
+        assert fixed.change[f"after - {other}"]["effect"]["ci"][1] < 0
+    better = np.less(fixed.seeds["after"]["effect"], fixed.seeds["just trained longer"]["effect"])
+    assert better.sum() >= 4
+    assert fixed.helped

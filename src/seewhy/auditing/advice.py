@@ -12,6 +12,7 @@ def advised(candidate: Candidate) -> tuple[str, ...]:
         return (f"look whether it belongs to {name}; if it does not, collect photos of {name} without it",)
     return (
         f"remove it from the photos of {name} that carry it, which are listed, or cover it, and train again",
+        "train the last layer again with as many photos with it as without it, in each class: `seewhy fix`",
         f"collect photos of {name} without it, and of other classes with it: a test set needs both",
         "put it on random photos of all classes while training, so that it says nothing of any",
     )

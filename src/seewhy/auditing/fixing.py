@@ -98,7 +98,8 @@ def fix(
     audit_dir: str | os.PathLike[str], photos: str | os.PathLike[str], classifier: Classifier,
     finding_id: str | None = None, seeds: int = 5, *, truth: str | os.PathLike[str] = "folders", batch_size: int = 64,
 ) -> Fixed:  # fmt: skip
-    """Train the last layer again, with as many photos of each class with and without a stamp.
+    """Train the last layer again, with as many photos of each class with and without a stamp, which is put into
+    photos of the classes that do not carry it.
 
     The proposing half of the audit's photos is what it is trained on (``remedies.last_layer``, after Kirichenko et
     al. 2023); the other half, what it is measured on, beside the same training without balance. The model that is
@@ -142,10 +143,15 @@ def fix(
         right = probabilities(one, features[measured]).argmax(1) == rows.truth[measured]
         return _measured(one, right, variants, candidate.class_index)
 
-    given = features[learned], rows.truth[learned], groups[learned]
+    plain = features[learned], rows.truth[learned], groups[learned]
+    put_in = _with_stamp(evidence, candidate, rng.permutation(learned[groups[learned] % 2 == 0]), rng)
+    given = {
+        AFTER: [np.concatenate(parts) for parts in zip(plain, put_in, strict=True)],
+        LONGER: plain,
+    }
     heads = {
-        name: [Head(head.name, *last_layer(*given, seed=seed, balanced=name == AFTER)) for seed in range(seeds)]
-        for name in (AFTER, LONGER)
+        name: [Head(head.name, *last_layer(*parts, seed=seed, balanced=name == AFTER)) for seed in range(seeds)]
+        for name, parts in given.items()
     }
     ways = {BEFORE: [tried(head)] * seeds, **{name: [tried(each) for each in many] for name, many in heads.items()}}
     comparison = Comparison(groups[measured], len(variants[0]), rng)
@@ -222,6 +228,18 @@ def _check_groups(evidence: Evidence, learned: Ints, measured: Ints, candidate: 
                 f"too few photos of {candidate.class_name} {how} the stamp",
                 expected=f"at least {FEWEST} on either half",
             )
+
+
+def _with_stamp(
+    evidence: Evidence, candidate: Candidate, rows: Ints, rng: np.random.Generator
+) -> tuple[Doubles, Ints, Ints]:
+    """Features, classes and groups of photos of other classes with the stamp put into them: these hardly ever carry
+    it by themselves, and without them nothing tells the last layer that it is no evidence.
+    """
+    truth = evidence.rows.truth
+    hosts = rows[truth[rows] != candidate.class_index][:HOSTS]
+    pixels = [candidate.edit.added(each, rng) for each in seen(evidence, hosts.astype(np.int64))]
+    return features_of(evidence.eye, np.asarray(pixels)), truth[hosts], 2 * truth[hosts] + 1
 
 
 def _variants(
