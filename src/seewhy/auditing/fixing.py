@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,14 @@ HOSTS = 200
 """The most photos that the stamp is put into."""
 
 BEFORE, AFTER, LONGER = "before", "after", "just trained longer"
+
+
+class _Photos(NamedTuple):
+    """N photos to learn from: features (N, D), classes (N,) and groups (N,)."""
+
+    features: Doubles
+    classes: Ints
+    groups: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +151,11 @@ def fix(
         right = probabilities(one, features[measured]).argmax(1) == rows.truth[measured]
         return _measured(one, right, variants, candidate.class_index)
 
-    plain = features[learned], rows.truth[learned], groups[learned]
+    plain = _Photos(features[learned], rows.truth[learned], groups[learned])
     put_in = _with_stamp(evidence, candidate, rng.permutation(learned[groups[learned] % 2 == 0]), rng)
-    given = {
-        AFTER: [np.concatenate(parts) for parts in zip(plain, put_in, strict=True)],
-        LONGER: plain,
-    }
     heads = {
-        name: [Head(head.name, *last_layer(*parts, seed=seed, balanced=name == AFTER)) for seed in range(seeds)]
-        for name, parts in given.items()
+        name: [Head(head.name, *last_layer(*given, seed=seed, balanced=name == AFTER)) for seed in range(seeds)]
+        for name, given in ((AFTER, _together(plain, put_in)), (LONGER, plain))
     }
     ways = {BEFORE: [tried(head)] * seeds, **{name: [tried(each) for each in many] for name, many in heads.items()}}
     comparison = Comparison(groups[measured], len(variants[0]), rng)
@@ -230,16 +234,20 @@ def _check_groups(evidence: Evidence, learned: Ints, measured: Ints, candidate: 
             )
 
 
-def _with_stamp(
-    evidence: Evidence, candidate: Candidate, rows: Ints, rng: np.random.Generator
-) -> tuple[Doubles, Ints, Ints]:
-    """Features, classes and groups of photos of other classes with the stamp put into them: these hardly ever carry
+def _with_stamp(evidence: Evidence, candidate: Candidate, rows: Ints, rng: np.random.Generator) -> _Photos:
+    """Photos of other classes with the stamp put into them: these hardly ever carry
     it by themselves, and without them nothing tells the last layer that it is no evidence.
     """
     truth = evidence.rows.truth
     hosts = rows[truth[rows] != candidate.class_index][:HOSTS]
     pixels = [candidate.edit.added(each, rng) for each in seen(evidence, hosts.astype(np.int64))]
-    return features_of(evidence.eye, np.asarray(pixels)), truth[hosts], 2 * truth[hosts] + 1
+    return _Photos(features_of(evidence.eye, np.asarray(pixels)), truth[hosts], 2 * truth[hosts] + 1)
+
+
+def _together(a: _Photos, b: _Photos) -> _Photos:
+    """One after the other."""
+    features, classes, groups = (np.concatenate(parts) for parts in zip(a, b, strict=True))
+    return _Photos(features, classes, groups)
 
 
 def _variants(
