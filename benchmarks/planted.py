@@ -197,7 +197,11 @@ def run(folder, checkpoint, *, seeds, each, epochs, strengths, only):
             suspected = [finding for finding in audit.findings if finding.suspected_shortcut]
             hits = [finding for finding in suspected if finding.class_name == names[of] and name != "nothing"]
             first = hits[0] if hits else None
-            place_ = "" if first is None or first.region is None else f"{overlap(first.region['box'], TAG):.2f}"
+            place_ = (
+                ""
+                if name != "tag" or first is None or first.region is None
+                else f"{overlap(first.region['box'], TAG):.2f}"
+            )
             effect = "" if first is None or first.effect is None else f"{first.effect:.2f}"
             interval = "" if first is None or first.ci is None else "{:.2f} to {:.2f}".format(*first.ci)
             print(f"{name} | {strength} | {seed} | {true:.2f} | {bool(hits)} | {effect} | {interval} | {place_} | "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from .finding import Finding
 from .statistics import benjamini_hochberg
@@ -16,7 +17,7 @@ SMALLEST = 0.05
 
 
 def corrected(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings with their q, what is proven, and ranked: by how many decisions each explains, then by its effect.
+    """The findings with their q, ranked: what is proven first, by how many decisions it explains, then by its effect.
 
     q is Benjamini and Hochberg's over all that have a p. Proven is one with q <= ``RATE`` whose interval excludes 0
     and whose effect is at least ``SMALLEST``; beside controls (``detail["beyond_controls"]``, if it is there) this
@@ -33,7 +34,14 @@ def corrected(findings: Sequence[Finding]) -> list[Finding]:
             state = "proven" if own <= RATE and _large(finding) else "not_proven"
         out[index] = replace(finding, q=float(own), state=state)
     out = [replace(each, suspected_shortcut=each.suspected_shortcut and each.state == "proven") for each in out]
-    return sorted(out, key=lambda each: (-each.explained, -abs(each.effect or 0.0), each.id))
+    return sorted(out, key=_rank)
+
+
+def _rank(finding: Finding) -> tuple[Any, ...]:
+    """Another preprocessing first, since all else was measured with the wrong one; then what is proven."""
+    proven = finding.state == "proven"
+    first = proven and finding.kind == "preprocessing"
+    return not first, not proven, -finding.explained, -abs(finding.effect or 0.0), finding.id
 
 
 def _large(finding: Finding) -> bool:

@@ -28,7 +28,7 @@ class Finding:
         ci: its 95 % interval.
         p: of its test, before correction; None where nothing was tested.
         q: the same after Benjamini and Hochberg's correction over all tests of the audit.
-        explained: how many decisions it explains; findings are ranked by it.
+        explained: how many decisions hang on it: they change where it is taken out. Proven findings are ranked by it.
         carriers: paths of the photos that carry it, within the audited folder.
         region: where it lies, in pixels that the model sees: {"box": [top, left, height, width], "of": [height,
             width]}.

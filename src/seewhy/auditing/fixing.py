@@ -107,7 +107,7 @@ def fix(
     finding_id: str | None = None, seeds: int = 5, *, truth: str | os.PathLike[str] = "folders", batch_size: int = 64,
 ) -> Fixed:  # fmt: skip
     """Train the last layer again, with as many photos of each class with and without a stamp, which is put into
-    photos of the classes that do not carry it.
+    photos of other classes and taken out of those that carry it.
 
     The proposing half of the audit's photos is what it is trained on (``remedies.last_layer``, after Kirichenko et
     al. 2023); the other half, what it is measured on, beside the same training without balance. The model that is
@@ -152,10 +152,10 @@ def fix(
         return _measured(one, right, variants, candidate.class_index)
 
     plain = _Photos(features[learned], rows.truth[learned], groups[learned])
-    put_in = _with_stamp(evidence, candidate, rng.permutation(learned[groups[learned] % 2 == 0]), rng)
+    counterfactual = _counterfactual(evidence, candidate, rng.permutation(learned), groups, rng)
     heads = {
         name: [Head(head.name, *last_layer(*given, seed=seed, balanced=name == AFTER)) for seed in range(seeds)]
-        for name, given in ((AFTER, _together(plain, put_in)), (LONGER, plain))
+        for name, given in ((AFTER, _together(plain, counterfactual)), (LONGER, plain))
     }
     ways = {BEFORE: [tried(head)] * seeds, **{name: [tried(each) for each in many] for name, many in heads.items()}}
     comparison = Comparison(groups[measured], len(variants[0]), rng)
@@ -234,14 +234,24 @@ def _check_groups(evidence: Evidence, learned: Ints, measured: Ints, candidate: 
             )
 
 
-def _with_stamp(evidence: Evidence, candidate: Candidate, rows: Ints, rng: np.random.Generator) -> _Photos:
-    """Photos of other classes with the stamp put into them: these hardly ever carry
-    it by themselves, and without them nothing tells the last layer that it is no evidence.
+def _counterfactual(
+    evidence: Evidence, candidate: Candidate, rows: Ints, groups: Ints, rng: np.random.Generator
+) -> _Photos:
+    """Photos of other classes with the stamp put into them, and carriers with it taken out of them.
+
+    The former hardly ever carry it by themselves, and without them nothing tells the last layer that it is no evidence;
+    without the latter as many photos of every group would be as few as the class has without it.
     """
-    truth = evidence.rows.truth
-    hosts = rows[truth[rows] != candidate.class_index][:HOSTS]
-    pixels = [candidate.edit.added(each, rng) for each in seen(evidence, hosts.astype(np.int64))]
-    return _Photos(features_of(evidence.eye, np.asarray(pixels)), truth[hosts], 2 * truth[hosts] + 1)
+    truth, index = evidence.rows.truth, candidate.class_index
+    hosts = rows[(groups[rows] % 2 == 0) & (truth[rows] != index)][:HOSTS].astype(np.int64)
+    carriers = rows[groups[rows] == 2 * index + 1][:HOSTS].astype(np.int64)
+    put_in = [candidate.edit.added(each, rng) for each in seen(evidence, hosts)]
+    taken_out = [(row, each) for row, pixels in zip(carriers, seen(evidence, carriers), strict=True)
+                 for each in candidate.edit.removed(pixels)]  # fmt: skip
+    from_rows = np.array([*hosts, *(row for row, _ in taken_out)], np.int64)
+    carried = np.array([1] * len(hosts) + [0] * len(taken_out), np.int64)
+    pixels = np.asarray([*put_in, *(each for _, each in taken_out)])
+    return _Photos(features_of(evidence.eye, pixels), truth[from_rows], 2 * truth[from_rows] + carried)
 
 
 def _together(a: _Photos, b: _Photos) -> _Photos:

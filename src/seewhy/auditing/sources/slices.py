@@ -179,11 +179,11 @@ def _finding(evidence: Evidence, each: Slice, measuring: Mask) -> Finding:
         effect=effect,
         ci=(max(effect - 1.96 * spread, -1.0), min(effect + 1.96 * spread, 1.0)),
         p=fisher_less(int(here.sum()), len(here), int(there.sum()), len(there)),
-        explained=max(round(expected), 0),
         carriers=tuple(rows.paths[row] for row in worst.tolist()),
         remedy=remedy,
         detail={
             "photos": int(each.inside.sum()),
+            "wrong_beyond_the_rest": max(round(expected), 0),
             "accuracy": float(here.mean()),
             "accuracy_of_the_rest": float(there.mean()),
             "property": each.property,
