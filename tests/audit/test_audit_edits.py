@@ -92,10 +92,10 @@ def test_a_stamp_says_in_words_where_it_is():
         (0, 0): "top left", (8, 9): "in the middle", (16, 18): "bottom right", (8, 0): "left",
     }.items():  # fmt: skip
         said = Stamp(top, left, np.ones((4, 6)), np.full((4, 6, 3), 7.0), of=(20, 24)).describe()
-        assert said["name"] == f"an opaque 4 x 6 stamp {words}"
+        assert said["name"] == f"an opaque black 4 × 6 stamp {words}"
         assert json.loads(json.dumps(said)) == said
     assert _stamp(alpha=np.full((4, 6), 0.3), moving=True).describe()["name"] == (
-        "a translucent 4 x 6 stamp at any place"
+        "a translucent grey 4 × 6 stamp at any place"
     )
 
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import InputError
+from .colour_names import colour_name
 from .eye import Pixels
 from .fills import FILLS, filled, rounded
 
@@ -105,7 +106,8 @@ class Stamp:
         mean = np.average(self.colour, (0, 1), weights) if strength else self.colour.mean((0, 1))
         where = " at any place" if self.moving else self._words()
         return {
-            "edit": "stamp", "name": f"{looks} {tall} x {wide} stamp{where}", "moving": self.moving,
+            "edit": "stamp", "name": f"{looks} {colour_name(mean.tolist())} {tall} × {wide} stamp{where}",
+            "moving": self.moving,
             "box": [self.top, self.left, tall, wide], "alpha": round(strength, 4),
             "colour": [round(float(each), 1) for each in mean], "fills": list(FILLS),
             "control": "with a control there",
