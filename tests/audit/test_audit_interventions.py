@@ -95,7 +95,8 @@ def test_a_stamp_that_decides_is_proven_with_the_effect_of_the_closed_form(tmp_p
         assert found.detail["removal"]["change"][fill] < -0.6
         assert abs(found.detail["removal"]["elsewhere"][fill]) < 0.6 * abs(found.detail["removal"]["change"][fill])
     assert found.sentence == (
-        "100 % of photos of other classes with an opaque white 4 × 4 stamp top left are called bag; 0 % with a control there"
+        "100 % of photos of other classes with an opaque white 4 × 4 stamp top left are called bag; "
+        "0 % with a control there"
     )
     assert found.carriers == tuple(evidence.rows.paths[row] for row in carriers)
     assert json.loads(json.dumps(found.detail, allow_nan=False))["why"] == "it was said so"

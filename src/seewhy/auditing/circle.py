@@ -98,11 +98,17 @@ def audit(
             model={
                 "spec": classifier.name, "weights": classifier.weights_hash,
                 "preprocessing": str(classifier.transform), "notes": list(classifier.notes),
+                "labels": {str(index): evidence.label(index) for index in _classes(rows)},
             },
             photos=_said_of(collection, rows, unreadable, evidence),
             findings=tuple(corrected(findings)),
             made={"seewhy": __version__, "seed": seed, "sources": list(chosen), "forwards": eye.forwards + len(rows)},
         )  # fmt: skip
+
+
+def _classes(rows: Rows) -> list[int]:
+    """Those that a photo has, or is taken for."""
+    return sorted({*rows.truth[rows.known].tolist(), *rows.predicted.tolist()})
 
 
 def _chosen(names: Sequence[str] | None) -> dict[str, Source]:

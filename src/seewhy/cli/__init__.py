@@ -23,6 +23,7 @@ COMMANDS = {
     "visualize": "Make the image that a class is, to the network.",
     "audit": "Find what a model leans on, over a folder of photos.",
     "fix": "Train the last layer again, against a stamp that an audit found.",
+    "compare": "Put two models, or two audits, side by side.",
     "app": "Open a page that explains photos as they are dropped on it.",
     "report": "Draw the report again from what was saved.",
     "cache": "Show where pictures of classes are kept, or remove them.",
@@ -77,7 +78,8 @@ def seewhy() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; without ``arguments``, those of the process, which then ends with it.
 
-    Exit codes: 0 done, 2 the user's error, 1 anything else: interrupted, or what was to be printed could not be.
+    Exit codes: 0 done, 2 the user's error, 1 anything else: interrupted, or what was to be printed could not be; 3
+    where ``compare`` found something worse.
     """
     # Pillow says on stderr what it thinks of broken files; seewhy says it itself, in one line.
     warnings.filterwarnings("ignore", module="PIL")

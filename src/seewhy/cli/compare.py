@@ -1,0 +1,123 @@
+"""seewhy compare A B [PHOTOS_DIR]"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from ..errors import InputError, OutputError
+from ..legible import in_one_line
+from ..pictures.cells import percentage
+from .console import console, shown
+from .options import foreign, load_model, models_options, tell_notes
+from .progress import Bar
+from .streams import output
+
+WORSE = 3
+"""The exit code where something got worse."""
+
+
+@click.command("compare", short_help="Put two models, or two audits, side by side.")
+@click.argument("a", metavar="A", type=click.Path(readable=False))
+@click.argument("b", metavar="B", type=click.Path(readable=False))
+@click.argument("photos", metavar="[PHOTOS_DIR]", required=False, type=click.Path(readable=False))
+@models_options
+@click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv", help="As for the audit.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
+@click.option(
+    "--output-dir", "-o", type=click.Path(readable=False), help="Where comparison.json goes. Default: nowhere."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print comparison.json.")
+def command(a: str, b: str, photos: str | None, **given: Any) -> int:
+    """Put two models, or two audits, side by side: which photos are right, class by class, what was fixed and what was
+    broken, and the effect of the same changes on both.
+
+    A and B are folders that `seewhy audit` wrote, of the same photos; or models, each as for --model, which are audited
+    on PHOTOS_DIR first, with --weights and --labels once for each. Exit code 3: something got significantly worse.
+    """
+    from ..auditing.comparison import FILE, compare
+    from ..auditing.result import FILE as FINDINGS
+
+    if given["spec"] != ("efficientnet_lite0",):
+        raise InputError("--model does not apply", expected="the models as A and B", got=" ".join(given["spec"]))
+    place = None if given["output_dir"] is None else Path(given["output_dir"])
+    if place is not None and os.path.lexists(place / FILE):
+        raise OutputError(f"{in_one_line(place / FILE)} exists", expected="another --output-dir")
+    sides = (a, b)
+    with tempfile.TemporaryDirectory(prefix="seewhy-compare-") as folder:
+        for number, side in enumerate(sides):
+            if not (Path(side) / FINDINGS).is_file():
+                _audited(side, number, photos, Path(folder), given)
+        found = compare(*(
+            side if (Path(side) / FINDINGS).is_file() else Path(folder) / str(number)
+            for number, side in enumerate(sides)
+        ))  # fmt: skip
+    path = None if place is None else found.save(place)
+    if given["as_json"]:
+        click.echo(json.dumps(found.describe()), file=output())
+    else:
+        _tell(found, path)
+    return WORSE if found.worse else 0
+
+
+def _audited(spec: str, number: int, photos: str | None, folder: Path, given: dict[str, Any]) -> None:
+    """Audit a model into a folder of its own."""
+    from ..auditing.circle import audit
+
+    if photos is None:
+        expected = "a folder that `seewhy audit` wrote, or PHOTOS_DIR after two models"
+        raise InputError(f"{in_one_line(spec)} is no audit", expected=expected)
+    own: dict[str, Any] = {"spec": spec}
+    for name in ("weights", "labels"):
+        if given[name] and len(given[name]) != 2:
+            expected = f"--{name} once for each of the two; '' for its own"
+            raise InputError(f"--{name} does not go with the models", expected=expected, got=len(given[name]))
+        own[name] = (given[name][number] or None) if given[name] else None
+    classifier = load_model({**given, **own})
+    tell_notes(classifier)
+    with foreign(classifier), Bar(console(error=True), 1) as bar:
+        audit(
+            photos, classifier, truth=given["truth"], sources=["stamps", "sensitivity", "calibration"],
+            output_dir=folder / str(number), seed=given["seed"], listener=bar.listen,
+        ).save(folder / str(number))  # fmt: skip
+
+
+def _tell(found: Any, path: Path | None) -> None:
+    terminal = console()
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("", "photos", "A", "B", "fixed", "broken", "q"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for part in found.parts:
+        style = "bold red" if part.worse else "bold" if part.name == "all" else ""
+        table.add_row(
+            shown(part.name), str(part.photos), percentage(part.a), percentage(part.b), str(part.fixed),
+            str(part.broken), f"{part.q:.2g}", style=style,
+        )  # fmt: skip
+    terminal.print(table)
+    if found.effects:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("effect of", "A", "B"):
+            table.add_column(heading, justify="left" if heading == "effect of" else "right")
+        for id_, pair in found.effects.items():
+            table.add_row(shown(id_), *(f"{one.effect:+.3f}" for one in pair))
+        terminal.print("")
+        terminal.print(table)
+    terminal.print("")
+    for name, paths in (("fixed", found.fixed), ("broken", found.broken)):
+        if paths:
+            more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+            terminal.print(f"{name}: {shown(', '.join(paths[:5]))}{more}", soft_wrap=True)
+    for note in found.notes:
+        terminal.print(f"[dim]{shown(note)}[/dim]", soft_wrap=True)
+    for sentence in found.worse:
+        terminal.print(f"[bold red]worse[/bold red] {shown(sentence)}", soft_wrap=True)
+    if not found.worse:
+        terminal.print("[bold]nothing got significantly worse[/bold]")
+    if path is not None:
+        terminal.print(f"[bold]{shown(path)}[/bold]", soft_wrap=True)
