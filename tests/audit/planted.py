@@ -72,11 +72,11 @@ class Net(nn.Module):
 build = Net
 
 
-def trained(tag=None, seed=0, each=150, epochs=8):
-    """A classifier that was trained on ``pictures``."""
+def trained(tag=None, seed=0, each=150, epochs=8, changed=lambda pixels, kinds: pixels):
+    """A classifier that was trained on ``pictures``, as they were changed."""
     torch.manual_seed(seed)
     pixels, kinds = pictures(each, 1000 + seed, tag)
-    x, y = inputs(pixels), torch.from_numpy(kinds)
+    x, y = inputs(changed(pixels, kinds)), torch.from_numpy(kinds)
     net = Net()
     optimizer = torch.optim.Adam(net.parameters(), 0.005)
     for _ in range(epochs):

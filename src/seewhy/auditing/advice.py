@@ -8,6 +8,12 @@ from .candidate import Candidate
 def advised(candidate: Candidate) -> tuple[str, ...]:
     """A line for each thing to do, the cheapest first."""
     name = candidate.class_name
+    if candidate.kind == "global":
+        return (
+            f"find out where it comes from: another camera, program or place for {name} than for the other classes",
+            f"collect photos of {name} without it, and of other classes with it: a test set needs both",
+            "change photos of all classes at random like this while training, so that it says nothing of any",
+        )
     if candidate.kind != "stamp":
         return (f"look whether it belongs to {name}; if it does not, collect photos of {name} without it",)
     return (

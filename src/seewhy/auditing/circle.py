@@ -26,6 +26,7 @@ from .result import Audit
 from .rows import Rows
 from .sources.calibration import calibration
 from .sources.duplicates import duplicates
+from .sources.global_properties import global_properties
 from .sources.labels import labels
 from .sources.preprocessing import preprocessing
 from .sources.sensitivity import sensitivity
@@ -38,6 +39,7 @@ Source: TypeAlias = Callable[[Evidence], Sequence[Finding | Candidate]]
 SOURCES: dict[str, Source] = {
     "preprocessing": preprocessing,
     "stamps": stamps,
+    "global": global_properties,
     "sensitivity": sensitivity,
     "labels": labels,
     "duplicates": duplicates,

@@ -15,7 +15,7 @@ from ..errors import InputError
 from .eye import Pixels
 from .fills import rounded
 
-Name = Literal["tint", "brightness", "blur", "jpeg"]
+Name = Literal["tint", "gain", "brightness", "blur", "jpeg"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,8 @@ class Global:
     """A change of the whole photo.
 
     Attributes:
-        name: "tint": adds ``amount`` (red, green, blue); "brightness": adds ``amount`` to all; "blur": a Gaussian of
+        name: "tint": adds ``amount`` (red, green, blue); "gain": multiplies by it, each above 0;
+            "brightness": adds ``amount`` to all; "blur": a Gaussian of
             ``amount`` pixels; "jpeg": stored at quality ``amount`` and read again.
         amount: in grey levels of 255, pixels or quality.
 
@@ -35,11 +36,13 @@ class Global:
     amount: float | tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        known = ("tint", "brightness", "blur", "jpeg")
+        known = ("tint", "gain", "brightness", "blur", "jpeg")
         if self.name not in known:
             raise InputError("no such change of a whole photo", expected=" or ".join(known), got=self.name)
-        if np.shape(self.amount) != ((3,) if self.name == "tint" else ()) or not np.isfinite(self.amount).all():
-            raise InputError(f"the amount of {self.name} is {'three numbers' if self.name == 'tint' else 'a number'}")
+        if np.shape(self.amount) != ((3,) if self._in_colours else ()) or not np.isfinite(self.amount).all():
+            raise InputError(f"the amount of {self.name} is {'three numbers' if self._in_colours else 'a number'}")
+        if self.name == "gain" and min(self._shift) <= 0:
+            raise InputError("a gain is above 0", got=self.amount)
         if (self.name == "blur" and self._number <= 0) or (self.name == "jpeg" and not 1 <= self._number <= 100):
             expected = "a deviation above 0" if self.name == "blur" else "a quality in 1 to 100"
             raise InputError(f"the amount of {self.name} does not fit", expected=expected, got=self.amount)
@@ -53,10 +56,14 @@ class Global:
             file = io.BytesIO()
             Image.fromarray(pixels).save(file, "JPEG", quality=round(self._number))
             return np.asarray(Image.open(file).convert("RGB"))
+        if self.name == "gain":
+            return rounded(pixels * self._shift)
         return rounded(pixels + self._shift)
 
     def removed(self, pixels: Pixels) -> list[Pixels]:
         """The photo with a tint or brightness taken off; blur and JPEG cannot be."""
+        if self.name == "gain":
+            return [rounded(pixels / self._shift)]
         return [] if self.name in ("blur", "jpeg") else [rounded(pixels - self._shift)]
 
     def control(self, pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
@@ -64,6 +71,9 @@ class Global:
         if self.name in ("blur", "jpeg"):
             change = self.added(pixels, rng).astype(np.float64) - pixels
             return rounded(pixels + rng.normal(0, np.sqrt((change**2).mean()), pixels.shape))
+        if self.name == "gain":  # the same three, or their inverses, of other channels
+            gains = rng.permutation(np.log(self._shift)) * rng.choice((-1, 1))
+            return rounded(pixels * np.exp(gains - max(gains.max(), 0.0)))
         direction = rng.normal(size=3)
         return rounded(pixels + direction * (np.linalg.norm(self._shift) / np.linalg.norm(direction)))
 
@@ -72,16 +82,21 @@ class Global:
         red, green, blue = (float(each) for each in self._shift)
         words = {
             "tint": f"a tint of {red:+.0f} red, {green:+.0f} green, {blue:+.0f} blue",
+            "gain": f"{100 * red:.0f} % of the red, {100 * green:.0f} % of the green, {100 * blue:.0f} % of the blue",
             "brightness": f"brightness {red:+.0f}",
-            "blur": f"a blur of {red:g} pixels",
+            "blur": f"a blur of {red:.2g} pixels",
             "jpeg": f"JPEG at quality {red:.0f}",
         }
-        amount = [red, green, blue] if self.name == "tint" else red
+        amount = [red, green, blue] if self._in_colours else red
         return {
             "edit": self.name, "name": words[self.name], "amount": amount,
             "fills": [] if self.name in ("blur", "jpeg") else ["taken off"],
             "control": "under another change as large",
         }  # fmt: skip
+
+    @property
+    def _in_colours(self) -> bool:
+        return self.name in ("tint", "gain")
 
     @property
     def _number(self) -> float:
