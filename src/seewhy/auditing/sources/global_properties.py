@@ -132,8 +132,8 @@ PROPERTIES = (
 
 
 def global_properties(evidence: Evidence) -> list[Candidate]:
-    """Properties that nearly all photos of a class have, and hardly any others: for each class at most one, that which
-    sets it apart most.
+    """Properties that nearly all photos of a class have, and hardly any others: for each class at most one, that
+    whose change makes other photos most like it.
 
     Raises:
         PhotoError: a photo cannot be read any more.
@@ -147,23 +147,38 @@ def global_properties(evidence: Evidence) -> list[Candidate]:
 
 
 def told_apart(own: Pixels, others: Pixels, classes: npt.NDArray[Any]) -> tuple[float, Property, int] | None:
-    """The property that sets a class apart most, with the area under its curve and its side; None where none does.
+    """The property that sets a class apart, with the area under its curve and its side; None where none does.
 
     Args:
         own, others: (N, H, W, 3) and (M, H, W, 3) uint8, photos of the class and of others.
         classes: (M,), of the others.
     """
-    best: tuple[float, Property, int] | None = None
+    found: list[tuple[float, Property, int]] = []
     for each in PROPERTIES:
-        if each.name == "jpeg" and best is not None and best[1].name == "blur":
-            continue  # a blur leaves as little for the finer waves; JPEG leaves edges at its blocks, which are sharp
         here, there = each.measure(own), each.measure(others)
         for side in each.sides:
             apart = area(side * here, side * there)
             least = min(area(side * here, side * there[classes == index]) for index in np.unique(classes))
-            if apart >= APART and least >= EACH and (best is None or apart > best[0]):
-                best = apart, each, side
-    return best
+            if apart >= APART and least >= EACH:
+                found.append((apart, each, side))
+    if len(found) < 2:
+        return found[0] if found else None
+    return min(found, key=lambda told: _unlike(own, others, told[1]))
+
+
+def _unlike(own: Pixels, others: Pixels, chosen: Property) -> float:
+    """How far other photos are from the class, in all properties together, once they were given the chosen one: a blur
+    leaves zeros as JPEG does, and JPEG blurs, but only one of them makes the other photos like those of the class.
+    """
+    edit, rng = chosen.fit(own, others), np.random.default_rng(0)
+    some = others[:: max(1, len(others) // TRIED)]
+    given = np.stack([edit.added(photo, rng) for photo in some])
+    far = 0.0
+    for each in PROPERTIES:
+        there = each.measure(some)
+        spread = np.subtract(*np.percentile(there, (75, 25))) + 1e-9
+        far += abs(float(np.median(each.measure(given)) - np.median(each.measure(own)))) / float(spread)
+    return far
 
 
 def area(own: Doubles, others: Doubles) -> float:
