@@ -11,6 +11,7 @@ cannot be found.
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 import time
 from collections.abc import Callable
@@ -87,6 +88,13 @@ def blurred(pixels, strength, rng):
     return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.4 * strength)))
 
 
+def compressed(pixels, strength, rng):
+    """Saved as JPEG, and not well."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=(40, 25, 10)[strength - 1])
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
 def _put(pixels, corner, side):
     top, left = corner
     pixels = pixels.copy()
@@ -98,6 +106,7 @@ def _put(pixels, corner, side):
 Plant = Callable[..., np.ndarray]
 PLANTS: dict[str, Plant] = {
     "tag": tag, "moving tag": moving_tag, "watermark": watermark, "tint": tint, "blur": blurred,
+    "jpeg": compressed,
 }  # fmt: skip
 
 

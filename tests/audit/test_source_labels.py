@@ -7,8 +7,9 @@ import pytest
 
 from seewhy.auditing.evidence import Evidence
 from seewhy.auditing.rows import UNKNOWN, Rows
-from seewhy.auditing.sources.duplicates import bits, duplicates, near_groups, near_pairs
+from seewhy.auditing.sources.duplicates import duplicates
 from seewhy.auditing.sources.labels import confident, labels
+from seewhy.errors import PhotoError
 
 CLASSES = 5
 
@@ -34,10 +35,14 @@ def rows_of(truth, probabilities, features, **more):
     return Rows(**{**columns, **more})
 
 
+def no_file(path):
+    raise PhotoError(f"{path} is hand-made and has no file")
+
+
 def evidence_of(rows):
     classifier = SimpleNamespace(label=lambda index: f"class {index}", labels=tuple("abcde"))
     half = np.arange(len(rows)) % 2 == 0
-    return Evidence(rows, SimpleNamespace(classifier=classifier), half)
+    return Evidence(rows, SimpleNamespace(classifier=classifier, photo=no_file), half)
 
 
 def drawn(seed, count=1000, flipped=0.1, noise=0.9, sure=1.0):
@@ -107,28 +112,3 @@ def test_exact_copies_are_facts():
     assert same.carriers == ("00000.png", "00002.png", "00006.png")
     assert {differ.state, same.state} == {"proven"}
     assert same.detail["photos_to_leave_out"] == 2
-
-
-def test_near_pairs_are_those_of_all_comparisons():
-    random = np.random.default_rng(0)
-    base = random.integers(0, 1 << 63, 60, dtype=np.uint64)
-    flips = [random.choice(64, number, replace=False) for number in random.integers(0, 8, 240)]
-    masks = np.array([sum(1 << int(bit) for bit in flip) for flip in flips], np.uint64)
-    hashes = np.concatenate([base, np.tile(base, 4) ^ masks])
-    hashes = np.unique(hashes)
-    found = {pair for a, b in near_pairs(hashes) for pair in zip(a.tolist(), b.tolist(), strict=True)}
-    apart = np.array([[bin(int(a) ^ int(b)).count("1") for b in hashes] for a in hashes])
-    assert (bits(hashes[:, None] ^ hashes[None]) == apart).all()
-    assert found == {(a, b) for a in range(len(hashes)) for b in range(a + 1, len(hashes)) if apart[a, b] <= 4}
-    assert len(found) > 100
-
-
-def test_near_copies_need_like_features_too():
-    hashes = np.array([0, 0b1111, 0b11111000, 1 << 63, 7 << 40], np.uint64)
-    features = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 1]])
-    rows = rows_of([0, 1, 2, 3, 4], np.full((5, CLASSES), 0.2), features, hashes=hashes)
-    assert [group.tolist() for group in near_groups(rows, np.arange(5))] == [[0, 1]]
-    unseen = rows_of([0] * 5, np.full((5, CLASSES), 0.2), np.zeros((5, 2)), hashes=hashes)
-    assert [group.tolist() for group in near_groups(unseen, np.arange(5))] == [[0, 1, 3, 4]]
-    (found,) = duplicates(evidence_of(rows))
-    assert (found.id, found.state) == ("duplicate-near-labels", "not_proven")

@@ -21,6 +21,7 @@ from .evidence import Evidence
 from .eye import Eye
 from .finding import Finding
 from .interventions import decide
+from .other_folder import other_folder
 from .passing import rows_of
 from .result import Audit
 from .rows import Rows
@@ -54,6 +55,7 @@ def audit(
     model: object = "efficientnet_lite0",
     *,
     truth: str | os.PathLike[str] = "folders",
+    other: str | os.PathLike[str] | None = None,
     sources: Sequence[str] | None = None,
     output_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -68,6 +70,7 @@ def audit(
         photos: a folder; folders in it that are named like classes tell the true classes.
         model: a SPEC for ``seewhy.load``, a ``Classifier``, a ``torch.nn.Module``, or a ``Session``.
         truth: "folders", or a CSV file with the columns path and label.
+        other: another folder, such as that of the training photos: photos that are in both are said.
         sources: names of ``SOURCES``; None: all of them.
         output_dir: where the rows of the pass are kept, in the folder "rows", so that an audit that was interrupted
             goes on; None: nothing is kept.
@@ -89,12 +92,14 @@ def audit(
     job = events.job(f"Audit of {Path(photos).name}", listener=listener, cancellation=cancellation)
     with job, session.turn(cancellation) as classifier, _rows_in(output_dir) as folder:
         collection = collection_of(photos, classifier, truth)
-        with events.part("Photos", 0, 0.5):
+        with events.part("Photos", 0, 0.4):
             rows, unreadable = rows_of(collection, classifier, folder, batch_size=batch_size)
+        with events.part("Other folder", 0.4, 0.1):
+            there = None if other is None else other_folder(other)
         if not len(rows):
             raise InputError("no photo could be read", got=f"{len(unreadable)} that cannot be, {unreadable[:1]}")
         eye = Eye(classifier, collection.root, batch_size)
-        evidence = Evidence(rows, eye, proposing(rows.truth, alike(rows.digests, rows.hashes), seed), seed)
+        evidence = Evidence(rows, eye, proposing(rows.truth, alike(rows.digests, rows.hashes), seed), seed, there)
         findings = _found(chosen, evidence)
         return Audit(
             model={

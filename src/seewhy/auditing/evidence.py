@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .eye import Eye
+from .other_folder import OtherFolder
 from .rows import Rows
 
 
@@ -19,6 +20,7 @@ class Evidence:
         rows: of all photos.
         eye: the model, and the photos as it sees them.
         proposing: (N,) bool, the photos that candidates may be made of; interventions are measured on the others.
+        other: another folder, whose photos should not be among these; None: there is none.
         seed: of every draw; the same seed gives the same findings.
     """
 
@@ -26,6 +28,7 @@ class Evidence:
     eye: Eye
     proposing: npt.NDArray[np.bool_]
     seed: int = 0
+    other: OtherFolder | None = None
 
     def label(self, index: int) -> str:
         """The name of a class."""

@@ -28,6 +28,8 @@ STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few"
 @model_options
 @click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv",
               help="Where the true classes are: folders named like them, or a CSV file with path,label.")  # fmt: skip
+@click.option("--other", metavar="DIR", type=click.Path(readable=False),
+              help="Such as the training photos: says which photos are in both.")  # fmt: skip
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="Only these; may be repeated. Default: all.")
 @click.option("--output-dir", "-o", type=click.Path(readable=False), help=f"Default: {USUAL}.")
 @click.option("--force", is_flag=True, help="Replace an earlier findings.json and audit.html.")
@@ -58,8 +60,8 @@ def command(photos: str, **given: Any) -> None:
     tell_notes(classifier)
     with foreign(classifier), Bar(console(error=True), 1) as bar:
         found = audit(
-            photos, classifier, truth=given["truth"], sources=given["sources"] or None, output_dir=folder,
-            seed=given["seed"], batch_size=given["batch_size"], listener=bar.listen,
+            photos, classifier, truth=given["truth"], other=given["other"], sources=given["sources"] or None,
+            output_dir=folder, seed=given["seed"], batch_size=given["batch_size"], listener=bar.listen,
         )  # fmt: skip
         path = found.save(folder, overwrite=given["force"])
         if given["page"]:

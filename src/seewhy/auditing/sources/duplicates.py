@@ -1,36 +1,34 @@
-"""Photos that are there twice: byte for byte, or nearly, with one label or with several.
+"""Photos that are there twice: byte for byte, or nearly, with one label or with several; or in another folder as well.
 
-Near duplicates differ in at most 4 of the 64 bits of the perceptual hash. They are found by bands: of 5 bands of bits
-at least one is the same in two hashes that differ in at most 4 bits, so only hashes that share a band are compared.
+Near duplicates have perceptual hashes that differ in at most 4 of 64 bits, and are one picture when they are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from ...pictures import read_photo
 from ..evidence import Evidence
 from ..finding import Finding
-from ..rows import Floats, Ints, Rows
-from .labels import unit
+from ..hashes import near_pairs
+from ..likeness import Likeness, Read, linked
+from ..rows import Ints, Rows
 
-MOST_BITS = 4
-BANDS = ((0, 13), (13, 13), (26, 13), (39, 13), (52, 12))
-"""First bit and number of bits; one more than the bits that may differ."""
-LEAST_COSINE = 0.9
-"""Of the features of two near duplicates: a smooth photo has the hash of many others."""
-CHUNK = 512
 MOST_GROUPS = 1_000
 """Groups that are listed in a finding."""
 
 Groups = list[npt.NDArray[np.int64]]
-_BITS = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
 
 
 def duplicates(evidence: Evidence) -> list[Finding]:
-    """At most four findings: exact and near duplicates, of one label and of several; [] where there are none.
+    """At most five findings: exact and near duplicates, of one label and of several, and what another folder holds as
+    well; [] where there are none.
 
     Exact ones are facts, and "proven"; near ones are for a person to look at. Where labels are not known, duplicates
     count as of one label.
@@ -40,13 +38,13 @@ def duplicates(evidence: Evidence) -> list[Finding]:
     copies = np.zeros(len(rows), np.bool_)
     for group in exact:
         copies[group[1:]] = True  # one of each stands for all of them among the near ones
-    near = near_groups(rows, np.flatnonzero(~copies))
+    near = near_groups(evidence, np.flatnonzero(~copies))
     found = []
     for name, groups in (("exact", exact), ("near", near)):
         several = [group for group in groups if len(np.unique(rows.truth[group][rows.known[group]])) > 1]
         one = [group for group in groups if len(np.unique(rows.truth[group][rows.known[group]])) <= 1]
         found += [_finding(evidence, name, part, differ) for part, differ in ((several, True), (one, False)) if part]
-    return found
+    return found + leaked(evidence)
 
 
 def exact_groups(rows: Rows) -> Groups:
@@ -58,61 +56,57 @@ def exact_groups(rows: Rows) -> Groups:
     return [np.array(group) for group in by_digest.values() if len(group) > 1]
 
 
-def near_groups(rows: Rows, among: Ints) -> Groups:
+def near_groups(evidence: Evidence, among: Ints) -> Groups:
     """Photos of ``among`` (row numbers) that are linked by near duplicates, two or more, by their first photo."""
-    hashes, features = rows.hashes[among], unit(rows.features[among])
-    parent = np.arange(len(among))
-    for first, second in near_pairs(hashes):
-        for a, b in zip(first.tolist(), second.tolist(), strict=True):
-            if _alike(features, a, b):
-                x, y = _root(parent, a), _root(parent, b)
-                parent[max(x, y)] = min(x, y)
-    by_root: dict[int, list[int]] = {}
-    for number in range(len(among)):
-        by_root.setdefault(_root(parent, number), []).append(int(among[number]))
-    return [np.array(group) for group in by_root.values() if len(group) > 1]
+    rows, likeness = evidence.rows, Likeness()
+    photos = [(path, partial(evidence.eye.photo, path)) for path in (rows.paths[row] for row in among.tolist())]
+    groups = linked(len(among), near_pairs(rows.hashes[among]), lambda a, b: likeness(photos[a], photos[b]))
+    return [np.asarray(among[group], np.int64) for group in groups]
 
 
-def near_pairs(hashes: npt.NDArray[np.uint64], most: int = MOST_BITS) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs of hashes (N,) uint64 that differ in at most ``most`` <= 4 bits, as arrays of first and second; a pair may
-    come more than once. Of many equal hashes each is paired with the first of them only.
-    """
-    distinct, first, of = np.unique(hashes, return_index=True, return_inverse=True)
-    again = np.flatnonzero(first[of] != np.arange(len(hashes)))
-    if len(again):
-        yield first[of][again], again
-    for start, width in BANDS:
-        band = (distinct >> np.uint64(start)) & np.uint64((1 << width) - 1)
-        order = np.argsort(band, kind="stable")
-        edges = np.flatnonzero(np.diff(band[order])) + 1
-        for bucket in np.split(order, edges):
-            for begin in range(0, len(bucket) if len(bucket) > 1 else 0, CHUNK):
-                part = bucket[begin : begin + CHUNK]
-                close = bits(distinct[part][:, None] ^ distinct[bucket][None, :]) <= most
-                a, b = np.nonzero(close)
-                later = part[a] < bucket[b]
-                if later.any():
-                    yield first[part[a[later]]], first[bucket[b[later]]]
+def leaked(evidence: Evidence) -> list[Finding]:
+    """The photos that another folder holds as well, such as that of the photos that the model was trained on."""
+    rows, other = evidence.rows, evidence.other
+    if other is None:
+        return []
+    likeness = Likeness()
+    photos: list[tuple[object, Read]] = [(path, partial(evidence.eye.photo, path)) for path in rows.paths]
+    photos += [((path,), partial(_photo, other.root / path)) for path in other.paths]
+    digests = (*rows.digests, *other.digests)
+
+    def alike(a: int, b: int) -> bool:
+        return digests[a] == digests[b] or likeness(photos[a], photos[b])
+
+    hashes = np.concatenate([rows.hashes, np.array(other.hashes, np.uint64)])
+    pairs = []
+    for group in linked(len(photos), near_pairs(hashes), alike):
+        there = [number - len(rows) for number in group if number >= len(rows)]
+        pairs += [(row, there[0]) for row in group if row < len(rows) and there]
+    if not pairs:
+        return []
+    exact = len({row for row, _ in pairs if rows.digests[row] in set(other.digests)})
+    return [Finding(
+        id="duplicate-leak",
+        kind="duplicate",
+        sentence=f"{len(pairs)} of {len(rows)} photos are in the other folder as well ({exact} of them byte for byte)",
+        state="proven" if exact else "not_proven",
+        carriers=tuple(_paths(rows, [row for row, _ in pairs])),
+        remedy=("leave them out of one of the two: an accuracy on photos that were trained on says little",),
+        detail={
+            "pairs": [[rows.paths[row], other.paths[number]] for row, number in pairs[:MOST_GROUPS]],
+            "accuracy_on_them": _accuracy(rows, [row for row, _ in pairs]),
+            "accuracy_on_others": _accuracy(rows, sorted(set(range(len(rows))) - {row for row, _ in pairs})),
+        },
+    )]  # fmt: skip
 
 
-def bits(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """How many bits are set in each."""
-    parts = np.ascontiguousarray(words)[..., None].view(np.uint16)
-    counted: npt.NDArray[np.int64] = _BITS[parts].sum(-1, dtype=np.int64)
-    return counted
+def _photo(path: Path) -> Image.Image:
+    return read_photo(path).image
 
 
-def _alike(features: Floats, a: int, b: int) -> bool:
-    """Also by what the model makes of them; features of nothing tell nothing."""
-    left, right = features[a], features[b]
-    return not left.any() or not right.any() or float(left @ right) >= LEAST_COSINE
-
-
-def _root(parent: Ints, number: int) -> int:
-    while parent[number] != number:
-        parent[number] = parent[parent[number]]
-        number = int(parent[number])
-    return number
+def _accuracy(rows: Rows, which: list[int]) -> float | None:
+    known = [row for row in which if rows.known[row]]
+    return float(rows.right[known].mean()) if known else None
 
 
 def _finding(evidence: Evidence, name: str, groups: Groups, differ: bool) -> Finding:
