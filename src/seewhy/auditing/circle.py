@@ -26,6 +26,7 @@ from .passing import rows_of
 from .result import Audit
 from .rows import Rows
 from .sources.calibration import calibration
+from .sources.components import components
 from .sources.duplicates import duplicates
 from .sources.global_properties import global_properties
 from .sources.labels import labels
@@ -41,6 +42,7 @@ SOURCES: dict[str, Source] = {
     "preprocessing": preprocessing,
     "stamps": stamps,
     "global": global_properties,
+    "components": components,
     "sensitivity": sensitivity,
     "labels": labels,
     "duplicates": duplicates,

@@ -13,10 +13,9 @@ from torch import nn
 
 from ...core.class_map import ClassMap
 from ...core.guest import original
-from ...core.needs import Needs
-from ...core.record import recorded
 from ...errors import MethodError, ModelError
 from ...models import Classifier
+from ..class_maps import class_map
 from ..eye import Eye, Pixels, in_batches
 
 Doubles = npt.NDArray[np.float64]
@@ -108,8 +107,7 @@ def probabilities(head: Head, features: Doubles) -> Doubles:
 
 def _class_map(eye: Eye, pixels: Pixels) -> ClassMap:
     try:
-        with recorded(eye.classifier, eye.inputs(pixels), None, Needs(class_map=True)) as record:
-            return record.class_map()
+        return class_map(eye, pixels)
     except MethodError as error:
         raise ModelError(f"no last layer can be trained: {error}") from error
 
