@@ -10,6 +10,7 @@ Kind = Literal[
     "stamp", "component", "global", "sensitivity", "preprocessing", "label", "duplicate", "slice", "calibration"
 ]
 State = Literal["proven", "not_proven", "too_few"]
+Answer = Literal["spurious", "real", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Finding:
         controls: what the controls gave, by their name.
         remedy: what to do, one line each.
         detail: further numbers, ready for JSON.
+        answer: what a person said of it: spurious, or real, which is part of the object; None: nobody said anything.
     """
 
     id: str
@@ -55,3 +57,4 @@ class Finding:
     controls: Mapping[str, float] = field(default_factory=dict)
     remedy: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+    answer: Answer | None = None

@@ -182,6 +182,8 @@ def _stamp(found: Audit, finding_id: str | None) -> Finding:
         raise InputError(
             f"there is no stamp {finding_id!r} in the audit", expected=expected, close=close_matches(finding_id, known)
         )
+    if known[finding_id].answer == "real":
+        raise InputError(f"{finding_id} was answered to be real, part of the object", expected="another finding")
     return known[finding_id]
 
 

@@ -63,6 +63,11 @@ class Picture:
     coarse: bool = False
 
 
+ANSWERS = {"spurious": "answered: spurious", "real": "answered: part of the object", "unknown": "answered: not known"}
+ASKED = ("stamp", "component", "global")
+"""Kinds of which a person has to say whether they are part of the object."""
+
+
 def render(audit: Audit, root: str | os.PathLike[str], eye: Eye | Classifier) -> str:
     """The page as text, to be written as UTF-8.
 
@@ -139,7 +144,10 @@ def _finding(number: int, finding: Finding, audit: Audit, root: Path, shown: _Pi
         "commands": _commands(finding, audit, root, box),
         "interval": None if finding.ci is None else f"{points(finding.ci[0])} to {points(finding.ci[1])}",
         "levels": numbers(finding.controls) if finding.kind in LEVELS else {},
-        "why": str(finding.detail.get("why") or ""),
+        "why": str(finding.detail.get("why") or ""), "answer": ANSWERS.get(finding.answer or ""),
+        "outlined": finding.kind == "stamp" and not (finding.transform or {}).get("moving"),
+        "quoted": shell_quoted(finding.id),
+        "asked": finding.state == "proven" and finding.answer is None and finding.kind in ASKED,
     }  # fmt: skip
 
 

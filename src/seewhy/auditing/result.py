@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from ..errors import InputError
+from ..errors import InputError, close_matches
 from ..files import make_folder, write_text
 from ..legible import in_one_line
 from ..models.regular import read_bounded
-from .finding import Finding, Kind, State
+from .finding import Answer, Finding, Kind, State
 
 FORMAT = 1
 FILE = "findings.json"
@@ -55,6 +55,29 @@ class Audit:
             "findings": [_described(finding) for finding in self.findings],
         }  # fmt: skip
 
+    def answered(self, finding_id: str, answer: str) -> Audit:
+        """The same, with what a person says of a finding: "spurious", "real" or "unknown".
+
+        What is real is no suspected shortcut, and what is spurious is one where it is proven.
+
+        Raises:
+            InputError: there is no such finding or answer.
+        """
+        if answer not in get_args(Answer):
+            close = close_matches(answer, get_args(Answer))
+            raise InputError("there is no such answer", expected=" or ".join(get_args(Answer)), got=answer, close=close)
+        known = [each.id for each in self.findings]
+        if finding_id not in known:
+            raise InputError(f"there is no finding {finding_id!r}", close=close_matches(finding_id, known))
+        findings = tuple(_answered(each, answer) if each.id == finding_id else each for each in self.findings)
+        return replace(self, findings=findings)
+
+    def answered_as(self, earlier: Audit) -> Audit:
+        """The same, with the answers that an earlier audit holds to findings of the same id."""
+        answers = {each.id: each.answer for each in earlier.findings if each.answer is not None}
+        given = (_answered(each, answers[each.id]) if each.id in answers else each for each in self.findings)
+        return replace(self, findings=tuple(given))
+
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write findings.json into ``folder``, and return its path.
 
@@ -88,6 +111,15 @@ class Audit:
             raise InputError(what, expected=f"a folder with {FILE}", got=f"{type(error).__name__}: {error}") from error
 
 
+def _answered(finding: Finding, answer: Any) -> Finding:
+    suspected = finding.suspected_shortcut
+    if answer == "real":
+        suspected = False
+    elif answer == "spurious":
+        suspected = finding.state == "proven"
+    return replace(finding, answer=answer, suspected_shortcut=suspected)
+
+
 def _described(finding: Finding) -> dict[str, Any]:
     return {_OTHER_NAMES.get(name, name): value for name, value in asdict(finding).items()}
 
@@ -97,9 +129,11 @@ def _finding(about: Any) -> Finding:
     names = {each.name: _OTHER_NAMES.get(each.name, each.name) for each in fields(Finding)}
     given = {field: about[name] for field, name in names.items() if name in about}
     finding = Finding(**given)
-    for name, known in (("kind", get_args(Kind)), ("state", get_args(State))):
+    for name, known in (("kind", get_args(Kind)), ("state", get_args(State)), ("answer", (None, *get_args(Answer)))):
         if getattr(finding, name) not in known:
-            raise InputError(f"a finding has no such {name}", expected=" or ".join(known), got=getattr(finding, name))
+            raise InputError(
+                f"a finding has no such {name}", expected=" or ".join(map(str, known)), got=getattr(finding, name)
+            )
     for name in ("id", "sentence"):
         if not isinstance(getattr(finding, name), str):
             raise InputError(f"the {name} of a finding is text", got=type(getattr(finding, name)).__name__)

@@ -23,6 +23,7 @@ COMMANDS = {
     "visualize": "Make the image that a class is, to the network.",
     "audit": "Find what a model leans on, over a folder of photos.",
     "fix": "Train the last layer again, against a stamp that an audit found.",
+    "answer": "Say whether a finding of an audit is spurious or part of the object.",
     "compare": "Put two models, or two audits, side by side.",
     "app": "Open a page that explains photos as they are dropped on it.",
     "report": "Draw the report again from what was saved.",

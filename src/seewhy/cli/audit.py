@@ -10,9 +10,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from ..errors import OutputError
+from ..auditing.result import FILE, Audit
+from ..errors import InputError, OutputError
 from ..files import make_folder, write_text
-from ..legible import in_one_line
+from ..legible import in_one_line, message
 from ..pictures.cells import percentage
 from .console import console, shown
 from .options import foreign, load_model, model_options, tell_notes
@@ -47,7 +48,6 @@ def command(photos: str, **given: Any) -> None:
     from ..auditing.circle import audit
     from ..auditing.page import FILE as PAGE
     from ..auditing.page import render
-    from ..auditing.result import FILE
 
     folder = make_folder(Path(given["output_dir"] or USUAL))
     for name in (FILE, PAGE) if given["page"] else (FILE,):
@@ -63,6 +63,8 @@ def command(photos: str, **given: Any) -> None:
             photos, classifier, truth=given["truth"], other=given["other"], sources=given["sources"] or None,
             output_dir=folder, seed=given["seed"], batch_size=given["batch_size"], listener=bar.listen,
         )  # fmt: skip
+        if given["force"] and os.path.lexists(folder / FILE):
+            found = _with_answers(found, folder)
         path = found.save(folder, overwrite=given["force"])
         if given["page"]:
             path = folder / PAGE
@@ -87,3 +89,12 @@ def command(photos: str, **given: Any) -> None:
     if (left := len(found.findings) - 20) > 0:
         terminal.print(f"and {left} more")
     terminal.print(f"\n[bold]{shown(path)}[/bold]", soft_wrap=True)
+
+
+def _with_answers(found: Audit, folder: Path) -> Audit:
+    """With what was answered to the findings that are replaced; a file that cannot be read holds no answers."""
+    try:
+        return found.answered_as(Audit.load(folder))
+    except InputError as error:
+        click.echo(f"note: earlier answers are lost: {message(error)}", err=True)
+        return found
