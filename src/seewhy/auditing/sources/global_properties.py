@@ -96,7 +96,7 @@ def fitted_brightness(own: Pixels, others: Pixels) -> Global:
 def fitted_blur(own: Pixels, others: Pixels) -> Global:
     """The blur that makes other photos as little sharp."""
     longer = max(own.shape[1:3])
-    return _fitted(own, others, sharpness, [Global("blur", s) for s in np.geomspace(0.25, max(longer / 20, 3.0), 24)])
+    return _fitted(own, others, sharpness, [Global("blur", s) for s in np.geomspace(0.25, max(longer / 20, 3.0), 48)])
 
 
 def fitted_jpeg(own: Pixels, others: Pixels) -> Global:
@@ -190,11 +190,12 @@ def area(own: Doubles, others: Doubles) -> float:
 
 def _candidate(evidence: Evidence, sample: Sample, apart: float, each: Property, side: int) -> Candidate:
     rows, others = evidence.rows, side * each.measure(sample.others)
-    limit = (np.median(side * each.measure(sample.own)) + np.median(others)) / 2
+    own = side * each.measure(sample.own)
+    limit = (np.median(own) + np.median(others)) / 2
     numbers = np.flatnonzero(rows.truth == sample.index)[:CARRIERS]
     parts = np.array_split(numbers, -(-len(numbers) // 256))
     carriers = numbers[np.concatenate([side * each.measure(seen(evidence, part)) > limit for part in parts])]
-    edit = each.fit(sample.own, sample.others)
+    edit = each.fit(sample.own[own > limit], sample.others)  # without those of the class that lack it
     name = evidence.label(sample.index)
     said: dict[str, Any] = edit.describe()
     why = f"by {each.name}, photos of {name} are told from others with an area under the curve of {apart:.2f}"
