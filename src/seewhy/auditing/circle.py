@@ -62,6 +62,8 @@ def audit(
     output_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
     batch_size: int = 64,
+    engine: str = "local",
+    workers: int | None = None,
     listener: events.Listener | None = None,
     cancellation: events.Cancellation | None = None,
 ) -> Audit:
@@ -78,6 +80,8 @@ def audit(
             goes on; None: nothing is kept.
         seed: of every draw: the same seed gives the same findings.
         batch_size: images per forward.
+        engine: "local"; or "ray", where the pass is made by workers of a Ray cluster, with the same rows.
+        workers: how many of a cluster that is begun for it; None: as many as there are processors.
         listener: hears the events of the work.
         cancellation: ends it at the next step when it is asked to.
 
@@ -95,7 +99,9 @@ def audit(
     with job, session.turn(cancellation) as classifier, _rows_in(output_dir) as folder:
         collection = collection_of(photos, classifier, truth)
         with events.part("Photos", 0, 0.4):
-            rows, unreadable = rows_of(collection, classifier, folder, batch_size=batch_size)
+            rows, unreadable = rows_of(
+                collection, classifier, folder, batch_size=batch_size, engine=engine, workers=workers
+            )
         with events.part("Other folder", 0.4, 0.1):
             there = None if other is None else other_folder(other)
         if not len(rows):

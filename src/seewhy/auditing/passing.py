@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import events
-from ..errors import SeewhyError
+from ..errors import InputError, SeewhyError
 from ..models import Classifier
 from ..pictures import read_photo
 from .collection import Collection
@@ -22,7 +22,7 @@ from .facts import FACTS, facts_of, jpeg_of
 from .hashes import hash_of
 from .looking import Look
 from .rows import Rows
-from .shards import Shards
+from .shards import Shards, write_shard
 
 SHARD = 2048
 
@@ -46,6 +46,8 @@ def rows_of(
     *,
     shard: int = SHARD,
     batch_size: int = 64,
+    engine: str = "local",
+    workers: int | None = None,
 ) -> tuple[Rows, list[tuple[str, str]]]:
     """The rows of all photos, and the photos that cannot be read, with the reason.
 
@@ -58,36 +60,80 @@ def rows_of(
         folder: where the shards are.
         shard: rows of a file.
         batch_size: images per forward.
+        engine: "local", or "ray": the shards are made by workers of a Ray cluster, with the same rows.
+        workers: how many of a cluster that is begun for this; None: as many as there are processors.
 
     Raises:
+        InputError: there is no such engine, or it is not installed.
         OutputError: the folder holds the rows of another model or of other photos, or cannot be written.
         SeewhyError: the network gives no class scores.
     """
+    make_all = engine_of(engine)
     shards = Shards(Path(folder), collection, classifier, shard)
-    look = Look(classifier)
-    done = 0
-    with ThreadPoolExecutor(2) as readers:
-        for number, (paths, truth) in enumerate(shards.parts):
-            if not shards.there(number):
-                shards.write(number, *_columns(collection.root, paths, truth, classifier, look, readers, batch_size,
-                                               done, len(collection.paths)))  # fmt: skip
-            done += len(paths)
-            events.progress(done, len(collection.paths))
+    missing = [number for number in range(len(shards.parts)) if not shards.there(number)]
+    sizes = [len(paths) for paths, _ in shards.parts]
+    total = len(collection.paths)
+    done = total - sum(sizes[number] for number in missing)
+    events.progress(done, total)
+    tasks = [Task(shards.folder, number, collection.root, *shards.parts[number], batch_size) for number in missing]
+    for task in make_all(tasks, classifier, workers):
+        done += len(task.paths)
+        events.progress(done, total)
     return shards.read()
 
 
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A shard that is to be made: where, which one, and of which photos."""
+
+    folder: Path
+    number: int
+    root: Path
+    paths: tuple[str, ...]
+    truth: Any
+    batch_size: int
+
+    def make(self, classifier: Classifier) -> None:
+        """Read the photos, run the network, write the shard."""
+        with ThreadPoolExecutor(2) as readers:
+            columns, unreadable = _columns(self, classifier, Look(classifier), readers)
+        write_shard(self.folder, self.number, columns, unreadable)
+
+
+def engine_of(name: str) -> Callable[[list[Task], Classifier, int | None], Iterator[Task]]:
+    """What makes shards, and gives each when it is there.
+
+    Raises:
+        InputError: there is no such engine, or what it needs is not installed.
+    """
+    if name == "local":
+        return _one_by_one
+    if name == "ray":
+        from .on_ray import on_ray
+
+        return on_ray
+    raise InputError("there is no such engine", expected="local or ray", got=name)
+
+
+def _one_by_one(tasks: list[Task], classifier: Classifier, workers: int | None) -> Iterator[Task]:
+    if workers is not None:
+        raise InputError("workers apply to another engine", expected="engine='ray'", got=workers)
+    for task in tasks:
+        task.make(classifier)
+        yield task
+
+
 def _columns(
-    root: Path, paths: tuple[str, ...], truth: Any, classifier: Classifier, look: Look, readers: ThreadPoolExecutor,
-    batch_size: int, done: int, total: int,
-) -> tuple[dict[str, Any], list[tuple[str, str]]]:  # fmt: skip
+    task: Task, classifier: Classifier, look: Look, readers: ThreadPoolExecutor
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """The columns of a shard, and what cannot be read."""
     parts: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
-    for start, batch in _batches(root, paths, classifier, readers, batch_size):
+    for start, batch in _batches(task.root, task.paths, classifier, readers, task.batch_size):
         unreadable += [(each.path, each.error) for each in batch if each.inputs is None]
         good = [number for number, each in enumerate(batch) if each.inputs is not None]
         if good:
-            known = truth[start : start + len(batch)][good]
+            known = task.truth[start : start + len(batch)][good]
             read = [batch[number] for number in good]
             looked = look(torch.cat([each.inputs for each in read if each.inputs is not None]), known)
             facts = {name: np.array([(each.facts or {})[name] for each in read], np.float32) for name in FACTS}
@@ -95,7 +141,7 @@ def _columns(
                 "path": [each.path for each in read], "truth": known, **vars(looked), **facts,
                 "hash": np.array([each.hash for each in read], np.uint64), "digest": [each.digest for each in read],
             })  # fmt: skip
-        events.progress(done + start + len(batch), total)
+        events.checkpoint()
     return {name: _joined([part[name] for part in parts]) for name in (parts[0] if parts else ())}, unreadable
 
 

@@ -36,12 +36,13 @@ class Shards:
         OutputError: the folder holds other rows, or cannot be written.
 
     Attributes:
+        folder: as it was given, made.
         parts: for each shard, the paths and the truth of its photos.
     """
 
     def __init__(self, folder: Path, collection: Collection, classifier: Classifier, size: int):
-        self._arrow, self._parquet = _pyarrow()
-        self._folder = make_folder(folder)
+        _pyarrow()
+        self.folder = make_folder(folder)
         starts = range(0, len(collection.paths), size)
         self.parts: list[tuple[tuple[str, ...], Ints]] = [
             (collection.paths[start : start + size], collection.truth[start : start + size]) for start in starts
@@ -52,42 +53,17 @@ class Shards:
         """Whether a shard was written."""
         return self._path(number).is_file()
 
-    def write(self, number: int, columns: dict[str, Any], unreadable: list[tuple[str, str]]) -> None:
-        """Write a shard.
-
-        Args:
-            number: of the shard.
-            columns: by name; arrays of one row per photo, or lists of text.
-            unreadable: paths of photos that cannot be read, and why.
-        """
-        pa = self._arrow
-        arrays, shapes, odd = {}, {}, {}
-        for name, values in columns.items():
-            if isinstance(values, list):
-                arrays[name] = pa.array([legal(value) for value in values], pa.string())
-                odd[name] = {row: value for row, value in enumerate(values) if legal(value) != value}
-                continue
-            shapes[name] = list(values.shape[1:])
-            flat = pa.array(np.ascontiguousarray(values).reshape(-1))
-            arrays[name] = flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(
-                flat, int(np.prod(values.shape[1:]))
-            )  # fmt: skip
-        said = {"seewhy": json.dumps({"shapes": shapes, "unreadable": unreadable, "odd": odd})}
-        table = pa.table(arrays).replace_schema_metadata(said)
-        with write_atomically(self._path(number), overwrite=True) as file:
-            self._parquet.write_table(table, file, compression="zstd")
-
     def read(self) -> tuple[Rows, list[tuple[str, str]]]:
         """All rows, and the photos that cannot be read.
 
         Raises:
             InputError: no photo can be read, or a shard is missing or damaged.
         """
-        return _read_all(self._folder, len(self.parts))
+        return _read_all(self.folder, len(self.parts))
 
     def _claim(self, about: dict[str, Any]) -> None:
         """The folder is of these rows, or becomes theirs."""
-        path = self._folder / ABOUT
+        path = self.folder / ABOUT
         if not path.is_file():
             write_text(path, json.dumps(about, indent=1))
             return
@@ -98,12 +74,43 @@ class Shards:
         if found != about:
             other = [name for name in about if not isinstance(found, dict) or found.get(name) != about[name]]
             raise OutputError(
-                f"{in_one_line(self._folder)} holds rows of another pass", expected="another folder, or an empty one",
+                f"{in_one_line(self.folder)} holds rows of another pass", expected="another folder, or an empty one",
                 got=f"other {', '.join(other)}",
             )  # fmt: skip
 
     def _path(self, number: int) -> Path:
-        return _path(self._folder, number)
+        return _path(self.folder, number)
+
+
+def write_shard(folder: Path, number: int, columns: dict[str, Any], unreadable: list[tuple[str, str]]) -> None:
+    """Write a shard.
+
+    Args:
+        folder: of the shards.
+        number: of the shard.
+        columns: by name; arrays of one row per photo, or lists of text.
+        unreadable: paths of photos that cannot be read, and why.
+
+    Raises:
+        InputError: pyarrow is not installed.
+        OutputError: it cannot be written.
+    """
+    pa, parquet = _pyarrow()
+    arrays, shapes, odd = {}, {}, {}
+    for name, values in columns.items():
+        if isinstance(values, list):
+            arrays[name] = pa.array([legal(value) for value in values], pa.string())
+            odd[name] = {row: value for row, value in enumerate(values) if legal(value) != value}
+            continue
+        shapes[name] = list(values.shape[1:])
+        flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+        arrays[name] = flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(
+            flat, int(np.prod(values.shape[1:]))
+        )  # fmt: skip
+    said = {"seewhy": json.dumps({"shapes": shapes, "unreadable": unreadable, "odd": odd})}
+    table = pa.table(arrays).replace_schema_metadata(said)
+    with write_atomically(_path(folder, number), overwrite=True) as file:
+        parquet.write_table(table, file, compression="zstd")
 
 
 def read_rows(folder: str | os.PathLike[str]) -> Rows:

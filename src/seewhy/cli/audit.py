@@ -36,6 +36,8 @@ STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few"
 @click.option("--force", is_flag=True, help="Replace an earlier findings.json and audit.html.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
+@click.option("--engine", default="local", show_default=True, metavar="local|ray", help="What makes the pass.")
+@click.option("--workers", type=click.IntRange(1), help="Of Ray. Default: as many as there are processors.")
 @click.option("--page/--no-page", default=True, help="Whether to write audit.html.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings.json.")
 def command(photos: str, **given: Any) -> None:
@@ -61,7 +63,8 @@ def command(photos: str, **given: Any) -> None:
     with foreign(classifier), Bar(console(error=True), 1) as bar:
         found = audit(
             photos, classifier, truth=given["truth"], other=given["other"], sources=given["sources"] or None,
-            output_dir=folder, seed=given["seed"], batch_size=given["batch_size"], listener=bar.listen,
+            output_dir=folder, seed=given["seed"], batch_size=given["batch_size"],
+            engine=given["engine"], workers=given["workers"], listener=bar.listen,
         )  # fmt: skip
         if given["force"] and os.path.lexists(folder / FILE):
             found = _with_answers(found, folder)
