@@ -117,7 +117,8 @@ def audit(
             },
             photos=_said_of(collection, rows, unreadable, evidence),
             findings=tuple(corrected(findings)),
-            made={"seewhy": __version__, "seed": seed, "sources": list(chosen), "forwards": eye.forwards + len(rows)},
+            made={"seewhy": __version__, "seed": seed, "sources": list(chosen), "forwards": eye.forwards + len(rows),
+                "forwards_saved": eye.saved},
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from ..core.torch_state import inference
 from ..errors import ModelError
 from ..models import Classifier
 from ..pictures import read_photo
+from .beside import Beside
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -35,6 +36,8 @@ class Eye:
 
     Attributes:
         forwards: how many images the model was run on.
+        saved: variants of photos of which only what differs was computed.
+        beside: photos beside their variants.
     """
 
     def __init__(self, classifier: Classifier, root: str | os.PathLike[str], batch_size: int = BATCH):
@@ -42,6 +45,8 @@ class Eye:
         self.root = Path(root)
         self.batch_size = batch_size
         self.forwards = 0
+        self.saved = 0
+        self.beside = Beside(self)
 
     def photo(self, path: str) -> Image.Image:
         """The whole photo, upright, RGB.

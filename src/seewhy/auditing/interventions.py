@@ -146,14 +146,15 @@ def _pasted(
     pixels = {kind: album[content[kind]] for kind in kinds}
     changes, calls = [], []
     for rows in parts(hosts, TOGETHER):
-        variants = []
+        groups = []
         for row, photo in zip(rows, album[rows], strict=True):
             seed = int(rng.integers(1 << 62))  # a moving stamp and its controls are at one place
-            variants += [photo, candidate.edit.added(photo, np.random.default_rng(seed))]
+            variants = [candidate.edit.added(photo, np.random.default_rng(seed))]
             for kind in order:
                 other = pixels[kind][_drawn(content[kind], row, rng)]
                 variants.append(candidate.edit.control(photo, other, np.random.default_rng(seed)))
-        said = album.evidence.eye.probabilities(np.stack(variants)).reshape(len(rows), 2 + len(order), -1)
+            groups.append((photo, variants))
+        said = np.stack(album.evidence.eye.beside.said(groups))
         own = said[..., candidate.class_index].astype(np.float64)
         changes.append(own[:, 1:] - own[:, :1])
         calls.append(said.argmax(2) == candidate.class_index)

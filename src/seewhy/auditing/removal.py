@@ -60,17 +60,13 @@ def measured_removal(
     leaves = 0
     for part in parts(rows, TOGETHER):
         variants = [_variants(candidate, photo, rng) for photo in album[part]]
-        every = [each for photo, there, other in variants for each in (photo, *there, *other)]
-        said = album.evidence.eye.probabilities(np.stack(every))
-        start = 0
-        for _, there, other in variants:
-            end = start + 1 + len(there) + len(other)
-            own, called = said[start:end, class_index].astype(np.float64), said[start:end].argmax(1) == class_index
+        every = album.evidence.eye.beside.said([(photo, [*there, *other]) for photo, there, other in variants])
+        for (_, there, _other), said in zip(variants, every, strict=True):
+            own, called = said[:, class_index].astype(np.float64), said.argmax(1) == class_index
             leaves += bool(there and called[0] and not called[1 : 1 + len(there)].any())
             for index, change in enumerate(own[1:] - own[0]):
                 kind, at = (changes, index) if index < len(there) else (away, index - len(there))
                 kind.setdefault(fills[at] if at < len(fills) else f"fill {at + 1}", []).append(float(change))
-            start = end
     explained = round(leaves * count / len(rows)) if len(rows) else 0
     return Removal(count, len(rows), explained, _means(changes), _means(away))
 
