@@ -22,6 +22,7 @@ from seewhy.auditing.remedies.head import with_head
 from seewhy.auditing.remedies.last_layer import last_layer
 from seewhy.auditing.remedies.temperature import temperature
 from seewhy.auditing.remedies.written import write_weights
+from seewhy.auditing.result import Audit
 from seewhy.auditing.split import alike, proposing
 from seewhy.errors import InputError, ModelError, OutputError
 
@@ -153,6 +154,16 @@ def test_from_audit_to_file(audited, seewhy_command, monkeypatch):
     assert set(about["values"]) == {"before", "after", "just trained longer"}
     assert all(len(each) == 5 for way in about["seeds"].values() for each in way.values())
     assert seewhy_command(*given)[0] == 2
+    # what is in the file was audited again: the same stamp, and every class on the photos it was not trained on
+    again = about["again"]
+    (finding,) = Audit.load(place / "audit").findings
+    assert again["before"]["effect"] == finding.effect
+    assert again["before"]["state"] == finding.state == "proven"
+    assert again["after"]["ci"][0] <= again["after"]["effect"] <= again["after"]["ci"][1]
+    assert again["after"]["effect"] < again["before"]["effect"]
+    assert set(again["classes"]) == set(planted.LABELS)
+    assert all(each["photos"] >= 5 and each["before"] != 0 for each in again["classes"].values())
+    assert set(again["calibration_error"]) == {"before", "after"}
     # the file is the network that was measured, and nothing but its head is another
     options = {"labels": list(planted.LABELS), "input_size": 32, "mean": 0.5, "std": 0.25}
     old, new = (
@@ -176,6 +187,9 @@ def test_from_audit_to_file(audited, seewhy_command, monkeypatch):
     decided = eye.probabilities(eye.pixels(list(paths))).argmax(1)
     right = np.mean([planted.LABELS[each] == path.split("/")[0] for each, path in zip(decided, paths, strict=True)])
     assert right == pytest.approx(fixed.seeds["after"]["clean accuracy"][0], abs=0.02)  # rows are float16
+    counted = sum(each["photos"] * each["after"] for each in about["again"]["classes"].values())
+    assert counted / len(paths) == pytest.approx(right, abs=1e-9)
+    assert fixed.again.after.effect == pytest.approx(about["again"]["after"]["effect"], abs=1e-4)
     # nothing but what was measured is said: where the stamp does more than before, that it does
     low, high = fixed.change["after - before"]["effect"]["ci"]
     assert ("made worse" in fixed.sentence and "effect" in fixed.sentence.split(";")[0]) == (low > 0)
@@ -195,3 +209,9 @@ def test_the_stamp_does_less_than_before_and_than_after_unbalanced_training(audi
     better = np.less(fixed.seeds["after"]["effect"], fixed.seeds["just trained longer"]["effect"])
     assert better.sum() >= 4
     assert fixed.helped
+    # the model given as the one that was written is what is audited again: unchanged, it is as before
+    same = fix(place / "audit", photos, old, written=lambda head: old)
+    assert same.again.after.effect == pytest.approx(same.again.before.effect, abs=1e-6)
+    assert same.again.after.state == same.again.before.state
+    assert all(each["before"] == each["after"] for each in same.again.classes.values())
+    assert same.again.error["before"] == same.again.error["after"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +20,9 @@ from .evidence import Evidence
 from .eye import Eye
 from .finding import Finding
 from .passing import rows_of
+from .remedies.again import Again, measured_again
 from .remedies.comparing import NAMES, Comparison, Measured
-from .remedies.head import Head, copied, features_of, head_of, probabilities
+from .remedies.head import Head, copied, features_of, head_of, probabilities, with_head
 from .remedies.last_layer import last_layer
 from .result import Audit
 from .sources.stamps import seen, stamps
@@ -60,6 +61,7 @@ class Fixed:
         seeds: the same for each seed.
         change: for "after - before" and "after - just trained longer": {"median": ..., "ci": [low, high]} of each.
         groups: photos of each group: on the proposing half, which it was trained on, and on the measuring half.
+        again: what the mended model was audited for again.
         notes: what was left out, a line each.
     """
 
@@ -69,6 +71,7 @@ class Fixed:
     seeds: Mapping[str, Mapping[str, list[float]]]
     change: Mapping[str, Mapping[str, Mapping[str, Any]]]
     groups: Mapping[str, list[int]]
+    again: Again
     notes: tuple[str, ...] = ()
 
     @property
@@ -98,20 +101,22 @@ class Fixed:
         return {
             "finding": self.finding.id, "class": self.finding.class_name, "layer": self.head.name,
             "helped": self.helped, "sentence": self.sentence, "values": self.values, "seeds": self.seeds,
-            "change": self.change, "groups": self.groups, "notes": list(self.notes),
+            "change": self.change, "groups": self.groups, "again": self.again.describe(),
+            "notes": list(self.notes),
         }  # fmt: skip
 
 
 def fix(
     audit_dir: str | os.PathLike[str], photos: str | os.PathLike[str], classifier: Classifier,
     finding_id: str | None = None, seeds: int = 5, *, truth: str | os.PathLike[str] = "folders", batch_size: int = 64,
+    written: Callable[[Head], Classifier] | None = None,
 ) -> Fixed:  # fmt: skip
     """Train the last layer again, with as many photos of each class with and without a stamp, which is put into
     photos of other classes and taken out of those that carry it.
 
     The proposing half of the audit's photos is what it is trained on (``remedies.last_layer``, after Kirichenko et
     al. 2023); the other half, what it is measured on, beside the same training without balance. The model that is
-    given is not changed.
+    given is not changed. Then the new model is audited again: for the stamp, for all stamps, and for calibration.
 
     Args:
         audit_dir: what ``audit`` wrote with ``output_dir``: findings.json and rows.
@@ -121,6 +126,8 @@ def fix(
         seeds: how many times it is trained, at least 5; medians count.
         truth: as for ``audit``.
         batch_size: images per forward.
+        written: given the new last layer, gives the model that is audited again, such as one that was written to a
+            file and read; None: a copy of ``classifier`` with it.
 
     Raises:
         InputError: there is no such finding, there are no rows, or too few photos with or without the stamp.
@@ -159,8 +166,10 @@ def fix(
     }
     ways = {BEFORE: [tried(head)] * seeds, **{name: [tried(each) for each in many] for name, many in heads.items()}}
     comparison = Comparison(groups[measured], len(variants[0]), rng)
+    mended = with_head(eye.classifier, heads[AFTER][0]) if written is None else written(heads[AFTER][0])
     return Fixed(
         finding=finding, head=heads[AFTER][0], notes=tuple(notes), groups=counts,
+        again=measured_again(finding, candidate, evidence, mended),
         values={name: comparison.values(way) for name, way in ways.items()},
         seeds={name: comparison.each(way) for name, way in ways.items()},
         change={

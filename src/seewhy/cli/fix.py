@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError, OutputError
 from ..legible import in_one_line
+from .audit import STATES
 from .console import console, shown
 from .options import foreign, load_model, model_options, tell_notes
 from .streams import output
+
+if TYPE_CHECKING:
+    from ..auditing.finding import Finding
+    from ..auditing.remedies.again import Again
+    from ..auditing.remedies.head import Head
+    from ..models import Classifier
+
+
+MOST = 20
+"""Classes that are printed."""
 
 
 @click.command("fix", short_help="Train the last layer again, against a stamp that an audit found.")
@@ -31,7 +43,7 @@ def command(audit_dir: str, photos: str, **given: Any) -> None:
     """Train the last layer again, with as many photos with a stamp as without it, and say whether that helped.
 
     Trained on one half of the audited photos, measured on the other. The file is written whether it helped or not;
-    nothing that is there is replaced.
+    nothing that is there is replaced. What is in it is then audited again, for stamps and for calibration.
     """
     import torch
 
@@ -46,14 +58,19 @@ def command(audit_dir: str, photos: str, **given: Any) -> None:
     with terminal.status("Loading the model"):
         classifier = load_model(given)
     tell_notes(classifier)
-    with foreign(classifier), terminal.status("Training the last layer"):
+    with foreign(classifier), terminal.status("Training the last layer") as status:
+
+        def written(head: Head) -> Classifier:
+            new = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
+            tensors = {f"{head.name}.{name}": each for name, each in new.items()}
+            write_weights(given["weights"], given["output"], tensors)
+            status.update("Auditing the new model")
+            return load_model({**given, "weights": given["output"]})
+
         fixed = fix(
             audit_dir, photos, classifier, given["finding"], given["seeds"], truth=given["truth"],
-            batch_size=given["batch_size"],
+            batch_size=given["batch_size"], written=written,
         )  # fmt: skip
-    head = fixed.head
-    new = {"weight": torch.from_numpy(head.weight), "bias": torch.from_numpy(head.bias)}
-    write_weights(given["weights"], given["output"], {f"{head.name}.{name}": each for name, each in new.items()})
     if given["as_json"]:
         click.echo(json.dumps({**fixed.describe(), "output": given["output"]}), file=output())
         return
@@ -68,4 +85,32 @@ def command(audit_dir: str, photos: str, **given: Any) -> None:
         table.add_row(name, *(f"{values[name]:.3f}" for values in fixed.values.values()))
     terminal.print(table)
     terminal.print(f"[bold]{shown(fixed.sentence)}[/bold]", soft_wrap=True)
+    _tell_again(fixed.again, terminal)
     terminal.print(f"[bold]{shown(given['output'])}[/bold]", soft_wrap=True)
+
+
+def _tell_again(again: Again, terminal: Console) -> None:
+    """The finding before and after, and the classes whose accuracy changed most."""
+    terminal.print("\nAudited again, with the new model:")
+    for name, finding in (("before", again.before), ("after", again.after)):
+        terminal.print(f"{name}: {STATES[finding.state]}, effect {_effect(finding)}", soft_wrap=True)
+    for each in again.others:
+        if each.state == "proven":
+            terminal.print(f"proven now: {shown(each.sentence)}", soft_wrap=True)
+    if again.error is not None:
+        terminal.print(f"calibration error: {again.error['before']:.3f} before, {again.error['after']:.3f} after")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("accuracy of", "photos", "before", "after"):
+        table.add_column(heading, justify="left" if heading == "accuracy of" else "right")
+    changed = sorted(again.classes.items(), key=lambda each: -abs(each[1]["after"] - each[1]["before"]))
+    for name, of in changed[:MOST]:
+        table.add_row(shown(name), f"{of['photos']:.0f}", f"{of['before']:.3f}", f"{of['after']:.3f}")
+    terminal.print(table)
+    if (left := len(changed) - MOST) > 0:
+        terminal.print(f"and {left} more, which changed less")
+
+
+def _effect(finding: Finding) -> str:
+    if finding.effect is None or finding.ci is None:
+        return "not measured"
+    return f"{finding.effect:+.3f} [{finding.ci[0]:+.3f}, {finding.ci[1]:+.3f}]"

@@ -1,0 +1,121 @@
+"""What a mended model is audited for again: the finding that was mended, all other stamps, calibration, accuracies."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...models import Classifier
+from ..candidate import Candidate
+from ..collection import Collection
+from ..correction import corrected
+from ..edits import Stamp
+from ..evidence import Evidence
+from ..eye import Eye
+from ..finding import Finding
+from ..interventions import decide
+from ..passing import rows_of
+from ..sources.calibration import calibration
+from ..sources.stamps import stamps
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """The same photos, audited with the mended model.
+
+    Attributes:
+        before: the finding, with the model as it was.
+        after: the same stamp put into the same photos, with the mended model. Its q is over what is tested again.
+        others: all else that was found again: stamps of any class, and calibration.
+        error: the expected calibration error, "before" and "after"; None: too few photos.
+        classes: by name, how many photos were measured on, and the accuracy on them "before" and "after"; of the half
+            that no last layer was trained on.
+    """
+
+    before: Finding
+    after: Finding
+    others: tuple[Finding, ...]
+    error: Mapping[str, float] | None
+    classes: Mapping[str, Mapping[str, float]]
+
+    def describe(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "before": _numbers(self.before), "after": _numbers(self.after), "calibration_error": self.error,
+            "others": [{"id": each.id, "sentence": each.sentence, **_numbers(each)} for each in self.others],
+            "classes": self.classes,
+        }  # fmt: skip
+
+
+def measured_again(finding: Finding, candidate: Candidate, before: Evidence, mended: Classifier) -> Again:
+    """One more pass over the photos, with another model.
+
+    Args:
+        finding: what was mended.
+        candidate: the same, as it was put into photos.
+        before: the photos, and the model as it was.
+        mended: the new model.
+
+    Raises:
+        InputError: a photo cannot be read any more.
+        ModelError: the model gives no class scores.
+    """
+    eye = Eye(mended, before.eye.root, before.eye.batch_size)
+    known = before.rows
+    with tempfile.TemporaryDirectory(prefix="seewhy-audit-") as folder:
+        photos = Collection(eye.root, known.paths, np.asarray(known.truth, np.int64))
+        rows, unreadable = rows_of(photos, mended, folder, batch_size=eye.batch_size)
+    if unreadable:
+        raise InputError("a photo cannot be read any more", expected="the folder that was audited", got=unreadable[0])
+    after = Evidence(rows, eye, before.proposing, before.seed)
+    others = [_told_apart(each, candidate) for each in stamps(after) if not _same(each, candidate)]
+    found = corrected([*decide([candidate, *others], after), *calibration(after)])
+    again = next(each for each in found if each.id == finding.id)
+    return Again(
+        finding, again, tuple(each for each in found if each is not again), _errors(before, found),
+        _accuracies(before, after),
+    )  # fmt: skip
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    """Whether two are one stamp."""
+    a, b = one.edit, other.edit
+    if not (isinstance(a, Stamp) and isinstance(b, Stamp)) or one.class_index != other.class_index:
+        return False
+    where = a.moving == b.moving and (a.top, a.left, a.alpha.shape) == (b.top, b.left, b.alpha.shape)
+    return where and np.array_equal(a.alpha, b.alpha) and np.array_equal(a.colour, b.colour)
+
+
+def _told_apart(one: Candidate, fixed: Candidate) -> Candidate:
+    """A moving stamp is found by the model's maps: under a new model it may be another one, of the same name."""
+    return replace(one, id=f"{one.id}-new") if one.id == fixed.id else one
+
+
+def _errors(before: Evidence, found: list[Finding]) -> dict[str, float] | None:
+    sides = {"before": calibration(before), "after": [each for each in found if each.kind == "calibration"]}
+    errors = {name: float(each[0].detail["expected_calibration_error"]["before"]) for name, each in sides.items()
+              if each}  # fmt: skip
+    return errors if len(errors) == 2 else None
+
+
+def _accuracies(before: Evidence, after: Evidence) -> dict[str, dict[str, float]]:
+    measured = ~before.proposing & before.rows.known
+    classes: dict[str, dict[str, float]] = {}
+    for index in np.unique(before.rows.truth[measured]).tolist():
+        here = measured & (before.rows.truth == index)
+        name = before.label(index)
+        classes[f"{name} ({index})" if name in classes else name] = {
+            "photos": int(here.sum()),
+            "before": float(before.rows.right[here].mean()), "after": float(after.rows.right[here].mean()),
+        }  # fmt: skip
+    return classes
+
+
+def _numbers(finding: Finding) -> dict[str, Any]:
+    about = asdict(finding)
+    return {name: about[name] for name in ("state", "effect", "ci", "p", "q")}
