@@ -37,7 +37,7 @@ MOST = 20
               help="A new file, in the format of --weights.")  # fmt: skip
 @click.option("--finding", metavar="ID", help="A stamp. Default: the first that is a suspected shortcut.")
 @click.option("--snippets", metavar="FILE.py", type=click.Path(readable=False),
-              help="Write augmentations against all that was found, as code, to a new file; needs no more.")  # fmt: skip
+              help="Write augmentations against all that was found, as code; needs no more.")  # fmt: skip
 @click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv", help="As for the audit.")
 @click.option("--seeds", type=click.IntRange(5), default=5, show_default=True, help="How often it is trained.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
