@@ -33,7 +33,7 @@ STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few"
               help="Such as the training photos: says which photos are in both.")  # fmt: skip
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="Only these; may be repeated. Default: all.")
 @click.option("--output-dir", "-o", type=click.Path(readable=False), help=f"Default: {USUAL}.")
-@click.option("--force", is_flag=True, help="Replace an earlier findings.json and audit.html.")
+@click.option("--force", is_flag=True, help="Replace an earlier findings.json, its lists and audit.html.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
 @click.option("--engine", default="local", show_default=True, metavar="local|ray", help="What makes the pass.")
@@ -44,15 +44,16 @@ def command(photos: str, **given: Any) -> None:
     """Find what a model leans on and where it fails, over a folder of photos.
 
     Each candidate is found on one half of the photos, and decided on the other by changing them, beside matched
-    controls. Writes findings.json; audit.html, one page that shows with photos what was found; and the rows of the
-    pass, so that an audit that was interrupted goes on.
+    controls. Writes findings.json; relabel.csv and duplicates.csv, of photos to look at; audit.html, one page that
+    shows with photos what was found; and the rows of the pass, so that an audit that was interrupted goes on.
     """
     from ..auditing.circle import audit
     from ..auditing.page import FILE as PAGE
     from ..auditing.page import render
+    from ..auditing.remedies.lists import DUPLICATES, RELABEL, write_lists
 
     folder = make_folder(Path(given["output_dir"] or USUAL))
-    for name in (FILE, PAGE) if given["page"] else (FILE,):
+    for name in (FILE, RELABEL, DUPLICATES, PAGE) if given["page"] else (FILE, RELABEL, DUPLICATES):
         if os.path.lexists(folder / name) and not given["force"]:
             expected = "--force to replace it, or another --output-dir"
             raise OutputError(f"{in_one_line(folder / name)} exists", expected=expected)
@@ -69,6 +70,7 @@ def command(photos: str, **given: Any) -> None:
         if given["force"] and os.path.lexists(folder / FILE):
             found = _with_answers(found, folder)
         path = found.save(folder, overwrite=given["force"])
+        write_lists(found, folder, overwrite=given["force"])
         if given["page"]:
             path = folder / PAGE
             write_text(path, render(found, photos, classifier), overwrite=given["force"])

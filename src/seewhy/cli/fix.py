@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError, OutputError
+from ..files import write_text
 from ..legible import in_one_line
 from .audit import STATES
 from .console import console, shown
@@ -30,21 +31,29 @@ MOST = 20
 
 @click.command("fix", short_help="Train the last layer again, against a stamp that an audit found.")
 @click.argument("audit_dir", metavar="AUDIT_DIR", type=click.Path(readable=False))
-@click.argument("photos", metavar="PHOTOS_DIR", type=click.Path(readable=False))
+@click.argument("photos", metavar="[PHOTOS_DIR]", type=click.Path(readable=False), required=False)
 @model_options
-@click.option("--output", "-o", required=True, type=click.Path(readable=False),
+@click.option("--output", "-o", type=click.Path(readable=False),
               help="A new file, in the format of --weights.")  # fmt: skip
 @click.option("--finding", metavar="ID", help="A stamp. Default: the first that is a suspected shortcut.")
+@click.option("--snippets", metavar="FILE.py", type=click.Path(readable=False),
+              help="Write augmentations against all that was found, as code; needs no more.")  # fmt: skip
 @click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv", help="As for the audit.")
 @click.option("--seeds", type=click.IntRange(5), default=5, show_default=True, help="How often it is trained.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def command(audit_dir: str, photos: str, **given: Any) -> None:
+def command(audit_dir: str, photos: str | None, **given: Any) -> None:
     """Train the last layer again, with as many photos with a stamp as without it, and say whether that helped.
 
     Trained on one half of the audited photos, measured on the other. The file is written whether it helped or not;
     nothing that is there is replaced. What is in it is then audited again, for stamps and for calibration.
     """
+    if given["snippets"]:
+        _write_snippets(audit_dir, given["snippets"])
+        if photos is None:
+            return
+    if photos is None or not given["output"]:
+        raise click.UsageError("PHOTOS_DIR and --output are needed, or --snippets FILE.py")
     import torch
 
     from ..auditing.fixing import fix
@@ -87,6 +96,14 @@ def command(audit_dir: str, photos: str, **given: Any) -> None:
     terminal.print(f"[bold]{shown(fixed.sentence)}[/bold]", soft_wrap=True)
     _tell_again(fixed.again, terminal)
     terminal.print(f"[bold]{shown(given['output'])}[/bold]", soft_wrap=True)
+
+
+def _write_snippets(audit_dir: str, file: str) -> None:
+    from ..auditing.remedies.snippets import snippet
+    from ..auditing.result import Audit
+
+    write_text(file, snippet(Audit.load(audit_dir)))
+    console(error=True).print(f"[bold]{shown(file)}[/bold]", soft_wrap=True)
 
 
 def _tell_again(again: Again, terminal: Console) -> None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from ...pictures.cells import percentage
 from ..evidence import Evidence
-from ..eye import Eye, Pixels
+from ..eye import Pixels
 from ..finding import Finding
 from .paired import Change, Mask, Sample, compared, is_right, sampled
 
@@ -54,7 +54,7 @@ def sensitivity(evidence: Evidence) -> list[Finding]:
     if sample is None:
         return []
     before = is_right(evidence.eye, sample.pixels, sample.truth)
-    return [_finding(evidence, each, sample, before) for each in everyday(evidence.eye)]
+    return [_finding(evidence, each, sample, before) for each in everyday(*evidence.eye.classifier.input_size)]
 
 
 def changed(each: Everyday, pixels: Pixels) -> Pixels:
@@ -62,9 +62,8 @@ def changed(each: Everyday, pixels: Pixels) -> Pixels:
     return np.stack([np.asarray(each.change(Image.fromarray(one))) for one in pixels])
 
 
-def everyday(eye: Eye) -> tuple[Everyday, ...]:
-    """The changes, for pictures of the eye's size."""
-    height, width = eye.classifier.input_size
+def everyday(height: int, width: int) -> tuple[Everyday, ...]:
+    """The changes, for pictures of this size."""
     sigma = max(height, width) * BLUR
     kernel = 2 * max(round(3 * 2 * sigma), 1) + 1
     return (
@@ -120,7 +119,7 @@ def _finding(evidence: Evidence, each: Everyday, sample: Sample, before: Mask) -
         ci=change.ci,
         p=change.p,
         carriers=tuple(evidence.rows.paths[row] for row in sample.rows[before & ~after].tolist()),
-        transform={"kind": each.id, "name": each.name},
+        transform={"kind": each.id, "name": each.name, "of": list(evidence.eye.classifier.input_size)},
         controls={"unchanged": change.before},
         remedy=(f"{each.augmentation}  # torchvision.transforms.v2, while training",) if change.effect < 0 else (),
         detail={
