@@ -42,14 +42,16 @@ def with_head(net, weight, bias):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Photos and their audit; models: leaning on a tag, clean, blind to a class, leaning with its classes permuted."""
+    """Photos, models and an audit: leaning on a tag, leaning less, blind to a class, leaning with classes permuted."""
     place = tmp_path_factory.mktemp("comparing")
     photos = planted.folder(place / "photos", *planted.pictures(44, 7, "checks"))
-    leaning, clean = planted.trained("checks", each=60, epochs=4).model, planted.trained(each=60, epochs=4).model
-    weight, bias = (leaning.head.weight.detach(), leaning.head.bias.detach())
-    zeroed, lower = weight.clone(), bias.clone()
+    leaning = planted.trained("checks", each=80, epochs=6).model
+    weight, bias = leaning.head.weight.detach(), leaning.head.bias.detach()
+    zeroed = weight.clone()
     zeroed[BLIND] = 0
-    nets = {"leaning": leaning, "clean": clean, "blind": with_head(leaning, zeroed, lower)}
+    less = weight.clone()
+    less[CLASS] *= 0.3
+    nets = {"leaning": leaning, "less": with_head(leaning, less, bias), "blind": with_head(leaning, zeroed, bias)}
     nets["permuted"] = with_head(leaning, weight[ORDER], bias[ORDER])
     names = dict.fromkeys(nets, planted.LABELS) | {"permuted": [planted.LABELS[i] for i in ORDER]}
     for name, net in nets.items():
@@ -98,7 +100,7 @@ def test_broken_photos_are_those_that_the_networks_tell(made):
 
 
 def test_the_other_way_round_everything_is_the_other_way_round(audited):
-    there, back = audited("leaning", "clean"), audited("clean", "leaning")
+    there, back = audited("leaning", "less"), audited("less", "leaning")
     assert (there.fixed, there.broken) == (back.broken, back.fixed)
     assert {p.name: (p.a, p.b, p.p, p.q) for p in there.parts} == {p.name: (p.b, p.a, p.p, p.q) for p in back.parts}
     (one,), (other,) = there.repeated, back.repeated
@@ -113,7 +115,7 @@ def test_a_stamp_does_to_both_what_the_networks_tell(made, audited):
     rows, _ = rows_of(collection, models["leaning"], made[0] / "rows")
     half = proposing(rows.truth, alike(rows.digests, rows.hashes), 0)
     evidence = Evidence(rows, Eye(models["leaning"], photos), half)
-    (candidate,) = stamps(evidence)
+    (candidate,) = stamps(evidence, ["checks"])
     carries = np.isin(rows.paths, finding.carriers)
     hosts = [p for p, own, side, has in zip(rows.paths, rows.truth, half, carries, strict=True)
              if own != CLASS and not side and not has]  # fmt: skip
@@ -124,9 +126,9 @@ def test_a_stamp_does_to_both_what_the_networks_tell(made, audited):
         put, there = (net(planted.inputs(each)).softmax(1)[:, CLASS].detach().numpy() for each in (with_it, pixels))
         return float((put - there).mean())
 
-    (one,) = audited("clean", "leaning").repeated
+    (one,) = audited("less", "leaning").repeated
     assert one.photos == len(hosts) <= 200  # all of them, and none that proposed
-    assert one.a == pytest.approx(change(models["clean"].model), abs=1e-5)
+    assert one.a == pytest.approx(change(models["less"].model), abs=1e-5)
     assert one.b == pytest.approx(change(models["leaning"].model), abs=1e-5)
     assert one.b == pytest.approx(finding.effect, abs=1e-6)  # the audit's own measurement, once more
     assert one.b >= 0.2
@@ -137,8 +139,8 @@ def test_a_stamp_does_to_both_what_the_networks_tell(made, audited):
 
 def test_who_leans_more_on_a_stamp_is_worse_and_who_leans_less_is_not(audited):
     sentence = "moves checks by"
-    assert any(sentence in each for each in audited("clean", "leaning").worse)
-    assert not any(sentence in each for each in audited("leaning", "clean").worse)
+    assert any(sentence in each for each in audited("less", "leaning").worse)
+    assert not any(sentence in each for each in audited("leaning", "less").worse)
 
 
 def test_a_model_against_itself_changes_nothing(audited):
@@ -150,7 +152,7 @@ def test_a_model_against_itself_changes_nothing(audited):
 
 
 def test_the_order_of_the_classes_changes_nothing(audited):
-    straight, permuted = audited("clean", "leaning"), audited("clean", "permuted")
+    straight, permuted = audited("less", "leaning"), audited("less", "permuted")
     assert (straight.fixed, straight.broken) == (permuted.fixed, permuted.broken)
     assert [vars(part) for part in straight.parts] == [vars(part) for part in permuted.parts]
     (one,), (other,) = straight.repeated, permuted.repeated
@@ -159,7 +161,7 @@ def test_the_order_of_the_classes_changes_nothing(audited):
 
 
 def test_all_tests_are_corrected_together(audited):
-    found = audited("clean", "leaning")
+    found = audited("less", "leaning")
     tests = [(part.p, part.q) for part in found.parts] + [(one.p, one.q) for one in found.repeated]
     ranked = sorted(p for p, _ in tests)
     for p, q in tests:  # Benjamini and Hochberg, by their own definition
@@ -183,18 +185,18 @@ def test_what_cannot_be_compared_is_said(made, tmp_path):
     pixels, kinds = planted.pictures(6, 8)  # nothing planted: no stamp can be found again
     plain = planted.folder(tmp_path / "plain", pixels, kinds)
     with pytest.raises(InputError, match="no stamp of the audit can be repeated"):
-        compare(models["clean"], models["leaning"], plain, audit=found)
+        compare(models["less"], models["leaning"], plain, audit=found)
     without = replace(found, findings=())
-    assert any("no stamp" in note for note in compare(models["clean"], models["leaning"], plain, audit=without).notes)
+    assert any("no stamp" in note for note in compare(models["less"], models["leaning"], plain, audit=without).notes)
     real = replace(found, findings=tuple(replace(each, answer="real") for each in found.findings))
-    answered = compare(models["clean"], models["leaning"], plain, audit=real)
+    answered = compare(models["less"], models["leaning"], plain, audit=real)
     assert not answered.repeated
     assert any("real" in note for note in answered.notes)
     flat = tmp_path / "flat"
     flat.mkdir()
     planted.Image.fromarray(pixels[0]).save(flat / "0.png")
     with pytest.raises(InputError, match="no photo has a known class"):
-        compare(models["clean"], models["leaning"], flat)
+        compare(models["less"], models["leaning"], flat)
 
 
 def given(place, *names):
@@ -221,19 +223,19 @@ def test_the_command(made, audited, tmp_path, seewhy_command):
     assert "nothing got significantly worse" in out
     # with an audit: what the function gives, to the last digit
     options = ["--audit", place / "audit", "--json"]
-    code, out, err = seewhy_command("compare", photos, *given(place, "clean", "leaning"), *options)
+    code, out, err = seewhy_command("compare", photos, *given(place, "less", "leaning"), *options)
     assert code == 3, err
-    assert json.loads(out) == told(audited("clean", "leaning"))
+    assert json.loads(out) == told(audited("less", "leaning"))
 
 
 def test_bad_input_gives_one_line(made, tmp_path, seewhy_command):
     place, photos, _, _ = made
-    two = given(place, "leaning", "clean")
+    two = given(place, "leaning", "less")
     (tmp_path / "two.txt").write_text("rings\nstripes\ndots\nblobs")
     renamed = [*two[:-1], str(tmp_path / "two.txt")]
     for words, said_ in (
         ([photos, *given(place, "leaning")], "--model twice"),
-        ([photos, *given(place, "leaning", "clean", "blind")], "--model twice"),
+        ([photos, *given(place, "leaning", "less", "blind")], "--model twice"),
         ([photos], "--model twice"),
         ([photos, photos, *two], "two audits"),
         ([photos, photos, "--audit", place / "audit"], "two audits"),

@@ -121,7 +121,8 @@ def repeat(
     wanted = [each for each in findings if each.kind == "stamp"]
     notes = [f"{each.id} is not repeated: it was answered to be real" for each in wanted if each.answer == "real"]
     wanted = [each for each in wanted if each.answer != "real"]
-    known = {each.id: each for each in stamps(evidence)} if wanted else {}
+    named = {each.class_name for each in wanted if each.class_name is not None}
+    known = {each.id: each for each in stamps(evidence, named)} if wanted else {}
     beside = replace(evidence, eye=_Beside(evidence.eye, other))
     albums = Album(evidence), Album(beside)
     done = []
