@@ -1,4 +1,7 @@
-"""compare: two audits of the same photos side by side, and what got worse."""
+"""Comparison: two audits of the same photos side by side, and what got worse.
+
+``comparing.py`` makes one of two models; ``remedies/comparing.py`` is of ``fix``, a network before and after.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError
 from ..files import make_folder, write_text
 from ..legible import in_one_line
 from .correction import RATE
 from .finding import Finding
+from .repeating import Repeated
 from .result import Audit
 from .rows import Rows
 from .shards import read_rows
 from .statistics import benjamini_hochberg, mcnemar
+
+Bools = npt.NDArray[np.bool_]
 
 FORMAT = 1
 FILE = "comparison.json"
@@ -54,13 +61,14 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two audits of the same photos.
+    """Two audits, or two models, on the same photos.
 
     Attributes:
         parts: all photos, then each class, worst change first.
         fixed, broken: paths of the photos that only the second, or only the first model is right on.
         effects: for each finding with an effect that both have, by its id, the finding of each.
         notes: what could not be compared, a line each.
+        repeated: stamps of an audit, put into the same photos for both models.
     """
 
     parts: tuple[Compared, ...]
@@ -68,6 +76,7 @@ class Comparison:
     broken: tuple[str, ...]
     effects: Mapping[str, tuple[Finding, Finding]]
     notes: tuple[str, ...] = ()
+    repeated: tuple[Repeated, ...] = ()
 
     @property
     def worse(self) -> list[str]:
@@ -80,7 +89,7 @@ class Comparison:
         for a, b in self.effects.values():
             if b.suspected_shortcut and b.effect is not None and (a.ci is None or b.effect > a.ci[1]):
                 said.append(f"leans more on it: {b.sentence}")
-        return said
+        return said + [each.sentence for each in self.repeated if each.worse]
 
     def describe(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -91,6 +100,7 @@ class Comparison:
                 id_: [{name: getattr(one, name) for name in ("effect", "ci", "state", "sentence")} for one in pair]
                 for id_, pair in self.effects.items()
             },
+            "repeated": [vars(each) for each in self.repeated],
         }  # fmt: skip
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -133,24 +143,39 @@ def compared(audit_a: Audit, rows_a: Rows, audit_b: Audit, rows_b: Rows) -> Comp
         got = f"{in_one_line(rows_a.paths[first[i]])} is {truth[i]} in one, {other[i]} in the other"
         raise InputError("the audits give photos other classes", expected="the same names and the same truth", got=got)
     right_a, right_b = rows_a.right[first], rows_b.right[second]
-    of = np.array(truth, object)
-    parts = [("all", np.ones(len(of), bool)), *((name, of == name) for name in sorted(set(truth)))]
-    tests = [mcnemar(int((right_a & ~right_b)[here].sum()), int((right_b & ~right_a)[here].sum())) for _, here in parts]
-    found = [
-        Compared(
-            name, int(here.sum()), float(right_a[here].mean()), float(right_b[here].mean()),
-            int((right_b & ~right_a)[here].sum()), int((right_a & ~right_b)[here].sum()), float(p), float(q),
-        )
-        for (name, here), p, q in zip(parts, tests, benjamini_hochberg(tests), strict=True)
-    ]  # fmt: skip
+    parts, _ = parts_of(truth, right_a, right_b)
     paths = np.array(rows_a.paths, object)[first]
     only = len({*rows_a.paths, *rows_b.paths}) - len(both)
     return Comparison(
-        parts=(found[0], *sorted(found[1:], key=lambda part: (part.b - part.a, part.name))),
-        fixed=tuple(paths[right_b & ~right_a]), broken=tuple(paths[right_a & ~right_b]),
+        parts=parts, fixed=tuple(paths[right_b & ~right_a]), broken=tuple(paths[right_a & ~right_b]),
         effects=_effects(audit_a.findings, audit_b.findings),
         notes=(f"{only} photos are left out: in one audit only, without a label, or changed between",) if only else (),
     )  # fmt: skip
+
+
+def parts_of(
+    classes: Sequence[str], right_a: Bools, right_b: Bools, others: Sequence[float] = ()
+) -> tuple[tuple[Compared, ...], list[float]]:
+    """All photos, then each class, worst change first; and the q of each of ``others``.
+
+    Args:
+        classes: the true class of each of N photos, by name.
+        right_a, right_b: (N,) bool, whether either model is right.
+        others: p of other tests, which are corrected together with those of the parts.
+    """
+    of = np.array(classes, object)
+    wholes = [("all", np.ones(len(of), bool)), *((name, of == name) for name in sorted(set(classes)))]
+    fixed, broken = right_b & ~right_a, right_a & ~right_b
+    tests = [mcnemar(int(broken[here].sum()), int(fixed[here].sum())) for _, here in wholes]
+    q = [float(each) for each in benjamini_hochberg([*tests, *others])]
+    found = [
+        Compared(
+            name, int(here.sum()), float(right_a[here].mean()), float(right_b[here].mean()),
+            int(fixed[here].sum()), int(broken[here].sum()), float(p), own,
+        )
+        for (name, here), p, own in zip(wholes, tests, q[: len(tests)], strict=True)
+    ]  # fmt: skip
+    return (found[0], *sorted(found[1:], key=lambda part: (part.b - part.a, part.name))), q[len(tests) :]
 
 
 def _effects(a: Sequence[Finding], b: Sequence[Finding]) -> dict[str, tuple[Finding, Finding]]:

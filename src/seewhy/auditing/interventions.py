@@ -59,7 +59,7 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
 
 
 @dataclass(frozen=True, eq=False)
-class _Pasted:
+class Pasted:
     """What was measured on n photos of other classes.
 
     Attributes:
@@ -91,23 +91,15 @@ class _Pasted:
 def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Finding:
     evidence = album.evidence
     rng = evidence.random(f"decide {candidate.id}")
-    classes = belongs(evidence.rows)
     measured = ~np.asarray(evidence.proposing, bool)
-    carries = np.zeros(len(classes), bool)
-    carries[candidate.carriers] = True
-    here = classes == candidate.class_index
-    hosts = album.some(measured & ~here & ~carries, photos)
+    carries = _carrying(candidate, evidence)
+    hosts, content = hosts_of(candidate, album, photos)
     about = candidate.edit.describe()
     removal = measured_removal(candidate, album, measured & carries, photos, rng)
     if len(hosts) < FEWEST:
         sentence = f"too few photos to tell what {about['name']} does: {len(hosts)} of other classes than "
         return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
-    same = measured & here & ~carries
-    content = {
-        SAME: album.some(same if same.any() else here & ~carries, CONTENTS),
-        OTHER: album.some(measured & ~here & ~carries, CONTENTS),
-    }
-    pasted = _pasted(candidate, album, hosts, content, draws, rng)
+    pasted = put_into(candidate, album, hosts, content, draws, rng)
     beyond = pasted.beyond
     flipped = int((pasted.after & ~pasted.before).sum())
     if not removal.change:
@@ -126,20 +118,42 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
     )  # fmt: skip
 
 
+def hosts_of(candidate: Candidate, album: Album, photos: int = 200) -> tuple[Ints, dict[str, Ints]]:
+    """Rows that a candidate is put into, at most ``photos``: measured ones of other classes that do not carry it; and
+    by kind the rows whose content its controls show.
+    """
+    evidence = album.evidence
+    measured, carries = ~np.asarray(evidence.proposing, bool), _carrying(candidate, evidence)
+    here = belongs(evidence.rows) == candidate.class_index
+    same = measured & here & ~carries
+    content = {
+        SAME: album.some(same if same.any() else here & ~carries, CONTENTS),
+        OTHER: album.some(measured & ~here & ~carries, CONTENTS),
+    }
+    return album.some(measured & ~here & ~carries, photos), content
+
+
+def _carrying(candidate: Candidate, evidence: Evidence) -> npt.NDArray[np.bool_]:
+    carries = np.zeros(len(evidence.rows), bool)
+    carries[candidate.carriers] = True
+    return carries
+
+
 def belongs(rows: Rows) -> Ints:
     """(N,), the class of each photo: the true one; where it is not known, the predicted one."""
     classes: Ints = np.where(rows.known, rows.truth, rows.predicted)
     return classes
 
 
-def _pasted(
+def put_into(
     candidate: Candidate,
     album: Album,
     hosts: Ints,
     content: dict[str, Ints],
     draws: int,
     rng: np.random.Generator,
-) -> _Pasted:
+) -> Pasted:
+    """What a candidate does in ``hosts``, beside ``draws`` controls of each, with content of those rows by kind."""
     kinds = [kind for kind, rows in content.items() if len(rows)]
     shares = dict(zip(kinds, ([draws - draws // 2, draws // 2] if len(kinds) == 2 else [draws]), strict=True))
     order = [kind for kind in kinds for _ in range(shares[kind])]
@@ -160,7 +174,7 @@ def _pasted(
         calls.append(said.argmax(2) == candidate.class_index)
     change, called = np.concatenate(changes), np.concatenate(calls)
     columns = {kind: [1 + index for index, each in enumerate(order) if each == kind] for kind in kinds}
-    return _Pasted(
+    return Pasted(
         change[:, 0], {kind: change[:, picked] for kind, picked in columns.items()}, called[:, 0], called[:, 1],
         {kind: float(called[:, [1 + column for column in picked]].mean()) for kind, picked in columns.items()},
     )  # fmt: skip
@@ -172,7 +186,7 @@ def _drawn(rows: Ints, host: int, rng: np.random.Generator) -> int:
     return int(rng.choice(others)) if len(others) else 0
 
 
-def _sentence(candidate: Candidate, about: dict[str, Any], pasted: _Pasted) -> str:
+def _sentence(candidate: Candidate, about: dict[str, Any], pasted: Pasted) -> str:
     under = max(pasted.called.values(), default=0.0)
     said = f"{percent(pasted.after.mean())} of photos of other classes with {about['name']} are called "
     return f"{said}{candidate.class_name}; {percent(under)} {about.get('control', 'with a control there')}"

@@ -1,4 +1,4 @@
-"""seewhy compare A B [PHOTOS_DIR]"""
+"""seewhy compare PHOTOS_DIR --model A --model B, or seewhy compare A B [PHOTOS_DIR]"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
@@ -15,55 +15,93 @@ from ..errors import InputError, OutputError
 from ..legible import in_one_line
 from ..pictures.cells import percentage
 from .console import console, shown
-from .options import foreign, load_model, models_options, tell_notes
+from .options import foreign, load_model, load_models, models_options, tell_notes
 from .progress import Bar
 from .streams import output
+
+if TYPE_CHECKING:
+    from ..auditing.comparison import Comparison
+
+UNSAID = ("efficientnet_lite0",)
+"""--model where it is not given."""
 
 WORSE = 3
 """The exit code where something got worse."""
 
 
 @click.command("compare", short_help="Put two models, or two audits, side by side.")
-@click.argument("a", metavar="A", type=click.Path(readable=False))
-@click.argument("b", metavar="B", type=click.Path(readable=False))
+@click.argument("a", metavar="PHOTOS_DIR|A", type=click.Path(readable=False))
+@click.argument("b", metavar="[B]", required=False, type=click.Path(readable=False))
 @click.argument("photos", metavar="[PHOTOS_DIR]", required=False, type=click.Path(readable=False))
 @models_options
+@click.option("--audit", metavar="DIR", type=click.Path(readable=False),
+              help="With two --model: put the stamps that this audit found into the same photos for both.")  # fmt: skip
 @click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv", help="As for the audit.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
 @click.option(
     "--output-dir", "-o", type=click.Path(readable=False), help="Where comparison.json goes. Default: nowhere."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print comparison.json.")
-def command(a: str, b: str, photos: str | None, **given: Any) -> int:
+def command(a: str, b: str | None, photos: str | None, **given: Any) -> int:
     """Put two models, or two audits, side by side: which photos are right, class by class, what was fixed and what was
     broken, and the effect of the same changes on both.
 
-    A and B are folders that `seewhy audit` wrote, of the same photos; or models, each as for --model, which are audited
-    on PHOTOS_DIR first, with --weights and --labels once for each. Exit code 3: something got significantly worse.
-    """
-    from ..auditing.comparison import FILE, compare
-    from ..auditing.result import FILE as FINDINGS
+    \b
+    seewhy compare PHOTOS_DIR --model A --model B [--audit DIR]   two models
+    seewhy compare A B [PHOTOS_DIR]                               two audits
 
-    if given["spec"] != ("efficientnet_lite0",):
-        raise InputError("--model does not apply", expected="the models as A and B", got=" ".join(given["spec"]))
+    A and B are folders that `seewhy audit` wrote, of the same photos; or models, each as for --model, which are audited
+    on PHOTOS_DIR first. --weights and --labels are given once for each model. Exit code 3: something got significantly
+    worse.
+    """  # noqa: D301
+    from ..auditing.comparison import FILE
+
     place = None if given["output_dir"] is None else Path(given["output_dir"])
     if place is not None and os.path.lexists(place / FILE):
         raise OutputError(f"{in_one_line(place / FILE)} exists", expected="another --output-dir")
-    sides = (a, b)
-    with tempfile.TemporaryDirectory(prefix="seewhy-compare-") as folder:
-        for number, side in enumerate(sides):
-            if not (Path(side) / FINDINGS).is_file():
-                _audited(side, number, photos, Path(folder), given)
-        found = compare(*(
-            side if (Path(side) / FINDINGS).is_file() else Path(folder) / str(number)
-            for number, side in enumerate(sides)
-        ))  # fmt: skip
+    named = given["spec"] != UNSAID
+    if named and b is not None:
+        raise InputError("--model does not apply to two audits", expected="PHOTOS_DIR alone, then --model twice", got=b)
+    if not named and b is None:
+        raise InputError("there is nothing to compare", expected="two audits, A and B, or PHOTOS_DIR and --model twice")
+    if not named and given["audit"] is not None:
+        raise InputError("--audit does not apply to two audits", expected="PHOTOS_DIR and --model twice")
+    found = _of_models(a, given) if b is None else _of_audits((a, b), photos, given)
     path = None if place is None else found.save(place)
     if given["as_json"]:
         click.echo(json.dumps(found.describe()), file=output())
     else:
         _tell(found, path)
     return WORSE if found.worse else 0
+
+
+def _of_models(photos: str, given: dict[str, Any]) -> Comparison:
+    """Two models on a folder, and an audit's stamps on both."""
+    from ..auditing.comparing import compare
+
+    if len(given["spec"]) != 2:
+        raise InputError("two models are compared", expected="--model twice", got=f"{len(given['spec'])}")
+    with console(error=True).status("Loading the models"):
+        a, b = load_models(given)
+    for classifier in (a, b):
+        tell_notes(classifier)
+    with foreign(a), console(error=True).status("Comparing"):
+        return compare(a, b, photos, truth=given["truth"], audit=given["audit"], seed=given["seed"])
+
+
+def _of_audits(sides: tuple[str, str], photos: str | None, given: dict[str, Any]) -> Comparison:
+    """Two audits; what is none is a model, which is audited first."""
+    from ..auditing.comparison import compare
+    from ..auditing.result import FILE as FINDINGS
+
+    with tempfile.TemporaryDirectory(prefix="seewhy-compare-") as folder:
+        for number, side in enumerate(sides):
+            if not (Path(side) / FINDINGS).is_file():
+                _audited(side, number, photos, Path(folder), given)
+        return compare(*(
+            side if (Path(side) / FINDINGS).is_file() else Path(folder) / str(number)
+            for number, side in enumerate(sides)
+        ))  # fmt: skip
 
 
 def _audited(spec: str, number: int, photos: str | None, folder: Path, given: dict[str, Any]) -> None:
@@ -88,7 +126,7 @@ def _audited(spec: str, number: int, photos: str | None, folder: Path, given: di
         ).save(folder / str(number))  # fmt: skip
 
 
-def _tell(found: Any, path: Path | None) -> None:
+def _tell(found: Comparison, path: Path | None) -> None:
     terminal = console()
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("", "photos", "A", "B", "fixed", "broken", "q"):
@@ -108,7 +146,19 @@ def _tell(found: Any, path: Path | None) -> None:
             table.add_row(shown(id_), *(f"{one.effect:+.3f}" for one in pair))
         terminal.print("")
         terminal.print(table)
+    if found.repeated:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("put into the same photos", "class", "photos", "A", "B", "difference", "q"):
+            table.add_column(heading, justify="left" if heading in ("put into the same photos", "class") else "right")
+        for one in found.repeated:
+            table.add_row(
+                shown(one.name), shown(one.class_name), str(one.photos), f"{one.a_beyond:+.3f}", f"{one.b_beyond:+.3f}",
+                f"{one.difference:+.3f}", f"{one.q:.2g}", style="bold red" if one.worse else "",
+            )  # fmt: skip
+        terminal.print("")
+        terminal.print(table)
     terminal.print("")
+    terminal.print(f"{len(found.fixed)} fixed, {len(found.broken)} broken")
     for name, paths in (("fixed", found.fixed), ("broken", found.broken)):
         if paths:
             more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""

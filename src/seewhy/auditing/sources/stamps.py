@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,11 +37,15 @@ class Sample:
     others: Pixels
 
 
-def stamps(evidence: Evidence) -> list[Candidate]:
+def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Candidate]:
     """Stamps of every class with at least 20 proposing photos, as candidates for interventions.
 
     Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. Where a class has
     none, moving ones: ``moving_stamps.py``. The same evidence gives the same candidates.
+
+    Args:
+        evidence: the photos and the model.
+        classes: names of those whose stamps are looked for; None: of all. It does not change what is found of them.
 
     Raises:
         PhotoError: a photo cannot be read any more.
@@ -50,6 +54,8 @@ def stamps(evidence: Evidence) -> list[Candidate]:
     samples = list(sampled(evidence))
     limits = thresholds(evidence, samples)
     for sample, limit in zip(samples, limits, strict=True):
+        if classes is not None and evidence.label(sample.index) not in classes:
+            continue
         random = evidence.random(f"stamps of {sample.index}")
         patterns = fixed_stamps(sample.own, sample.others, limit, random)
         if not patterns:
