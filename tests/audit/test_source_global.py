@@ -9,7 +9,10 @@ from PIL import Image, ImageFilter
 
 import seewhy
 from seewhy.auditing.global_edits import Global
-from seewhy.auditing.sources.global_properties import area, compression, sharpness, told_apart
+from seewhy.auditing.sources.global_properties import told_apart
+from seewhy.auditing.sources.jpeg_traces import NONE, quality
+from seewhy.auditing.sources.ranks import area, best_threshold
+from seewhy.auditing.sources.whole_photo import sharpness, tint
 
 SIDE = 32
 
@@ -55,15 +58,18 @@ def planted_in(change, of=2, share=0.95, seed=0):
 
 def test_a_tint_is_found_with_its_gains():
     own, others, classes = planted_in(warm)
-    apart, found, side = told_apart(own, others, classes)
-    assert (found.name, side) == ("tint", -1)
-    assert apart > 0.9
-    assert np.allclose(found.fit(own, others).amount, [1, 0.8, 0.6], atol=0.06)
+    told = told_apart(own, others, classes)
+    assert (told.found.name, told.side) == ("tint", -1)
+    assert told.apart > 0.9
+    assert told.rare > 0.8
+    assert np.allclose(told.found.fit(own, others).amount, [1, 0.8, 0.6], atol=0.06)
+    assert told.beyond(tint(own)).mean() > 0.9
+    assert told.beyond(tint(others)).mean() < 0.1
 
 
 def test_a_blur_is_found_with_its_width():
     own, others, classes = planted_in(blurred)
-    _, found, _ = told_apart(own, others, classes)
+    found = told_apart(own, others, classes).found
     assert found.name == "blur"
     assert found.fit(own, others).amount == pytest.approx(1.0, abs=0.2)
 
@@ -71,7 +77,7 @@ def test_a_blur_is_found_with_its_width():
 @pytest.mark.parametrize("quality", [10, 20])
 def test_compression_is_found_with_its_quality(quality):
     own, others, classes = planted_in(jpeg(quality))
-    _, found, _ = told_apart(own, others, classes)
+    found = told_apart(own, others, classes).found
     assert found.name == "jpeg"
     assert abs(found.fit(own, others).amount - quality) <= 5
 
@@ -103,12 +109,11 @@ def test_the_area_is_the_share_of_pairs():
 
 
 def test_the_measures_in_closed_form():
-    flat = np.full((1, 16, 16, 3), 77, np.uint8)
-    assert compression(flat)[0] == 1
     stripes = np.zeros((1, 16, 16, 3), np.uint8)
     stripes[:, :, ::2] = 100
     assert sharpness(stripes)[0] == pytest.approx(200**2 / 100**2)  # second differences are twice the first
-    assert compression(np.zeros((1, 5, 16, 3), np.uint8))[0] == 0  # no block
+    assert quality(np.zeros((1, 5, 16, 3), np.uint8))[0] == NONE  # no block
+    assert best_threshold(np.array([3.0, 5, 6]), np.array([0.0, 1, 2])) == 2.5
 
 
 def test_gains_are_taken_off_again():
