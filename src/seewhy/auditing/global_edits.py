@@ -24,7 +24,7 @@ class Global:
 
     Attributes:
         name: "tint": adds ``amount`` (red, green, blue); "gain": multiplies by it, each above 0;
-            "brightness": adds ``amount`` to all; "contrast": multiplies what differs from the photo's mean by ``amount``;
+            "brightness": adds ``amount`` to all; "contrast": multiplies what differs from the photo's mean by it;
             "blur": a Gaussian of ``amount`` pixels; "jpeg": stored at quality ``amount`` and read again.
         amount: in grey levels of 255, as a factor, in pixels or a quality.
 

@@ -54,7 +54,8 @@ def quality(pixels: Pixels) -> Doubles:
 def steps(quality: float) -> Doubles:
     """(8, 8), the steps of luminance that libjpeg takes at a quality from 1 to 100."""
     scale = 5000 / quality if quality < 50 else 200 - 2 * quality
-    return np.clip(np.floor((_LUMINANCE * scale + 50) / 100), 1, 255)
+    table: Doubles = np.clip(np.floor((_LUMINANCE * scale + 50) / 100), 1, 255)
+    return table
 
 
 def _quality(pixels: Pixels) -> Doubles:
@@ -62,7 +63,7 @@ def _quality(pixels: Pixels) -> Doubles:
     down, across = (side // 8 for side in pixels.shape[1:3])
     if not down or not across:
         return found
-    whole = _blocks(((pixels > 0) & (pixels < 255)).all(3)).all((2, 3))
+    whole = _blocks(np.asarray(((pixels > 0) & (pixels < 255)).all(3))).all((2, 3))
     luminance = _blocks(pixels.astype(np.float64) @ np.array([0.299, 0.587, 0.114]) - 128)
     coefficients = (_COSINE @ luminance @ _COSINE.T)[..., _VARYING]
     for tried in QUALITIES:
@@ -83,7 +84,8 @@ def _blocks(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(N, B, 8, 8), the whole blocks of planes (N, H, W)."""
     count, (down, across) = len(planes), (side // 8 for side in planes.shape[1:])
     cut = planes[:, : 8 * down, : 8 * across].reshape(count, down, 8, across, 8)
-    return cut.transpose(0, 1, 3, 2, 4).reshape(count, down * across, 8, 8)
+    blocks: npt.NDArray[Any] = cut.transpose(0, 1, 3, 2, 4).reshape(count, down * across, 8, 8)
+    return blocks
 
 
 def _cosine() -> Doubles:

@@ -102,10 +102,10 @@ def _fitted_tint(own: Pixels, others: Pixels) -> Global:
 
 
 def _fitted_cast(own: Pixels, others: Pixels) -> Global:
-    """The difference of the medians of each channel's brightest and darkest, less the mean of the three."""
+    """The difference of the medians of each channel's middle, less the mean of the three."""
 
     def middle(pixels: Pixels) -> Doubles:
-        ends = np.percentile(pixels.reshape(len(pixels), -1, 3), (1, 99), axis=1).mean(0)
+        ends = np.percentile(pixels.reshape(len(pixels), -1, 3), (25, 75), axis=1).mean(0)
         return np.asarray(np.median(ends - ends.mean(1, keepdims=True), 0), np.float64)
 
     red, green, blue = (middle(own) - middle(others)).tolist()
@@ -121,14 +121,15 @@ def _fitted_contrast(own: Pixels, others: Pixels) -> Global:
 
 
 def _fitted_blur(own: Pixels, others: Pixels) -> Global:
-    """The blur that makes other photos as little sharp."""
-    goal, rng = np.median(sharpness(own)), np.random.default_rng(0)  # a blur draws nothing
-    tried = [Global("blur", s) for s in np.geomspace(0.25, max(max(own.shape[1:3]) / 20, 3.0), 48).tolist()]
-    far = [
-        abs(np.median(sharpness(np.stack([each.added(photo, rng) for photo in some_of(others)]))) - goal)
-        for each in tried
-    ]
-    return tried[int(np.argmin(far))]
+    """The blur that makes other photos as little sharp: the wider it is, the less sharp they are."""
+    goal, rng, some = np.median(sharpness(own)), np.random.default_rng(0), some_of(others)  # a blur draws nothing
+    low, high = 0.2, max(max(own.shape[1:3]) / 20, 3.0)
+    for _ in range(8):
+        middle = float(np.sqrt(low * high))
+        tried = Global("blur", middle)
+        sharper = np.median(sharpness(np.stack([tried.added(photo, rng) for photo in some]))) > goal
+        low, high = (middle, high) if sharper else (low, middle)
+    return Global("blur", float(np.sqrt(low * high)))
 
 
 def _fitted_jpeg(own: Pixels, others: Pixels) -> Global:
