@@ -1,15 +1,23 @@
 """What goes with a class in the whole photo is found with the change that makes it; what is natural is not."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import planted
 import pytest
+import torch
 from PIL import Image, ImageFilter
+from torch import nn
 
 import seewhy
+from seewhy.auditing.correction import corrected
+from seewhy.auditing.finding import Finding
 from seewhy.auditing.global_edits import Global
-from seewhy.auditing.sources.global_properties import area, compression, sharpness, told_apart
+from seewhy.auditing.sources.global_properties import told_apart
+from seewhy.auditing.sources.jpeg_traces import NONE, quality
+from seewhy.auditing.sources.ranks import area, best_threshold
+from seewhy.auditing.sources.whole_photo import sharpness, tint
 
 SIDE = 32
 
@@ -55,15 +63,18 @@ def planted_in(change, of=2, share=0.95, seed=0):
 
 def test_a_tint_is_found_with_its_gains():
     own, others, classes = planted_in(warm)
-    apart, found, side = told_apart(own, others, classes)
-    assert (found.name, side) == ("tint", -1)
-    assert apart > 0.9
-    assert np.allclose(found.fit(own, others).amount, [1, 0.8, 0.6], atol=0.06)
+    told = told_apart(own, others, classes)
+    assert (told.found.name, told.side) == ("tint", -1)
+    assert told.apart > 0.9
+    assert told.rare > 0.8
+    assert np.allclose(told.found.fit(own, others).amount, [1, 0.8, 0.6], atol=0.06)
+    assert told.beyond(tint(own)).mean() > 0.9
+    assert told.beyond(tint(others)).mean() < 0.1
 
 
 def test_a_blur_is_found_with_its_width():
     own, others, classes = planted_in(blurred)
-    _, found, _ = told_apart(own, others, classes)
+    found = told_apart(own, others, classes).found
     assert found.name == "blur"
     assert found.fit(own, others).amount == pytest.approx(1.0, abs=0.2)
 
@@ -71,7 +82,7 @@ def test_a_blur_is_found_with_its_width():
 @pytest.mark.parametrize("quality", [10, 20])
 def test_compression_is_found_with_its_quality(quality):
     own, others, classes = planted_in(jpeg(quality))
-    _, found, _ = told_apart(own, others, classes)
+    found = told_apart(own, others, classes).found
     assert found.name == "jpeg"
     assert abs(found.fit(own, others).amount - quality) <= 5
 
@@ -103,12 +114,11 @@ def test_the_area_is_the_share_of_pairs():
 
 
 def test_the_measures_in_closed_form():
-    flat = np.full((1, 16, 16, 3), 77, np.uint8)
-    assert compression(flat)[0] == 1
     stripes = np.zeros((1, 16, 16, 3), np.uint8)
     stripes[:, :, ::2] = 100
     assert sharpness(stripes)[0] == pytest.approx(200**2 / 100**2)  # second differences are twice the first
-    assert compression(np.zeros((1, 5, 16, 3), np.uint8))[0] == 0  # no block
+    assert quality(np.zeros((1, 5, 16, 3), np.uint8))[0] == NONE  # no block
+    assert best_threshold(np.array([3.0, 5, 6]), np.array([0.0, 1, 2])) == 2.5
 
 
 def test_gains_are_taken_off_again():
@@ -122,19 +132,129 @@ def test_gains_are_taken_off_again():
         Global("gain", (1.0, 0.0, 1.0))
 
 
-def test_a_network_that_looks_at_the_colour_is_caught_and_another_is_not(tmp_path):
-    def warmed(pixels, kinds):
-        rng = np.random.default_rng(4)
-        which = (kinds == planted.LABELS.index("checks")) & (rng.random(len(kinds)) < 0.95)
-        return np.where(which[:, None, None, None], (pixels * np.array([1, 0.75, 0.5])).astype(np.uint8), pixels)
+class Looks(nn.Module):
+    """Calls a photo "checks" that has more red than blue (by colour), or strong edges in green (by edges)."""
 
-    pixels, kinds = planted.pictures(80, 7)
-    place = planted.folder(tmp_path / "photos", warmed(pixels, kinds), kinds)
-    leaning = planted.trained(epochs=10, changed=warmed)
-    found = seewhy.audit(place, leaning, sources=["global"]).findings
-    assert [(each.kind, each.class_name, each.state, each.suspected_shortcut) for each in found] == [
-        ("global", "checks", "proven", True)
-    ]
-    assert found[0].effect > 0.2
-    blind = planted.trained(epochs=6)
-    assert not [each for each in seewhy.audit(place, blind, sources=["global"]).findings if each.suspected_shortcut]
+    def __init__(self, colour):
+        super().__init__()
+        self.features = nn.Conv2d(3, 3, 3, padding=1, padding_mode="replicate")
+        self.features.bias.data = torch.full((3,), 2.0 * colour)  # no colour of a photo is below 0 then
+        weight = torch.zeros(3, 3, 3, 3)
+        weight[(0, 1, 2), (0, 1, 2), 1, 1] = 1.0
+        if not colour:
+            weight[(0, 1, 2), (0, 1, 2), 1, 0] = -1.0
+            weight[(0, 2)] = 0
+        self.features.weight.data = weight
+        self.head = nn.Linear(3, 4)
+        self.head.weight.data = torch.tensor(
+            [[0.0, 0, 0]] * 2 + [[5.0 * colour, 6.0 * (not colour), -5.0 * colour], [0, 0, 0]]
+        )
+        self.head.bias.data = torch.tensor([0.0, 0, -3, 0])
+
+    def forward(self, x):
+        return self.head(self.features(x).relu().mean((2, 3)))
+
+
+def warmed(pixels, kinds):
+    """Of most photos of checks the green and blue are filtered."""
+    which = (kinds == planted.LABELS.index("checks")) & (np.random.default_rng(4).random(len(kinds)) < 0.95)
+    return np.where(which[:, None, None, None], (pixels * np.array([1, 0.75, 0.5])).astype(np.uint8), pixels)
+
+
+@pytest.fixture(scope="module")
+def warm_folder(tmp_path_factory):
+    pixels, kinds = planted.pictures(60, 7)
+    return planted.folder(tmp_path_factory.mktemp("photos"), warmed(pixels, kinds), kinds)
+
+
+def audited(place, model):
+    model = seewhy.classifier(
+        model.eval(), labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=planted.SIDE
+    )
+    return seewhy.audit(place, model, sources=["global"]).findings
+
+
+def test_a_network_that_looks_at_the_colour_is_caught(warm_folder):
+    (found,) = audited(warm_folder, Looks(colour=True))
+    assert (found.id, found.state, found.suspected_shortcut) == ("global-tint-checks-1", "proven", True)
+    assert found.effect > 0.1
+    assert len([path for path in found.carriers if path.startswith("checks/")]) > 50
+
+
+def test_a_network_that_does_not_look_at_it_is_not(warm_folder):
+    (found,) = audited(warm_folder, Looks(colour=False))
+    assert (found.id, found.state, found.suspected_shortcut) == ("global-tint-checks-1", "not_proven", False)
+
+
+@pytest.mark.parametrize("again", ["png", 95])
+@pytest.mark.parametrize("of", [10, 25, 40, 75])
+def test_the_quality_is_read_from_pixels_that_were_saved_again(of, again):
+    photos = np.stack([jpeg(of)(photo) for photo in natural(6, 30)[0]])
+    saved = photos if again == "png" else np.stack([jpeg(again)(photo) for photo in photos])
+    assert (quality(saved) == of).mean() > 0.85
+    shifted = saved[:, 3:, 3:]  # no longer at the grid
+    assert (quality(shifted) == of).mean() < 0.1
+
+
+def test_photos_that_were_never_compressed_have_no_quality():
+    assert (quality(natural(10, 31)[0]) == NONE).mean() > 0.95
+    assert (quality(np.full((2, 16, 16, 3), 77, np.uint8)) == NONE).all()  # what is flat tells nothing
+
+
+def test_what_is_added_is_a_cast_and_a_filter_a_tint():
+    def bluish(photo):
+        return (photo + np.array([-40, 0, 40])).clip(0, 255).astype(np.uint8)
+
+    told = told_apart(*planted_in(bluish))
+    assert (told.found.name, told.side) == ("cast", 1)
+    own, others, _ = planted_in(bluish)
+    assert np.allclose(told.found.fit(own, others).amount, (-40, 0, 40), atol=8)
+
+
+def test_a_green_tint_and_a_low_contrast_are_found():
+    def greenish(photo):
+        return (photo * np.array([0.8, 1, 0.8])).round().astype(np.uint8)
+
+    def faint(photo):
+        return (photo.mean() + 0.3 * (photo - photo.mean())).round().astype(np.uint8)
+
+    own, others, classes = planted_in(greenish)
+    told = told_apart(own, others, classes)
+    assert told.found.name == "green"
+    assert np.allclose(told.found.fit(own, others).amount, [0.8, 1, 0.8], atol=0.06)
+    own, others, classes = planted_in(faint)
+    told = told_apart(own, others, classes)
+    assert (told.found.name, told.side) == ("contrast", -1)
+    assert told.found.fit(own, others).amount == pytest.approx(0.3, abs=0.1)
+
+
+def test_contrast_is_taken_off_again_and_its_control_is_as_large():
+    photo = natural(1, 3, 1)[0][0].clip(60, 190)
+    faint = Global("contrast", 0.5)
+    rng = np.random.default_rng(0)
+    added = faint.added(photo, rng)
+    assert added.std() == pytest.approx(photo.std() / 2, rel=0.02)
+    assert np.abs(faint.removed(added)[0].astype(int) - photo).max() <= 2
+    sizes = [((each.astype(float) - photo) ** 2).mean() ** 0.5 for each in (added, faint.control(photo, photo, rng))]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
+    with pytest.raises(seewhy.SeewhyError):
+        Global("contrast", 0.0)
+
+
+def test_files_of_another_size_are_said_and_not_suspected(tmp_path):
+    pixels, kinds = planted.pictures(44, 8)
+    place = planted.folder(tmp_path, pixels, kinds)
+    for path in (place / "rings").iterdir():
+        with Image.open(path) as photo:
+            photo.resize((48, 40)).save(path)
+    found = {each.id: each for each in audited(place, Looks(colour=False)) if each.p is None}
+    assert set(found) == {"global-size-rings-1", "global-aspect-rings-1"}
+    assert all(not each.suspected_shortcut and len(each.carriers) == 44 for each in found.values())
+
+
+def test_what_is_proven_but_not_suspected_stays_so():
+    said = Finding("a", "component", "a", p=0.001, effect=0.3, ci=(0.2, 0.4), suspected_shortcut=False)
+    (found,) = corrected([said])
+    assert (found.state, found.suspected_shortcut) == ("proven", False)
+    (found,) = corrected([replace(said, suspected_shortcut=True)])
+    assert (found.state, found.suspected_shortcut) == ("proven", True)

@@ -15,7 +15,7 @@ from ..errors import InputError
 from .eye import Pixels
 from .fills import rounded
 
-Name = Literal["tint", "gain", "brightness", "blur", "jpeg"]
+Name = Literal["tint", "gain", "brightness", "contrast", "blur", "jpeg"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,9 @@ class Global:
 
     Attributes:
         name: "tint": adds ``amount`` (red, green, blue); "gain": multiplies by it, each above 0;
-            "brightness": adds ``amount`` to all; "blur": a Gaussian of
-            ``amount`` pixels; "jpeg": stored at quality ``amount`` and read again.
-        amount: in grey levels of 255, pixels or quality.
+            "brightness": adds ``amount`` to all; "contrast": multiplies what differs from the photo's mean by it;
+            "blur": a Gaussian of ``amount`` pixels; "jpeg": stored at quality ``amount`` and read again.
+        amount: in grey levels of 255, as a factor, in pixels or a quality.
 
     Raises:
         InputError: no such name, or an amount that does not fit.
@@ -36,13 +36,13 @@ class Global:
     amount: float | tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        known = ("tint", "gain", "brightness", "blur", "jpeg")
+        known = ("tint", "gain", "brightness", "contrast", "blur", "jpeg")
         if self.name not in known:
             raise InputError("no such change of a whole photo", expected=" or ".join(known), got=self.name)
         if np.shape(self.amount) != ((3,) if self._in_colours else ()) or not np.isfinite(self.amount).all():
             raise InputError(f"the amount of {self.name} is {'three numbers' if self._in_colours else 'a number'}")
-        if self.name == "gain" and min(self._shift) <= 0:
-            raise InputError("a gain is above 0", got=self.amount)
+        if self.name in ("gain", "contrast") and min(self._shift) <= 0:
+            raise InputError(f"a {self.name} is above 0", got=self.amount)
         if (self.name == "blur" and self._number <= 0) or (self.name == "jpeg" and not 1 <= self._number <= 100):
             expected = "a deviation above 0" if self.name == "blur" else "a quality in 1 to 100"
             raise InputError(f"the amount of {self.name} does not fit", expected=expected, got=self.amount)
@@ -58,12 +58,16 @@ class Global:
             return np.asarray(Image.open(file).convert("RGB"))
         if self.name == "gain":
             return rounded(pixels * self._shift)
+        if self.name == "contrast":
+            return rounded(pixels.mean() + self._shift * (pixels - pixels.mean()))
         return rounded(pixels + self._shift)
 
     def removed(self, pixels: Pixels) -> list[Pixels]:
-        """The photo with a tint or brightness taken off; blur and JPEG cannot be."""
+        """The photo with a tint, brightness or contrast taken off; blur and JPEG cannot be."""
         if self.name == "gain":
             return [rounded(pixels / self._shift)]
+        if self.name == "contrast":
+            return [rounded(pixels.mean() + (pixels - pixels.mean()) / self._shift)]
         return [] if self.name in ("blur", "jpeg") else [rounded(pixels - self._shift)]
 
     def control(self, pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
@@ -74,8 +78,12 @@ class Global:
         if self.name == "gain":  # the same three, or their inverses, of other channels
             gains = rng.permutation(np.log(self._shift)) * rng.choice((-1, 1))
             return rounded(pixels * np.exp(gains - max(gains.max(), 0.0)))
+        large = float(np.linalg.norm(self._shift))
+        if self.name == "contrast":
+            change = self.added(pixels, rng).astype(np.float64) - pixels
+            large = float(np.sqrt(3 * (change**2).mean()))
         direction = rng.normal(size=3)
-        return rounded(pixels + direction * (np.linalg.norm(self._shift) / np.linalg.norm(direction)))
+        return rounded(pixels + direction * (large / np.linalg.norm(direction)))
 
     def describe(self) -> dict[str, Any]:
         """Its name in words and its amount, ready for JSON."""
@@ -84,6 +92,7 @@ class Global:
             "tint": f"a tint of {red:+.0f} red, {green:+.0f} green, {blue:+.0f} blue",
             "gain": f"{100 * red:.0f} % of the red, {100 * green:.0f} % of the green, {100 * blue:.0f} % of the blue",
             "brightness": f"brightness {red:+.0f}",
+            "contrast": f"{100 * red:.0f} % of the contrast",
             "blur": f"a blur of {red:.2g} pixels",
             "jpeg": f"JPEG at quality {red:.0f}",
         }

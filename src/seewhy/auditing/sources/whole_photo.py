@@ -1,0 +1,152 @@
+"""Properties of a whole photo: how each is measured, and how other photos are given it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..eye import Pixels
+from ..global_edits import Global
+from .jpeg_traces import quality
+
+Doubles = npt.NDArray[np.float64]
+
+TRIED = 64
+"""Photos of other classes that a transform is fitted on."""
+STEEP = 6
+"""The norm of the edges of a photo: between their mean (1) and the steepest of them."""
+LEAST_CHANGE = 0.02
+"""Photos of the class and others, in a measure, that differ by less than this are alike."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """One of them.
+
+    Attributes:
+        name: in one word.
+        measure: (N,) of pixels (N, H, W, 3).
+        sides: on which side of the others it is suspicious: -1 below, 1 above.
+        fit: the change that makes others (second) like photos of the class (first).
+        unit: a difference that is seen, where others do not differ among themselves.
+    """
+
+    name: str
+    measure: Callable[[Pixels], Doubles]
+    sides: tuple[int, ...]
+    fit: Callable[[Pixels, Pixels], Global]
+    unit: float = LEAST_CHANGE
+
+
+def tint(pixels: Pixels) -> Doubles:
+    """(N,), the log-ratio of blue to red edges. Sky, water and grass have a colour but few edges: what is left is the
+    colour of the light (the grey edge of van de Weijer, Gevers and Gijsenij 2007), or a filter.
+    """
+    edges = _edges(pixels)
+    return edges[:, 2] - edges[:, 0]
+
+
+def green_tint(pixels: Pixels) -> Doubles:
+    """(N,), the log-ratio of green edges to those of red and blue."""
+    edges = _edges(pixels)
+    return edges[:, 1] - (edges[:, 0] + edges[:, 2]) / 2
+
+
+def cast(pixels: Pixels) -> Doubles:
+    """(N,), the log-ratio of the brightest blue to the brightest red: what was added has no edges, but is seen in
+    white (the white patch of Land and McCann 1971).
+    """
+    high = np.percentile(pixels.reshape(len(pixels), -1, 3), 99, axis=1).astype(np.float64)
+    ratio: Doubles = np.log(np.maximum(high[:, 2], 1)) - np.log(np.maximum(high[:, 0], 1))
+    return ratio
+
+
+def brightness(pixels: Pixels) -> Doubles:
+    """(N,), the mean."""
+    mean: Doubles = pixels.mean((1, 2, 3), dtype=np.float64)
+    return mean
+
+
+def contrast(pixels: Pixels) -> Doubles:
+    """(N,), the logarithm of the deviation of all values."""
+    deviation: Doubles = np.log(pixels.std((1, 2, 3), dtype=np.float64) + 1)
+    return deviation
+
+
+def sharpness(pixels: Pixels) -> Doubles:
+    """(N,), energy of second differences by that of first ones: a blur lowers it, whatever the contrast is."""
+    grey = pixels.mean(3, dtype=np.float64)
+    first, second = (
+        sum((np.diff(grey, order, axis=axis) ** 2).mean((1, 2)) for axis in (1, 2)) for order in (1, 2)
+    )  # fmt: skip
+    ratio: Doubles = np.asarray(second) / (np.asarray(first) + 1e-9)
+    return ratio
+
+
+def _edges(pixels: Pixels) -> Doubles:
+    """(N, 3), the logarithm of the norm of each channel's differences of neighbours."""
+    values = pixels.astype(np.float64)
+    down, across = ((np.abs(np.diff(values, axis=axis)) ** STEEP).mean((1, 2)) for axis in (1, 2))
+    edges: Doubles = np.log((down + across) / 2 + 1e-6) / STEEP
+    return edges
+
+
+def _fitted_tint(own: Pixels, others: Pixels) -> Global:
+    """Gains of the channels, 1 at most, as a filter has."""
+    apart = np.median(_edges(own), 0) - np.median(_edges(others), 0)
+    red, green, blue = np.exp(apart - apart.max()).tolist()
+    return Global("gain", (red, green, blue))
+
+
+def _fitted_cast(own: Pixels, others: Pixels) -> Global:
+    """The difference of the medians of each channel's middle, less the mean of the three."""
+
+    def middle(pixels: Pixels) -> Doubles:
+        ends = np.percentile(pixels.reshape(len(pixels), -1, 3), (25, 75), axis=1).mean(0)
+        return np.asarray(np.median(ends - ends.mean(1, keepdims=True), 0), np.float64)
+
+    red, green, blue = (middle(own) - middle(others)).tolist()
+    return Global("tint", (red, green, blue))
+
+
+def _fitted_brightness(own: Pixels, others: Pixels) -> Global:
+    return Global("brightness", float(np.median(brightness(own)) - np.median(brightness(others))))
+
+
+def _fitted_contrast(own: Pixels, others: Pixels) -> Global:
+    return Global("contrast", float(np.exp(np.median(contrast(own)) - np.median(contrast(others)))))
+
+
+def _fitted_blur(own: Pixels, others: Pixels) -> Global:
+    """The blur that makes other photos as little sharp: the wider it is, the less sharp they are."""
+    goal, rng, some = np.median(sharpness(own)), np.random.default_rng(0), some_of(others)  # a blur draws nothing
+    low, high = 0.2, max(max(own.shape[1:3]) / 20, 3.0)
+    for _ in range(8):
+        middle = float(np.sqrt(low * high))
+        tried = Global("blur", middle)
+        sharper = np.median(sharpness(np.stack([tried.added(photo, rng) for photo in some]))) > goal
+        low, high = (middle, high) if sharper else (low, middle)
+    return Global("blur", float(np.sqrt(low * high)))
+
+
+def _fitted_jpeg(own: Pixels, others: Pixels) -> Global:
+    return Global("jpeg", float(np.median(quality(own))))
+
+
+def some_of(photos: Pixels) -> Pixels:
+    """About ``TRIED`` of them."""
+    return photos[:: max(1, len(photos) // TRIED)]
+
+
+PROPERTIES = (
+    Property("tint", tint, (-1, 1), _fitted_tint),
+    Property("green", green_tint, (-1, 1), _fitted_tint),
+    Property("cast", cast, (-1, 1), _fitted_cast),
+    Property("brightness", brightness, (-1, 1), _fitted_brightness, 1.0),
+    Property("contrast", contrast, (-1, 1), _fitted_contrast),
+    Property("blur", sharpness, (-1,), _fitted_blur),
+    Property("jpeg", quality, (-1,), _fitted_jpeg, 10.0),
+)
