@@ -76,3 +76,11 @@ def test_the_command_and_an_audit_made_again(tmp_path, seewhy_command):
         code, _, err = seewhy_command("answer", str(tmp_path / "out"), *wrong)
         assert code == 2
         assert "Traceback" not in err
+
+
+def test_the_headline_is_what_matters_most():
+    other = Finding("preprocessing", "preprocessing", "scaled otherwise", None, "proven", False, 0.1, (0.05, 0.2))
+    assert audit(PART, STAMP).headline == "a stamp"
+    assert audit(PART, STAMP, other).headline == "scaled otherwise"
+    assert audit(WEAK, PART).headline == "a part"
+    assert "nothing was proven on 3 photos" in audit(WEAK).headline

@@ -42,10 +42,10 @@ class Audit:
 
     @property
     def headline(self) -> str:
-        """The audit in one sentence."""
-        first = next((each for each in self.findings if each.state == "proven"), None)
-        if first is not None:
-            return first.sentence
+        """The audit in one sentence: another preprocessing, else a suspected shortcut, else the first that is proven."""
+        proven = [each for each in self.findings if each.state == "proven"]
+        if proven:
+            return min(proven, key=lambda each: (each.kind != "preprocessing", not each.suspected_shortcut)).sentence
         return f"nothing was proven on {self.photos['count']} photos, of {len(self.findings)} things looked at"
 
     def describe(self) -> dict[str, Any]:
