@@ -42,7 +42,7 @@ class Audit:
 
     @property
     def headline(self) -> str:
-        """The audit in one sentence: another preprocessing, else a suspected shortcut, else the first that is proven."""
+        """In one sentence: another preprocessing, else a suspected shortcut, else the first that is proven."""
         proven = [each for each in self.findings if each.state == "proven"]
         if proven:
             return min(proven, key=lambda each: (each.kind != "preprocessing", not each.suspected_shortcut)).sentence
