@@ -183,3 +183,19 @@ def test_not_a_picture():
         Preprocessing((8, 8))(np.zeros((8, 8, 3)))
     with pytest.raises(InputError, match="no pixels; got 0 x 3"):
         Preprocessing((8, 8)).crop(Image.new("RGB", (0, 3)))
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR", "L"])
+def test_several_are_normalised_at_once_as_one_by_one(order):
+    rng = np.random.default_rng(0)
+    count = len(order)
+    transform = Preprocessing((9, 7), mean=(0.45, 0.5, 0.41)[:count], std=(0.2, 0.3, 0.27)[:count], order=order)
+    seen = rng.integers(0, 256, (5, 9, 7, 3), np.uint8)
+    together = transform.normalised_pixels(seen)
+    assert together.shape == (5, count, 9, 7)
+    for one, each in zip(together, seen, strict=True):
+        assert torch.equal(one[None], transform.normalised(Image.fromarray(each)))
+    # the definition, by numpy
+    expected = (seen[..., ::-1] if order == "BGR" else seen)[..., :count] / 255
+    expected = (expected - np.array(transform.mean)) / np.array(transform.std)
+    assert np.allclose(together.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-5)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -66,8 +65,12 @@ class Eye:
         return np.stack(seen) if seen else np.zeros((0, *self.classifier.input_size, 3), np.uint8)
 
     def inputs(self, pixels: Pixels) -> Tensor:
-        """(B, C, H, W) float32: pixels (B, H, W, 3) normalised, on the model's device."""
-        return torch.cat([self.classifier.normalised(Image.fromarray(each)) for each in pixels])
+        """(B, C, H, W) float32: pixels (B, H, W, 3) normalised, on the model's device; a model that sees grey photos
+        is given the grey of colours, which a change of a photo may bring.
+        """
+        if len(self.classifier.mean) == 1:
+            pixels = np.stack([np.asarray(Image.fromarray(each).convert("L").convert("RGB")) for each in pixels])
+        return self.classifier.normalised_pixels(pixels)
 
     def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8.

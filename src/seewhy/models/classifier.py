@@ -6,6 +6,8 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import nn
@@ -84,6 +86,15 @@ class Classifier:
             InputError: the model reads other channels than a photo has.
         """
         return self._placed(self.transform.normalised(seen))
+
+    def normalised_pixels(self, seen: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """Several at once: (B, h, w, 3) uint8 as (B, C, h, w) float32, normalised, on the model's device; each bit for
+        bit as ``normalised`` gives it.
+
+        Raises:
+            InputError: the model reads other channels than a photo has.
+        """
+        return self._placed(self.transform.normalised_pixels(seen))
 
     def _placed(self, inputs: torch.Tensor) -> torch.Tensor:
         parameter = next(self.model.parameters(), None)

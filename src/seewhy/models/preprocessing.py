@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -114,10 +115,18 @@ class Preprocessing:
         Raises:
             InputError: the model reads other channels than a photo has.
         """
+        return self.normalised_pixels(np.asarray(as_rgb(seen))[None])
+
+    def normalised_pixels(self, seen: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """The same of several at once: (B, h, w, 3) uint8 as (B, C, h, w) float32, each bit for bit as by itself.
+
+        Raises:
+            InputError: the model reads other channels than a photo has.
+        """
         if self.order is None:
             what = f"a photo has 3 channels and the model reads {len(self.mean)}"
             raise InputError(what, expected="inputs of your own making: seewhy.attribute(classifier, inputs)")
-        pixels = _as_numbers(seen)
+        pixels = torch.from_numpy(np.array(seen)).permute(0, 3, 1, 2)
         if self.order == "BGR":
             pixels = pixels.flip(1)
         return _normalised(pixels[:, : len(self.order)], self.mean, self.std)
@@ -201,7 +210,12 @@ class BorrowedPreprocessing:
 
     def normalised(self, seen: Image.Image) -> torch.Tensor:
         """Pixels that the model sees, as ``crop`` gives them, or a part of these: (1, C, h, w) float32, normalised."""
-        return _normalised(_as_numbers(seen)[:, : len(self.mean)], self.mean, self.std)
+        return self.normalised_pixels(np.asarray(as_rgb(seen))[None])
+
+    def normalised_pixels(self, seen: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """The same of several at once: (B, h, w, 3) uint8 as (B, C, h, w) float32, each bit for bit as by itself."""
+        pixels = torch.from_numpy(np.array(seen)).permute(0, 3, 1, 2)
+        return _normalised(pixels[:, : len(self.mean)], self.mean, self.std)
 
     def __str__(self) -> str:
         """One line for people."""
@@ -230,11 +244,6 @@ def check_normalisation(mean: tuple[float, ...], std: tuple[float, ...]) -> None
         raise InputError("mean must be finite", got=shown(mean))
     if not all(value > 0 and math.isfinite(value) for value in std):
         raise InputError("std must be positive, and finite", got=shown(std))
-
-
-def _as_numbers(seen: Image.Image) -> torch.Tensor:
-    """(1, 3, h, w), 0..255."""
-    return torch.from_numpy(np.array(as_rgb(seen))).permute(2, 0, 1)[None]
 
 
 def _normalised(pixels: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
