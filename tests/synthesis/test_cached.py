@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import nn
 import seewhy
 from nets.tiny import make, make_one_output
 from seewhy import events
+from seewhy.files import write_atomically
 from seewhy.synthesis import Step, Visualization, presets, transforms
 from seewhy.synthesis.cache import Cache, cache_folder
 from seewhy.synthesis.cached import cached
@@ -258,6 +260,8 @@ def test_only_our_own_files_are_removed(cache):
         path.write_text("mine")
     left = cache.folder / ".0123456789abcdef.part"
     left.write_text("of a process that was killed")
+    long_ago = time.time() - 2 * 3600
+    os.utime(left, (long_ago, long_ago))
     assert cache.clear() == 2
     assert sorted(cache.folder.iterdir()) == sorted(theirs)
     assert cache.clear() == 0
@@ -281,6 +285,16 @@ def test_where_it_is(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "local" / "seewhy" / "Cache" / "pictures"
     monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own" / "pictures"
+
+
+def test_what_another_process_is_writing_is_left_to_it(cache):
+    cache.folder.mkdir(parents=True, exist_ok=True)
+    place = cache.folder / f"{'a' * 64}.npz"
+    with write_atomically(place, overwrite=True) as file:
+        file.write(b"half")
+        assert cache.clear() == 0
+        file.write(b", and the rest")
+    assert place.read_bytes() == b"half, and the rest"
 
 
 PROCESS = """

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ def _root() -> Path:
 _OURS = re.compile(r"[0-9a-f]{64}\.npz")
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.part")
 
+LEFT_BEHIND = 3600.0
+"""Seconds after which an unfinished file is nobody's any more; a younger one may be of a process that writes it."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -74,7 +78,9 @@ class Cache:
         """
         gone = 0
         for pattern in (_OURS, _UNFINISHED):
-            for path, _ in self._files(pattern):
+            for path, status in self._files(pattern):
+                if pattern is _UNFINISHED and time.time() - status.st_mtime < LEFT_BEHIND:
+                    continue
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:
