@@ -102,6 +102,27 @@ def test_a_stamp_that_decides_is_proven_with_the_effect_of_the_closed_form(tmp_p
     assert json.loads(json.dumps(found.detail, allow_nan=False))["why"] == "it was said so"
 
 
+def test_an_estimated_edit_widens_the_interval_by_how_far_others_as_likely_are_apart(tmp_path):
+    evidence, _, carriers = evidence_of(tmp_path, Corner())
+    grey = Stamp(0, 0, np.ones((TAG, TAG)), np.full((TAG, TAG, 3), 204.0))
+    sure, same, apart = decide(
+        [
+            candidate(white(0, 0), carriers),
+            candidate(white(0, 0), carriers, as_likely=(white(0, 0),)),
+            candidate(white(0, 0), carriers, as_likely=(white(0, 0), grey)),
+        ],
+        evidence,
+    )
+    assert same.ci == pytest.approx(sure.ci, abs=1e-6)
+    of_white, of_grey = 1 / (1 + np.exp(-4)), 1 / (1 + np.exp(4 - 8 * 0.8))
+    deviation = (of_white - of_grey) / np.sqrt(2)
+    low = apart.effect - np.hypot(sure.effect - sure.ci[0], 1.96 * deviation)
+    assert apart.ci[0] == pytest.approx(low, abs=1e-5)
+    assert apart.ci[1] <= 1
+    assert apart.effect == sure.effect
+    assert apart.detail["ci_of_this_change"] == sure.ci
+
+
 def test_controls_show_what_other_photos_have_there(tmp_path):
     evidence, photos, carriers = evidence_of(tmp_path, Corner())
     (found,) = decide([candidate(white(0, 0), carriers)], evidence, draws=40)
@@ -231,14 +252,15 @@ def test_proven_is_what_is_certain_and_large_enough_and_beyond_its_controls():
             _finding("wide", 0.001, ci=(-0.1, 1.1)), _finding("less", 0.001, -0.3, (-0.4, -0.2)),
             _finding("as its controls", 0.001, detail=beyond), _finding("untested", None),
             _finding("few", 0.001, state="too_few"),
+            _finding("estimated", 0.001, ci=(-0.1, 1.1), detail={"ci_of_this_change": (0.4, 0.6)}),
         ])
     }  # fmt: skip
-    assert {name for name, each in found.items() if each.state == "proven"} == {"sure", "less"}
-    assert {name for name, each in found.items() if each.suspected_shortcut} == {"sure", "less"}
+    assert {name for name, each in found.items() if each.state == "proven"} == {"sure", "less", "estimated"}
+    assert {name for name, each in found.items() if each.suspected_shortcut} == {"sure", "less", "estimated"}
     assert found["few"].state == "too_few"
     assert found["untested"].q is None
     assert found["unsure"].q == pytest.approx(0.2)
-    assert found["sure"].q == pytest.approx(0.001 * 7 / 6)
+    assert found["sure"].q == pytest.approx(0.001 * 8 / 7)
 
 
 def test_the_finding_that_explains_most_is_first():

@@ -51,6 +51,8 @@ class Candidate:
             shortcut if it is proven.
         why: how it was found, in one sentence.
         region: where it lies: {"box": [top, left, height, width], "of": [height, width]}.
+        as_likely: other edits that the photos speak for as much as for ``edit``, where it was estimated: how far their
+            effects are apart widens the interval of its effect.
     """
 
     id: str
@@ -62,3 +64,4 @@ class Candidate:
     repeats: bool
     why: str
     region: Mapping[str, Any] | None = None
+    as_likely: tuple[Edit, ...] = ()

@@ -19,8 +19,9 @@ SMALLEST = 0.05
 def corrected(findings: Sequence[Finding]) -> list[Finding]:
     """The findings with their q, ranked: what is proven first, by how many decisions it explains, then by its effect.
 
-    q is Benjamini and Hochberg's over all that have a p. Proven is one with q <= ``RATE`` whose interval excludes 0
-    and whose effect is at least ``SMALLEST``; beside controls (``detail["beyond_controls"]``, if it is there) this
+    q is Benjamini and Hochberg's over all that have a p. Proven is one with q <= ``RATE`` whose interval excludes 0,
+    that of the very change that was made (``detail["ci_of_this_change"]``) where it is there, and whose effect is at
+    least ``SMALLEST``; beside controls (``detail["beyond_controls"]``, if it is there) this
     must hold as well, in the same direction. What is not proven is no suspected shortcut. A finding without a p, or
     of too few photos, keeps its state.
     """
@@ -47,7 +48,7 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 def _large(finding: Finding) -> bool:
     if finding.effect is None or finding.ci is None:
         return False
-    measured = [(finding.effect, finding.ci)]
+    measured = [(finding.effect, finding.detail.get("ci_of_this_change", finding.ci))]
     beyond = finding.detail.get("beyond_controls")
     if isinstance(beyond, Mapping):
         measured.append((float(beyond["effect"]), (float(beyond["ci"][0]), float(beyond["ci"][1]))))

@@ -27,6 +27,9 @@ FEWEST = 12
 CONTENTS = 32
 """Photos whose content controls show, of either kind."""
 
+REFITTED = 64
+"""Photos that the edits as likely as a candidate's are measured on."""
+
 SAME, OTHER = "same class", "other classes"
 """Whose content a control shows."""
 
@@ -40,7 +43,8 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
     A photo whose truth is not known is of the class that is predicted.
 
     Each finding: ``effect`` and ``ci`` are the mean change of probability under the candidate and its bootstrap
-    interval; ``detail["beyond_controls"]`` the same of d; ``controls`` the mean change under either kind of control;
+    interval, wider where the candidate was estimated (``detail["ci_of_this_change"]`` is without that);
+    ``detail["beyond_controls"]`` the same of d; ``controls`` the mean change under either kind of control;
     ``explained`` how many decisions for the class, of measured carriers, change with every fill when it is taken out;
     where it cannot be taken out, it is estimated: as many of them as photos are called the class because of it.
     ``state`` is "too_few" below ``FEWEST`` photos; otherwise it is left to ``correction.corrected``.
@@ -105,14 +109,17 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
     if not removal.change:
         called = measured & carries & (evidence.rows.predicted == candidate.class_index)
         removal = replace(removal, explained=round(pasted.more_called * int(called.sum())))
+    effect, interval = float(pasted.change.mean()), bootstrap_interval(pasted.change, rng)
     return _finding(
         candidate, evidence, about, _sentence(candidate, about, pasted), removal,
-        effect=float(pasted.change.mean()), ci=bootstrap_interval(pasted.change, rng), p=sign_flip(beyond, rng),
+        effect=effect, ci=_widened(interval, effect, uncertainty(candidate, album, hosts, pasted)),
+        p=sign_flip(beyond, rng),
         controls={kind: float(change.mean()) for kind, change in pasted.controls.items()},
         more={
             "photos": len(hosts), "flipped": flipped / len(hosts), "flipped_ci": wilson_interval(flipped, len(hosts)),
             "called": float(pasted.after.mean()), "called_before": float(pasted.before.mean()),
             "called_under_controls": pasted.called,
+            "ci_of_this_change": interval,
             "beyond_controls": {"effect": float(beyond.mean()), "ci": bootstrap_interval(beyond, rng)},
         },
     )  # fmt: skip
@@ -178,6 +185,30 @@ def put_into(
         change[:, 0], {kind: change[:, picked] for kind, picked in columns.items()}, called[:, 0], called[:, 1],
         {kind: float(called[:, [1 + column for column in picked]].mean()) for kind, picked in columns.items()},
     )  # fmt: skip
+
+
+def uncertainty(candidate: Candidate, album: Album, hosts: Ints, pasted: Pasted) -> float:
+    """The deviation of the effects of ``candidate.as_likely`` from that of its edit, over the first ``REFITTED`` hosts;
+    0 where there are none.
+    """
+    if not candidate.as_likely:
+        return 0.0
+    rows, changes = hosts[:REFITTED], []
+    for part in parts(rows, TOGETHER):
+        groups = [
+            (photo, [each.added(photo, np.random.default_rng(int(row))) for each in candidate.as_likely])
+            for row, photo in zip(part, album[part], strict=True)
+        ]
+        said = np.stack(album.evidence.eye.beside.said(groups))[..., candidate.class_index].astype(np.float64)
+        changes.append(said[:, 1:] - said[:, :1])
+    apart = np.concatenate(changes).mean(0) - pasted.change[: len(rows)].mean()
+    return float(np.sqrt((apart**2).mean()))
+
+
+def _widened(interval: tuple[float, float], effect: float, deviation: float) -> tuple[float, float]:
+    """An interval of 95 %, and an independent deviation of the same estimate, in [-1, 1]."""
+    low, high = (float(np.hypot(effect - end, 1.96 * deviation)) for end in interval)
+    return max(-1.0, effect - low), min(1.0, effect + high)
 
 
 def _drawn(rows: Ints, host: int, rng: np.random.Generator) -> int:

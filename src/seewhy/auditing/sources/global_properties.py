@@ -174,6 +174,9 @@ def _far(pixels: Pixels, others: Pixels) -> float:
 
 
 def _candidate(evidence: Evidence, sample: Sample, told: Told, qualities: tuple[Doubles, Doubles]) -> Candidate:
+    """How the class would look without the property is not known. It is taken to look like the other classes
+    together; like each of them alone is as likely.
+    """
     numbers = np.flatnonzero(evidence.rows.truth == sample.index)[:CARRIERS]
     compressed = told.found.measure is quality
     values = [
@@ -181,10 +184,14 @@ def _candidate(evidence: Evidence, sample: Sample, told: Told, qualities: tuple[
         for part in np.array_split(numbers, -(-len(numbers) // 256))
     ]
     carriers = numbers[told.beyond(np.concatenate(values))]
+    as_likely: tuple[Global, ...] = ()
     if compressed:
         edit = seen_jpeg(evidence, sample.other_rows, float(np.median(qualities[0][told.beyond(qualities[0])])))
     else:  # without those of the class that lack it
-        edit = told.found.fit(sample.own[told.beyond(told.found.measure(sample.own))], sample.others)
+        own = sample.own[told.beyond(told.found.measure(sample.own))]
+        edit = told.found.fit(own, sample.others)
+        classes = evidence.rows.truth[sample.other_rows]
+        as_likely = tuple(told.found.fit(own, sample.others[classes == index]) for index in np.unique(classes))
     name, said = evidence.label(sample.index), edit.describe()
     why = (
         f"by {told.found.name}, photos of {name} are told from others with an area under the curve of "
@@ -192,5 +199,5 @@ def _candidate(evidence: Evidence, sample: Sample, told: Told, qualities: tuple[
     )
     return Candidate(
         id=f"global-{told.found.name}-{name}-1", kind="global", class_index=sample.index, class_name=name, edit=edit,
-        carriers=carriers, repeats=True, why=why, region=None,
+        carriers=carriers, repeats=True, why=why, as_likely=as_likely,
     )  # fmt: skip
