@@ -71,6 +71,9 @@ def evidence_of(folder, photos, truth, maps=None):
         {},
         np.arange(count, dtype=np.uint64),
         digests,
+        ones[:, 0],
+        ones[:, 0],
+        maps,
     )
     return Evidence(rows, eye, np.arange(count) % 3 > 0, 0)
 
