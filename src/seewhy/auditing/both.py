@@ -79,10 +79,7 @@ def comparison_of(
     )  # fmt: skip
     by_change = sorted(found, key=lambda part: (part.difference, part.name))
     changed = _changed(classes, a, rows_a, b, rows_b)
-    fixed, broken = (
-        tuple(sorted((each for each in changed if each.right == which), key=lambda each: (-each.confidence, each.path)))
-        for which in ("b", "a")
-    )
+    fixed, broken = (tuple(sorted((each for each in changed if each.right == w), key=_order)) for w in ("b", "a"))
     maps, scale, more = paired(rows_a, a.seen, rows_b, b.seen, fixed, broken)
     return Comparison(
         a=dict(a.about), b=dict(b.about),
@@ -102,6 +99,11 @@ def taken(rows: Rows, numbers: npt.NDArray[np.int64]) -> Rows:
         return tuple(column[i] for i in numbers.tolist()) if isinstance(column, tuple) else column[numbers]
 
     return Rows(**{each.name: some(getattr(rows, each.name)) for each in fields(rows)})
+
+
+def _order(changed: Changed) -> tuple[float, str]:
+    """The most confident mistake first; what differs by rounding alone is as confident."""
+    return -round(changed.confidence, 6), changed.path
 
 
 def _changed(classes: Sequence[str], a: Side, rows_a: Rows, b: Side, rows_b: Rows) -> list[Changed]:

@@ -76,7 +76,7 @@ def compare(
         Cancelled: it was cancelled.
     """
     with events.job("Comparison", listener=listener, cancellation=cancellation):
-        if not isinstance(a, Classifier) and not isinstance(b, Classifier) and is_audit(a) and is_audit(b):
+        if not isinstance(a, Classifier) and not isinstance(b, Classifier) and _audits(a, b, photos):
             if audit is not None:
                 raise InputError("two audits are compared by what they measured", expected="no further audit")
             return compare_audits(a, b, photos)
@@ -90,6 +90,11 @@ def compare(
 def is_audit(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder is one that ``audit`` wrote."""
     return (Path(folder) / FILE).is_file()
+
+
+def _audits(a: str | os.PathLike[str], b: str | os.PathLike[str], photos: object) -> bool:
+    """Whether two audits are meant: both are there, or both are folders and nothing is there to look at."""
+    return (is_audit(a) and is_audit(b)) or (photos is None and os.path.isdir(a) and os.path.isdir(b))
 
 
 def _of_models(
@@ -140,8 +145,9 @@ def _seen(model: Classifier, root: Path) -> Callable[[str], Image.Image]:
     return lambda path: model.crop(read_photo(root / path).image)
 
 
-def _about(model: Classifier) -> dict[str, str]:
-    return {"model": model.name, "weights": model.weights_hash, "preprocessing": str(model.transform)}
+def _about(model: Classifier) -> dict[str, str | None]:
+    about = {"model": model.name, "weights": model.weights_hash, "preprocessing": str(model.transform)}
+    return {"audit": None, **about}
 
 
 def _renumbered(rows: Rows, classes: Ints) -> Rows:

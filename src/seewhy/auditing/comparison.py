@@ -105,16 +105,28 @@ class Comparison:
     scale: Scale | None = None
 
     @property
+    def told_slices(self) -> list[Compared]:
+        """The slices that changed significantly; where all photos did so too, those that changed by more: else nearly
+        every slice would say the same again.
+        """
+        every = self.parts[0]
+        return [
+            part for part in self.slices
+            if (part.worse and not (every.worse and part.ci[1] >= every.difference))
+            or (part.better and not (every.better and part.ci[0] <= every.difference))
+        ]  # fmt: skip
+
+    @property
     def worse(self) -> list[str]:
-        """A sentence for everything that got significantly worse."""
-        said = [_sentence(part) for part in (*self.parts, *self.slices) if part.worse]
+        """A sentence for everything that got significantly worse; of slices, for ``told_slices``."""
+        said = [_sentence(part) for part in (*self.parts, *self.told_slices) if part.worse]
         said += [f"leans more on it: {b.sentence}" for a, b in self.effects.values() if leans_more(a, b)]
         return said + [each.sentence for each in self.repeated if each.worse]
 
     @property
     def better(self) -> list[str]:
-        """A sentence for everything that got significantly better."""
-        said = [_sentence(part) for part in (*self.parts, *self.slices) if part.better]
+        """A sentence for everything that got significantly better; of slices, for ``told_slices``."""
+        said = [_sentence(part) for part in (*self.parts, *self.told_slices) if part.better]
         said += [f"leans less on it: {a.sentence}" for a, b in self.effects.values() if leans_more(b, a)]
         return said + [each.sentence for each in self.repeated if each.better]
 
@@ -210,8 +222,8 @@ def named(finding: Finding) -> str:
 
 def short(effect: float) -> str:
     """An effect with two decimals, without the zero before them: ".46", "−.03", "1.00"."""
-    text = f"{abs(effect):.2f}".removeprefix("0")
-    return f"−{text}" if effect < 0 and float(text) else text
+    text = f"{abs(effect):.2f}"
+    return f"{'−' if effect < 0 and float(text) else ''}{text.removeprefix('0')}"
 
 
 def _sentence(part: Compared) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from ..legible import in_one_line
 from ..pictures.cells import percentage
 from ..results.viewed import data_uri
 from ..viewer.page import NO_ICON, stylesheet
-from .comparison import SHOWN, Changed, Comparison, Paired, leans_more, named, short
+from .comparison import Changed, Comparison, Paired, leans_more, named, short
 from .forest import Axis, axis_of
 from .interval import points
 from .paired_maps import bar, drawn, enlarged
@@ -25,6 +26,7 @@ from .parts import Compared
 QUALITY = 82
 MOST_ROWS = 20
 """Rows of a table, and sentences of a list, that are not folded."""
+MOST_EFFECTS = 6
 LONGEST_TEXT = 4000
 
 
@@ -36,11 +38,11 @@ def render(found: Comparison) -> str:
     """
     style = _style()
     effects = _effects(found)
-    told = [part for part in found.slices if part.worse or part.better]
+    told = found.told_slices
     parts = [*found.parts, *found.slices]
     page: str = _template().render(
         found=found, every=found.parts[0], headline=found.headline, style=Markup(style), policy=_policy(style),
-        icon=Markup(NO_ICON), sides=(("A", found.a), ("B", found.b)), most=MOST_ROWS, shown=SHOWN,
+        icon=Markup(NO_ICON), sides=(("A", found.a), ("B", found.b)), most=MOST_ROWS, most_effects=MOST_EFFECTS,
         verdicts=[
             ("worse", "Significantly worse", found.worse), ("better", "Significantly better", found.better),
         ],
@@ -49,7 +51,7 @@ def render(found: Comparison) -> str:
             ("fixed", "Fixed: wrong by A, right by B", len(found.fixed), _cards(found.fixed, found)),
         ],
         scale=found.scale, bar=None if found.scale is None else Markup(data_uri(bar(found.scale), 95)),
-        effects=effects, effect_axis=axis_of(value for each in effects for value in (each["a"], each["b"])),
+        effects=effects, effect_axis=axis_of((value for each in effects for value in (each["a"], each["b"])), short),
         axis=axis_of(value for part in parts for value in (part.difference, *part.ci)),
         classes=found.parts, slices=told, other_slices=[part for part in found.slices if part not in told],
     )  # fmt: skip
@@ -81,18 +83,23 @@ def _cards(changed: Sequence[Changed], found: Comparison) -> list[dict[str, Any]
 
 
 def _card(changed: Changed, pair: Paired, found: Comparison) -> dict[str, Any]:
-    def picture(which: str) -> Markup | None:
+    def picture(which: str) -> dict[str, Any] | None:
         values = getattr(pair, f"map_{which}")
         if values is None or found.scale is None:
             return None
-        return Markup(data_uri(drawn(getattr(pair, f"seen_{which}"), values, found.scale), QUALITY))
+        return _picture(drawn(getattr(pair, f"seen_{which}"), values, found.scale))
 
     sides = (
         ("A", changed.a, changed.a_confidence, changed.right == "a", picture("a")),
         ("B", changed.b, changed.b_confidence, changed.right == "b", picture("b")),
     )
-    photo = None if pair.seen_a is None else Markup(data_uri(enlarged(pair.seen_a), QUALITY))
+    photo = None if pair.seen_a is None else _picture(enlarged(pair.seen_a))
     return {"changed": changed, "photo": photo, "error": pair.error, "sides": sides}
+
+
+def _picture(image: Image.Image) -> dict[str, Any]:
+    """With its size, so that the page has its place before it is drawn."""
+    return {"uri": Markup(data_uri(image, QUALITY)), "width": image.width, "height": image.height}
 
 
 def _points(part: Compared) -> str:

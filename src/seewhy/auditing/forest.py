@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import floor, isfinite
 
 from .interval import points, round_step
 
 WIDTH = 240.0
-EDGE = 8.0
+EDGE = 16.0
 """Units of the drawing, and those on either side that hold no value."""
 
 
@@ -19,7 +19,7 @@ class Axis:
 
     Attributes:
         low, high: the values at its ends; 0 lies between them, or at one.
-        ticks: (value, x, text in percentage points).
+        ticks: (value, x, text).
         width: of the drawing.
     """
 
@@ -38,14 +38,14 @@ class Axis:
         return _x(value, self.low, self.high)
 
 
-def axis_of(values: Iterable[float]) -> Axis:
-    """A scale with round ends that holds these values, and 0."""
+def axis_of(values: Iterable[float], text: Callable[[float], str] = points) -> Axis:
+    """A scale with round ends that holds these values, and 0; ``text`` writes a value."""
     known = [0.0, *(value for value in values if isfinite(value))]
     step = round_step(max(known) - min(known))
     low, high = floor(min(known) / step + 1e-9) * step, -floor(-max(known) / step + 1e-9) * step
     high = max(high, low + step)
     steps = [round(low + step * number, 9) for number in range(round((high - low) / step) + 1)]
-    return Axis(low, high, tuple((value, _x(value, low, high), points(value)) for value in steps))
+    return Axis(low, high, tuple((value, _x(value, low, high), text(value)) for value in steps))
 
 
 def _x(value: float, low: float, high: float) -> float:
