@@ -234,7 +234,7 @@ def _sentence(part: Compared) -> str:
 def _overall(every: Compared) -> str:
     (low, high), change = every.ci, every.difference
     if not (every.worse or every.better):
-        interval = f"{_signed(change)} points [{_signed(low)}, {_signed(high)}]"
+        interval = f"{signed(change)} points [{signed(low)}, {signed(high)}]"
         return f"B is neither better nor worse than A as far as {every.photos} photos tell: {interval}"
     if every.worse:
         low, high = -high, -low
@@ -248,7 +248,7 @@ def _plain(share: float) -> str:
     return f"−{text}" if share < 0 and float(text) else text
 
 
-def _signed(share: float) -> str:
+def signed(share: float) -> str:
     """Percentage points, with their sign."""
     text = _plain(share)
     return text if text.startswith("−") or not float(text) else f"+{text}"

@@ -17,9 +17,8 @@ from ..legible import in_one_line
 from ..pictures.cells import percentage
 from ..results.viewed import data_uri
 from ..viewer.page import NO_ICON, stylesheet
-from .comparison import Changed, Comparison, Paired, leans_more, named, short
+from .comparison import Changed, Comparison, Paired, leans_more, named, short, signed
 from .forest import Axis, axis_of
-from .interval import points
 from .paired_maps import bar, drawn, enlarged
 from .parts import Compared
 
@@ -39,7 +38,6 @@ def render(found: Comparison) -> str:
     style = _style()
     effects = _effects(found)
     told = found.told_slices
-    parts = [*found.parts, *found.slices]
     page: str = _template().render(
         found=found, every=found.parts[0], headline=found.headline, style=Markup(style), policy=_policy(style),
         icon=Markup(NO_ICON), sides=(("A", found.a), ("B", found.b)), most=MOST_ROWS, most_effects=MOST_EFFECTS,
@@ -52,7 +50,6 @@ def render(found: Comparison) -> str:
         ],
         scale=found.scale, bar=None if found.scale is None else Markup(data_uri(bar(found.scale), 95)),
         effects=effects, effect_axis=axis_of((value for each in effects for value in (each["a"], each["b"])), short),
-        axis=axis_of(value for part in parts for value in (part.difference, *part.ci)),
         classes=found.parts, slices=told, other_slices=[part for part in found.slices if part not in told],
     )  # fmt: skip
     return page.encode("utf-8", "replace").decode("utf-8")
@@ -102,9 +99,13 @@ def _picture(image: Image.Image) -> dict[str, Any]:
     return {"uri": Markup(data_uri(image, QUALITY)), "width": image.width, "height": image.height}
 
 
+def _axis(parts: Sequence[Compared]) -> Axis:
+    return axis_of(value for part in parts for value in (part.difference, *part.ci))
+
+
 def _points(part: Compared) -> str:
     low, high = part.ci
-    return f"{points(part.difference)} [{points(low)}, {points(high)}]"
+    return f"{signed(part.difference)} [{signed(low)}, {signed(high)}]"
 
 
 def _marks(part: Compared, axis: Axis) -> Mapping[str, float]:
@@ -134,6 +135,6 @@ def _template() -> Any:
         loader=PackageLoader("seewhy.auditing", "templates"), autoescape=True, undefined=StrictUndefined,
         finalize=_legible, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(points=points, short=short, said=_points, percentage=percentage)
-    environment.globals.update(marks=_marks)
+    environment.filters.update(short=short, said=_points, percentage=percentage)
+    environment.globals.update(marks=_marks, axis_of=_axis)
     return environment.get_template("compare.html")
