@@ -138,7 +138,7 @@ def _tell(found: Comparison, path: Path | None) -> None:
     terminal = console()
     terminal.print(f"[bold]{shown(found.headline)}[/bold]\n", soft_wrap=True)
     terminal.print(_parts("", found.parts))
-    if told := [part for part in found.slices if part.worse or part.better]:
+    if told := found.told_slices:
         terminal.print("")
         terminal.print(_parts("slice", told[:MOST]))
         if len(told) > MOST:
