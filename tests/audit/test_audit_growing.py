@@ -67,8 +67,9 @@ def passed(**more):
     return Passed({"spec": "net", "labels": {}}, photos)
 
 
-def test_it_grows_with_the_events_of_an_audit(root, classifier, page, clock):
+def test_it_grows_with_the_events_of_an_audit(classifier, page, clock, tmp_path):
     """Each page says what is so when it is written, as the findings of the audit say it in the end."""
+    root = planted.folder(tmp_path / "photos", *planted.pictures(60, 1, "checks"))
     pages, sources = [], ("stamps", "sensitivity", "duplicates")
 
     def listen(event):
@@ -77,11 +78,11 @@ def test_it_grows_with_the_events_of_an_audit(root, classifier, page, clock):
         if page._path.exists():
             pages.append((event, text(page)))
 
-    found = audit(root, classifier, sources=sources, batch_size=16, listener=listen)
+    found = audit(root, classifier, sources=sources, batch_size=48, listener=listen)
     photos = [(event.done, words) for event, words in pages if event.path[-1] == "Photos" and event.kind == "progress"]
-    assert [done for done, _ in photos] == [0, 16, 32, 48, 64, 64], "each batch is told"
+    assert [done for done, _ in photos] == [0, 48, 96, 144, 192, 240, 240], "each batch is told"
     for done, words in photos:
-        assert f"Photos {done} of 64" in words
+        assert f"Photos {done} of 240" in words
     assert "about" in photos[2][1]
     assert "left" in photos[2][1]
     proposed = [words for event, words in pages if isinstance(event.value, Proposed)]
