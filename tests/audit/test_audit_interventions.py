@@ -65,6 +65,7 @@ def evidence_of(folder, model, count=80, tagged=0.9, seed=0):
         paths, truth, order[:, 0], order.astype(np.int32), np.take_along_axis(said, order, 1),
         said[np.arange(count), truth], np.zeros((count, 1), np.float16), np.zeros((count, 1, 1), np.float16), {},
         np.arange(count, dtype=np.uint64), tuple(hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos),
+        np.zeros(count, np.float32), np.zeros(count, np.float32), np.zeros((count, 1, 1), np.float16),
     )  # fmt: skip
     return Evidence(rows, eye, (np.arange(count) // 2) % 2 == 0, seed), photos, carriers
 

@@ -52,6 +52,14 @@ def test_a_row_is_what_the_model_says_of_its_photo(place, clf, tmp_path):
         assert rows.truth[number] == truth
         cam = seewhy.attribute(clf, clf.preprocess(Image.open(path)), "cam", target=truth)
         assert np.allclose(rows.maps[number], cam.values[0, 0], atol=2e-3)  # float16
+        of_said = seewhy.attribute(clf, clf.preprocess(Image.open(path)), "cam", target=int(rows.predicted[number]))
+        assert np.allclose(rows.predicted_maps[number], of_said.values[0, 0], atol=2e-3)
+        with torch.no_grad():
+            logits = clf.model(clf.preprocess(Image.open(path)))[0]
+        others = np.delete(logits.numpy(), truth)
+        assert rows.margin[number] == pytest.approx(logits[truth].item() - others.max(), abs=1e-5)
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(truth)).item()
+        assert rows.loss[number] == pytest.approx(loss, abs=1e-5)
         logit = (torch.from_numpy(rows.features[number].astype(np.float32)) * clf.model.head.weight[truth]).sum()
         assert abs((logit + clf.model.head.bias[truth] - cam.score[0]).item()) < 5e-3
 
@@ -75,12 +83,16 @@ def test_where_cam_does_not_apply_it_is_grad_cam(place, tmp_path):
     assert any("blobs" in note for note in collection.notes)
     rows, _ = rows_of(collection, clf, tmp_path / "rows", batch_size=9)
     assert (rows.truth == UNKNOWN).sum() == 12
-    assert np.isnan(rows.truth_probability[rows.truth == UNKNOWN]).all()
-    for number in (0, 13, 40):
+    for values in (rows.truth_probability, rows.loss, rows.margin):
+        assert (np.isnan(values) == (rows.truth == UNKNOWN)).all()
+    wrong = np.flatnonzero((rows.truth != UNKNOWN) & ~rows.right)
+    for number in (0, 13, 40, *wrong[::5]):
         x = clf.preprocess(Image.open(place / rows.paths[number]))
         target = int(rows.truth[number]) if rows.truth[number] != UNKNOWN else None
         expected = seewhy.attribute(clf, x, seewhy.methods.GradCAM(relu=False), target=target).values[0, 0]
         assert np.allclose(rows.maps[number], expected, atol=1e-3)
+        expected = seewhy.attribute(clf, x, seewhy.methods.GradCAM(relu=False)).values[0, 0]
+        assert np.allclose(rows.predicted_maps[number], expected, atol=1e-3)
 
 
 def test_a_photo_that_cannot_be_read_costs_its_own_row_alone(place, clf, tmp_path):

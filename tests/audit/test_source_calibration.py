@@ -32,6 +32,9 @@ def rows_of(truth, logits, *, features=None, facts=None, kept=CLASSES):
         facts=facts or {},
         hashes=np.zeros(count, np.uint64),
         digests=("",) * count,
+        loss=-np.log(own).astype(np.float32),
+        margin=np.zeros(count, np.float32),
+        predicted_maps=np.zeros((count, 2, 2), np.float16),
     )
 
 

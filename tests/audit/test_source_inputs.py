@@ -57,6 +57,8 @@ def rows_of(paths, truth):
         top_classes=np.tile(np.array([0, 1], np.int32), (count, 1)), top_probabilities=nothing.astype(np.float32),
         truth_probability=np.full(count, np.nan, np.float32), features=nothing, maps=nothing[:, None],
         facts={}, hashes=np.zeros(count, np.uint64), digests=("",) * count,
+        loss=np.full(count, np.nan, np.float32), margin=np.full(count, np.nan, np.float32),
+        predicted_maps=nothing[:, None],
     )  # fmt: skip
 
 

@@ -31,6 +31,9 @@ def rows_of(truth, probabilities, features, **more):
         "facts": {},
         "hashes": np.random.default_rng(1).integers(0, 1 << 63, count, dtype=np.uint64),
         "digests": tuple(f"digest {index}" for index in range(count)),
+        "loss": -np.log(own).astype(np.float32),
+        "margin": np.zeros(count, np.float32),
+        "predicted_maps": np.zeros((count, 2, 2), np.float16),
     }
     return Rows(**{**columns, **more})
 

@@ -1,9 +1,8 @@
-"""What one forward of a batch gives for its rows: probabilities, features, and the map of each photo's class."""
+"""What one forward of a batch gives for its rows: probabilities, features, maps of the true and the predicted class."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +10,7 @@ from torch import Tensor
 
 from ..core.company import CoupledError
 from ..core.needs import Needs
-from ..core.record import Record, recorded
-from ..core.target import class_scores
+from ..core.record import Record, recorded, recorded_for
 from ..errors import MethodError, ModelError, TargetError
 from ..methods import GradCAM
 from ..models import Classifier
@@ -29,17 +27,21 @@ class Looked:
     Attributes:
         predicted: (B,) int64.
         top_classes, top_probabilities: (B, k).
-        truth_probability: (B,) float32, NaN where the truth is not known.
+        truth_probability, loss, margin: (B,) float32, NaN where the truth is not known.
         features: (B, D) float16.
-        maps: (B, h, w) float16.
+        maps, predicted_maps: (B, h, w) float16, of the true class (of the predicted one where it is not known), and of
+            the predicted one.
     """
 
     predicted: Ints
     top_classes: Ints
     top_probabilities: Floats
     truth_probability: Floats
+    loss: Floats
+    margin: Floats
     features: Floats
     maps: Floats
+    predicted_maps: Floats
 
 
 class Look:
@@ -51,7 +53,7 @@ class Look:
         self._alone = False
 
     def __call__(self, inputs: Tensor, truth: Ints) -> Looked:
-        """One forward of ``inputs`` (B, C, H, W), for the map of ``truth`` (B,), or of the predicted class.
+        """One forward of ``inputs`` (B, C, H, W), for the maps of ``truth`` (B,) and of the predicted class.
 
         Raises:
             SeewhyError: the network gives no class scores, or has no maps.
@@ -76,34 +78,43 @@ class Look:
         with recorded(self._classifier, inputs, None, Needs(class_map=True)) as record:
             class_map = record.class_map()
             assert record.logits is not None
-            classes = _explained(record.logits, truth)
-            return self._of(record.logits, truth, class_map.features.mean((2, 3)), class_map.of(classes))
+            _check(truth, record.logits.shape[1])
+            predicted = record.logits.argmax(1)
+            said = class_map.of(predicted)
+            own = class_map.of(_explained(predicted, truth))
+            return self._of(record.logits, truth, class_map.features.mean((2, 3)), own, said)
 
     def _by_grad_cam(self, inputs: Tensor, truth: Ints) -> Looked:
-        kept: list[Tensor] = []
+        method, known = GradCAM(relu=False), np.maximum(truth, 0).tolist()
+        with recorded_for(self._classifier, inputs, [None, known], Needs.of([method])) as (of_said, of_truth):
+            assert of_said.logits is not None
+            said = method(of_said)
+            wrong = _explained(of_said.logits.argmax(1), truth) != of_said.logits.argmax(1)
+            own = said.values
+            if wrong.any():
+                own = torch.where(wrong[:, None, None, None], method(of_truth).values, own)
+            features = _features(of_said, said.layer)
+            return self._of(of_said.logits, truth, features, own[:, 0], said.values[:, 0])
 
-        def score(outputs: Any) -> Tensor:
-            logits = class_scores(outputs, len(inputs))
-            kept.append(logits.detach())
-            return logits.gather(1, _explained(logits, truth)[:, None])[:, 0]
-
-        method = GradCAM(relu=False)
-        with recorded(self._classifier, inputs, score, Needs.of([method])) as record:
-            values = method(record)
-            features = _features(record, values.layer)
-            return self._of(kept[-1], truth, features, values.values[:, 0])
-
-    def _of(self, logits: Tensor, truth: Ints, features: Tensor, maps: Tensor) -> Looked:
+    def _of(self, logits: Tensor, truth: Ints, features: Tensor, maps: Tensor, predicted_maps: Tensor) -> Looked:
         self._classifier.check_outputs(logits.shape[1])
         if logits.shape[1] < 2:
             raise ModelError("an audit needs probabilities of classes", expected="at least two outputs", got=1)
-        probabilities = logits.detach().float().softmax(1).cpu()
+        logits = logits.detach().float().cpu()
+        probabilities = logits.softmax(1)
         top = probabilities.topk(min(TOP, logits.shape[1]), 1)
-        known = torch.from_numpy(truth).clamp(min=0)
-        of_truth = probabilities.gather(1, known[:, None])[:, 0].numpy()
+        known = torch.from_numpy(truth).clamp(min=0)[:, None]
+        others = logits.scatter(1, known, -torch.inf).amax(1)
+
+        def where_known(values: Tensor) -> Floats:
+            told: Floats = np.where(truth == UNKNOWN, np.nan, values.numpy()).astype(np.float32)
+            return told
+
         return Looked(
             top.indices[:, 0].numpy(), top.indices.int().numpy(), top.values.numpy(),
-            np.where(truth == UNKNOWN, np.nan, of_truth).astype(np.float32), _half(features), _half(maps),
+            where_known(probabilities.gather(1, known)[:, 0]),
+            where_known(-logits.log_softmax(1).gather(1, known)[:, 0]),
+            where_known(logits.gather(1, known)[:, 0] - others), _half(features), _half(maps), _half(predicted_maps),
         )  # fmt: skip
 
 
@@ -111,12 +122,15 @@ def _features(record: Record, layer: str | None) -> Tensor:
     return record.maps(layer)(record.activation(layer)).mean((2, 3))
 
 
-def _explained(logits: Tensor, truth: Ints) -> Tensor:
+def _explained(predicted: Tensor, truth: Ints) -> Tensor:
     """(B,), the true class; where it is not known, the predicted one."""
-    if len(truth) and int(truth.max()) >= logits.shape[1]:
-        raise TargetError("there is no such class", expected=f"0 to {logits.shape[1] - 1}", got=int(truth.max()))
-    known = torch.from_numpy(truth).to(logits.device)
-    return torch.where(known == UNKNOWN, logits.argmax(1), known)
+    known = torch.from_numpy(truth).to(predicted.device)
+    return torch.where(known == UNKNOWN, predicted, known)
+
+
+def _check(truth: Ints, classes: int) -> None:
+    if len(truth) and int(truth.max()) >= classes:
+        raise TargetError("there is no such class", expected=f"0 to {classes - 1}", got=int(truth.max()))
 
 
 def _half(values: Tensor) -> Floats:

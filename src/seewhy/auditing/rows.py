@@ -32,6 +32,9 @@ class Rows:
         facts: by name (N,) float32: width, height, brightness, contrast, ...; see ``facts.py``.
         hashes: (N,) uint64, perceptual.
         digests: SHA-256 of each file.
+        loss: (N,) float32, the cross-entropy; NaN where the truth is not known.
+        margin: (N,) float32, the logit of the true class less the largest other; NaN where the truth is not known.
+        predicted_maps: (N, h, w) float16, the class map of the predicted class, raw.
     """
 
     paths: tuple[str, ...]
@@ -45,6 +48,9 @@ class Rows:
     facts: Mapping[str, Floats]
     hashes: npt.NDArray[np.uint64]
     digests: tuple[str, ...]
+    loss: Floats
+    margin: Floats
+    predicted_maps: Floats
 
     def __len__(self) -> int:
         return len(self.paths)

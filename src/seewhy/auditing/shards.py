@@ -19,7 +19,7 @@ from .collection import Collection
 from .facts import FACTS
 from .rows import Ints, Rows
 
-FORMAT = 2
+FORMAT = 3
 ABOUT = "rows.json"
 
 
@@ -150,7 +150,8 @@ def _read_all(folder: Path, count: int) -> tuple[Rows, list[tuple[str, str]]]:
         top_classes=joined["top_classes"], top_probabilities=joined["top_probabilities"],
         truth_probability=joined["truth_probability"], features=joined["features"], maps=joined["maps"],
         facts={name: joined[name] for name in FACTS}, hashes=joined["hash"],
-        digests=tuple(joined["digest"].tolist()),
+        digests=tuple(joined["digest"].tolist()), loss=joined["loss"], margin=joined["margin"],
+        predicted_maps=joined["predicted_maps"],
     ), unreadable  # fmt: skip
 
 
