@@ -232,7 +232,8 @@ def rows_of_three():
     maps = np.arange(6 * 4, dtype=np.float16).reshape(6, 2, 2)
     nothing = np.zeros((6, 1))
     return Rows(tuple("012345"), truth, predicted, predicted[:, None], sure[:, None], nothing[:, 0], nothing, maps,
-                {}, nothing[:, 0].astype(np.uint64), tuple("012345"))  # fmt: skip
+                {}, nothing[:, 0].astype(np.uint64), tuple("012345"), nothing[:, 0], nothing[:, 0],
+                100 + maps)  # fmt: skip
 
 
 def test_a_mean_map_is_of_the_carriers_whose_map_is_of_the_class():
@@ -246,8 +247,13 @@ def test_a_mean_map_is_of_the_carriers_whose_map_is_of_the_class():
     assert found.image.size[0] * 2 == found.image.size[1]
     assert np.array_equal(np.asarray(found.image), np.asarray(overlay(paper, wanted)))
     assert means.of(replace(finding, class_name="c", carriers=("3",))).count == 1, "the predicted class"
+    called = means.of(replace(finding, class_name="c", carriers=("3", "4")))
+    both = (rows.maps[3].astype(np.float32) + rows.predicted_maps[4].astype(np.float32)) / 2
+    assert called.count == 2
+    assert np.array_equal(np.asarray(called.image), np.asarray(overlay(paper, both)))
     assert means.of(replace(finding, class_name=None)) is None
     assert means.of(replace(finding, carriers=("5",))) is None
+    assert means.of(replace(finding, carriers=())) is None
 
 
 def test_every_sentence_is_there_and_states_are_words(root, classifier):
