@@ -12,7 +12,7 @@ import seewhy
 SOURCE = Path(seewhy.__file__).parent
 FLOORS = [
     {"legible", "interrupts"},
-    {"errors", "bibliography", "settings", "events"},
+    {"errors", "bibliography", "settings", "events", "pace"},
     {"files"},
     {"pictures"},
     {"viewer"},

@@ -196,6 +196,7 @@ def _finding(evidence: Evidence, each: Slice, measuring: Mask) -> Finding:
         carriers=tuple(rows.paths[row] for row in worst.tolist()),
         remedy=remedy,
         detail={
+            "group": each.what,
             "photos": int(each.inside.sum()),
             "wrong_beyond_the_rest": max(round(expected), 0),
             "accuracy": float(here.mean()),
