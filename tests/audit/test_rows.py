@@ -95,6 +95,72 @@ def test_where_cam_does_not_apply_it_is_grad_cam(place, tmp_path):
         assert np.allclose(rows.predicted_maps[number], expected, atol=1e-3)
 
 
+class OfPixels(nn.Module):
+    """No maps at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3 * 32 * 32, 4)
+
+    def forward(self, x):
+        return self.head(x.flatten(1))
+
+
+def test_a_network_without_maps_has_rows_all_the_same(place, tmp_path):
+    torch.manual_seed(0)
+    clf = seewhy.classifier(OfPixels(), labels=list(planted.LABELS), size=32)
+    rows, _ = rows_of(collection_of(place, clf), clf, tmp_path / "rows", batch_size=9)
+    assert rows.maps.shape == rows.predicted_maps.shape == (48, 1, 1)
+    assert not rows.maps.any()
+    with torch.no_grad():
+        logits = clf.model(clf.preprocess(Image.open(place / rows.paths[5])))[0]
+    assert np.allclose(rows.features[5], logits, atol=2e-3)  # float16
+    assert rows.predicted[5] == logits.argmax()
+
+
+class FailsOnSome(nn.Module):
+    """Of bright photos it gives NaN; of dark ones it raises."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = planted.Net()
+
+    def forward(self, x):
+        light = x.mean((1, 2, 3))
+        if (light < -0.25).any():
+            raise RuntimeError("too dark")
+        return torch.where(light[:, None] > 0.25, torch.nan, self.net(x))
+
+
+def test_photos_that_the_network_fails_on_cost_their_own_rows_alone(place, tmp_path):
+    clf = seewhy.classifier(
+        FailsOnSome(), labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=planted.SIDE
+    )
+    light = {path: clf.preprocess(Image.open(path)).mean().item() for path in place.rglob("*.png")}
+    bad = {path.relative_to(place).as_posix(): value for path, value in light.items() if abs(value) > 0.25}
+    assert {value > 0 for value in bad.values()} == {True, False}
+    rows, unreadable = rows_of(collection_of(place, clf), clf, tmp_path / "rows", batch_size=11)
+    assert len(rows) == 48 - len(bad)
+    assert {path for path, _ in unreadable} == set(bad)
+    for path, why in unreadable:
+        assert ("is nan" if bad[path] > 0 else "RuntimeError: too dark") in why
+    whole = seewhy.classifier(
+        clf.model.net, labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=planted.SIDE
+    )
+    others, _ = rows_of(collection_of(place, whole), whole, tmp_path / "others")
+    there = np.isin(others.paths, rows.paths)
+    assert np.allclose(rows.truth_probability, others.truth_probability[there], atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_weights_of_any_precision_are_audited(place, dtype):
+    clf = seewhy.classifier(
+        planted.Net().to(dtype), labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=planted.SIDE
+    )
+    found = seewhy.audit(place, clf, sources=["sensitivity", "preprocessing"])
+    assert {each.kind for each in found.findings} == {"sensitivity", "preprocessing"}
+
+
 def test_a_photo_that_cannot_be_read_costs_its_own_row_alone(place, clf, tmp_path):
     (place / "rings" / "broken.jpg").write_bytes(b"\xff\xd8 nothing more")
     (place / "rings" / "text.png").write_text("hello")

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.guest import guest, original
-from ..core.inputs import at_least_float32
+from ..core.inputs import at_least_float32, fitted
 from ..core.target import class_scores
 from ..core.torch_state import inference
 from ..errors import ModelError
@@ -89,7 +89,7 @@ class Eye:
         """
         model = original(self.classifier.model)
         with guest(model, grad=False), inference():
-            logits = at_least_float32(class_scores(model(inputs), len(inputs)))
+            logits = at_least_float32(class_scores(model(fitted(inputs, model)), len(inputs)))
             if logits.shape[1] < 2:
                 raise ModelError("an audit needs probabilities of classes", expected="at least two outputs", got=1)
             said: npt.NDArray[np.float32] = logits.softmax(1).float().cpu().numpy()

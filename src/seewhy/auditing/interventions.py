@@ -106,10 +106,11 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
     hosts, content = hosts_of(candidate, album, photos)
     about = candidate.edit.describe()
     removal = measured_removal(candidate, album, measured & carries, photos, rng)
-    if len(hosts) < FEWEST:
-        sentence = f"too few photos to tell what {about['name']} does: {len(hosts)} of other classes than "
+    pasted = put_into(candidate, album, hosts, content, draws, rng) if len(hosts) >= FEWEST else None
+    if pasted is None or len(pasted.change) < FEWEST:
+        count = 0 if pasted is None else len(pasted.change)
+        sentence = f"too few photos to tell what {about['name']} does: {count or len(hosts)} of other classes than "
         return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
-    pasted = put_into(candidate, album, hosts, content, draws, rng)
     beyond = pasted.beyond
     flipped = int((pasted.after & ~pasted.before).sum())
     if not removal.change:
@@ -122,7 +123,8 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
         p=sign_flip(beyond, rng),
         controls={kind: float(change.mean()) for kind, change in pasted.controls.items()},
         more={
-            "photos": len(hosts), "flipped": flipped / len(hosts), "flipped_ci": wilson_interval(flipped, len(hosts)),
+            "photos": len(pasted.change), "flipped": flipped / len(pasted.change),
+            "flipped_ci": wilson_interval(flipped, len(pasted.change)),
             "called": float(pasted.after.mean()), "called_before": float(pasted.before.mean()),
             "called_under_controls": pasted.called,
             "ci_of_this_change": interval,
@@ -186,6 +188,8 @@ def put_into(
         changes.append(own[:, 1:] - own[:, :1])
         calls.append(said.argmax(2) == candidate.class_index)
     change, called = np.concatenate(changes), np.concatenate(calls)
+    usable = np.isfinite(change).all(1)  # of some photos a network may give NaN
+    change, called = change[usable], called[usable]
     columns = {kind: [1 + index for index, each in enumerate(order) if each == kind] for kind in kinds}
     return Pasted(
         change[:, 0], {kind: change[:, picked] for kind, picked in columns.items()}, called[:, 0], called[:, 1],
@@ -207,7 +211,7 @@ def uncertainty(candidate: Candidate, album: Album, hosts: Ints, pasted: Pasted)
         ]
         said = np.stack(album.evidence.eye.beside.said(groups))[..., candidate.class_index].astype(np.float64)
         changes.append(said[:, 1:] - said[:, :1])
-    apart = np.concatenate(changes).mean(0) - pasted.change[: len(rows)].mean()
+    apart = np.nanmean(np.concatenate(changes), 0) - pasted.change[: len(rows)].mean()
     return float(np.sqrt((apart**2).mean()))
 
 

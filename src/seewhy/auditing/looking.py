@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from ..core.company import CoupledError
 from ..core.needs import Needs
 from ..core.record import Record, recorded, recorded_for
-from ..errors import MethodError, ModelError, TargetError
+from ..errors import LayerError, MethodError, ModelError, SeewhyError, TargetError
 from ..methods import GradCAM
 from ..models import Classifier
 from .rows import UNKNOWN, Floats, Ints
@@ -44,19 +45,26 @@ class Looked:
     predicted_maps: Floats
 
 
+def joined(parts: Sequence[Looked]) -> Looked:
+    """One after the other."""
+    return Looked(*(np.concatenate([getattr(each, name) for each in parts]) for name in Looked.__annotations__))
+
+
 class Look:
-    """Looks at batches; remembers whether CAM applies to the network, or Grad-CAM is needed."""
+    """Looks at batches; remembers whether CAM applies to the network, or Grad-CAM, or neither: then maps have one
+    place, with 0, and features are the logits.
+    """
 
     def __init__(self, classifier: Classifier):
         self._classifier = classifier
-        self._cam = True
+        self._cam = self._grad_cam = True
         self._alone = False
 
     def __call__(self, inputs: Tensor, truth: Ints) -> Looked:
         """One forward of ``inputs`` (B, C, H, W), for the maps of ``truth`` (B,) and of the predicted class.
 
         Raises:
-            SeewhyError: the network gives no class scores, or has no maps.
+            SeewhyError: the network gives no class scores.
         """
         if not self._alone:
             try:
@@ -64,7 +72,26 @@ class Look:
             except CoupledError:
                 self._alone = True  # its photos see each other
         each = [self._looked(inputs[i : i + 1], truth[i : i + 1]) for i in range(len(inputs))]
-        return Looked(*(np.concatenate([getattr(one, name) for one in each]) for name in Looked.__annotations__))
+        return joined(each)
+
+    def at_each(self, inputs: Tensor, truth: Ints) -> tuple[Looked | None, list[int], dict[int, Exception]]:
+        """The same, though of some photos the network may give NaN, or fail: what it says of the others, their numbers
+        in the batch, and by number why it says nothing of these.
+
+        Raises:
+            SeewhyError: the network cannot be audited, whatever the photos.
+        """
+        try:
+            return self(inputs, truth), [*range(len(inputs))], {}
+        except Exception as error:
+            if isinstance(error, SeewhyError) and not isinstance(error, ModelError):
+                raise
+            if len(inputs) == 1:
+                return None, [], {0: error}
+        found = [self.at_each(inputs[i : i + 1], truth[i : i + 1]) for i in range(len(inputs))]
+        looked = {number: one for number, (one, _, _) in enumerate(found) if one is not None}
+        errors = {number: failed[0] for number, (_, _, failed) in enumerate(found) if failed}
+        return joined([*looked.values()]) if looked else None, [*looked], errors
 
     def _looked(self, inputs: Tensor, truth: Ints) -> Looked:
         if self._cam:
@@ -72,7 +99,12 @@ class Look:
                 return self._by_cam(inputs, truth)
             except MethodError:
                 self._cam = False
-        return self._by_grad_cam(inputs, truth)
+        if self._grad_cam:
+            try:
+                return self._by_grad_cam(inputs, truth)
+            except LayerError:
+                self._grad_cam = False
+        return self._without_maps(inputs, truth)
 
     def _by_cam(self, inputs: Tensor, truth: Ints) -> Looked:
         with recorded(self._classifier, inputs, None, Needs(class_map=True)) as record:
@@ -96,10 +128,19 @@ class Look:
             features = _features(of_said, said.layer)
             return self._of(of_said.logits, truth, features, own[:, 0], said.values[:, 0])
 
+    def _without_maps(self, inputs: Tensor, truth: Ints) -> Looked:
+        with recorded(self._classifier, inputs, None, Needs()) as record:
+            assert record.logits is not None
+            _check(truth, record.logits.shape[1])
+            nothing = torch.zeros(len(inputs), 1, 1)
+            return self._of(record.logits, truth, record.logits, nothing, nothing)
+
     def _of(self, logits: Tensor, truth: Ints, features: Tensor, maps: Tensor, predicted_maps: Tensor) -> Looked:
         self._classifier.check_outputs(logits.shape[1])
         if logits.shape[1] < 2:
-            raise ModelError("an audit needs probabilities of classes", expected="at least two outputs", got=1)
+            raise ModelError(
+                "an audit needs probabilities of classes", expected="two outputs or more, as of cat([-x, x])", got=1
+            )
         logits = logits.detach().float().cpu()
         probabilities = logits.softmax(1)
         top = probabilities.topk(min(TOP, logits.shape[1]), 1)

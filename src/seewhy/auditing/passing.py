@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .. import events
 from ..errors import InputError, SeewhyError
+from ..legible import in_one_line
 from ..models import Classifier
 from ..pictures import read_photo
 from .collection import Collection
@@ -136,20 +137,34 @@ def _columns(
     """The columns of a shard, and what cannot be read."""
     parts: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
+    failed: list[Exception] = []
     for start, batch in _batches(task.root, task.paths, classifier, readers, task.batch_size):
         unreadable += [(each.path, each.error) for each in batch if each.inputs is None]
         good = [number for number, each in enumerate(batch) if each.inputs is not None]
         if good:
             known = task.truth[start : start + len(batch)][good]
             read = [batch[number] for number in good]
-            looked = look(torch.cat([each.inputs for each in read if each.inputs is not None]), known)
+            inputs = torch.cat([each.inputs for each in read if each.inputs is not None])
+            looked, kept, errors = look.at_each(inputs, known)
+            failed += errors.values()
+            unreadable += [(read[number].path, f"the model: {_in_one_line(each)}") for number, each in errors.items()]
+            known, read = known[kept], [read[number] for number in kept]
+            if looked is None:
+                continue
             facts = {name: np.array([(each.facts or {})[name] for each in read], np.float32) for name in FACTS}
             parts.append({
                 "path": [each.path for each in read], "truth": known, **vars(looked), **facts,
                 "hash": np.array([each.hash for each in read], np.uint64), "digest": [each.digest for each in read],
             })  # fmt: skip
         events.progress(task.before + start + len(batch), task.total)  # nobody hears it in another process
+    if failed and not parts:
+        raise failed[0]
     return {name: _joined([part[name] for part in parts]) for name in (parts[0] if parts else ())}, unreadable
+
+
+def _in_one_line(error: Exception) -> str:
+    said = str(error) if isinstance(error, SeewhyError) else f"{type(error).__name__}: {error}"
+    return in_one_line(said)
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -91,4 +91,6 @@ def _elsewhere(candidate: Candidate, photo: Pixels, rng: np.random.Generator) ->
 
 
 def _means(values: dict[str, list[float]]) -> dict[str, float]:
-    return {name: float(np.mean(each)) for name, each in values.items()}
+    """Of the finite ones: of some photos a network may give NaN."""
+    finite = {name: [value for value in each if np.isfinite(value)] for name, each in values.items()}
+    return {name: float(np.mean(each)) for name, each in finite.items() if each}
