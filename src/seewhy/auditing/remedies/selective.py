@@ -1,10 +1,10 @@
 """Selective last-layer finetuning (SELF): the last layer is trained on, with the photos that two heads disagree about.
 
-LaBonte, Muthukumar and Kumar, "Towards last-layer retraining for group robustness with fewer annotations", NeurIPS 2023,
-section 5. Nobody need know the groups: where a network and a regularised version of it disagree most, photos on which a
-shortcut fails are far more frequent than elsewhere. Of the paper's regularised versions this is dropout, here of what
-the last layer reads, so that features alone are enough; misclassification, which needs no second version, is the other
-way to choose.
+LaBonte, Muthukumar and Kumar, "Towards last-layer retraining for group robustness with fewer annotations", NeurIPS
+2023, section 5. Nobody need know the groups: where a network and a regularised version of it disagree most, photos on
+which a shortcut fails are far more frequent than elsewhere. Of the paper's regularised versions this is dropout, here
+of what the last layer reads, so that features alone are enough; misclassification, which needs no second version, is
+the other way to choose.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def disagreement(features: Floats, weight: Floats, bias: Floats, seed: int = 0) 
 def selected(
     features: Floats, classes: Ints, weight: Floats, bias: Floats, each: int, by: By = "disagreement", seed: int = 0
 ) -> Ints:
-    """Numbers of ``each`` photos of every class, or of all where it has fewer: those with the most disagreement or loss.
+    """Numbers of ``each`` photos of every class (all where it has fewer): those with the most disagreement or loss.
 
     Args:
         features: (N, D), what the last layer reads, of photos that the network was not trained on.
