@@ -38,7 +38,7 @@ MOST = 20
 @click.option("--finding", metavar="ID",
               help="A stamp, component, slice or property. Default: the first suspected stamp, else none.")  # fmt: skip
 @click.option("--remedy", metavar="dfr|self",
-              help="dfr: balanced with a stamp and without; self: needs no groups. Default: dfr against a stamp.")  # fmt: skip
+              help="dfr: balanced, with a stamp and without; self: needs no groups. Default: what fits.")  # fmt: skip
 @click.option("--snippets", metavar="FILE.py", type=click.Path(readable=False),
               help="Write augmentations against all that was found, as code; needs no more.")  # fmt: skip
 @click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv", help="As for the audit.")
