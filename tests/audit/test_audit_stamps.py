@@ -118,6 +118,38 @@ def test_a_fixed_tag_is_found_with_its_place_opacity_colour_and_carriers(tmp_pat
     assert min(carried(only, who, truth)) > 0.85
 
 
+def test_parts_that_the_same_photos_show_are_one_stamp_and_those_of_different_photos_are_two(tmp_path):
+    rng = np.random.default_rng(8)
+    truth = np.repeat(np.arange(3), 75)
+    above, below = (0, 0, 3, 32), (28, 0, 4, 32)
+    together = some(truth, 1, 0.9, rng)
+    natures = natural(len(truth), 32, 32, rng)
+    photos, _ = planted(planted(natures, together, above, 1)[0], together, below, 1)
+    apart, left, right = np.flatnonzero(truth == 2), (4, 0, 23, 3), (4, 28, 23, 4)
+    photos, _ = planted(planted(photos, apart[:50], left, 1)[0], apart[25:], right, 1)
+    one, *two = stamps(evidence_of(tmp_path, photos, truth))
+    assert one.region["box"] == [0, 0, 32, 32]
+    assert one.edit.describe()["name"] == "an opaque orange 32 × 32 frame"
+    expected = np.zeros((32, 32), bool)
+    expected[:3] = expected[28:] = True
+    assert ((one.edit.alpha > 0) == expected).mean() > 0.98
+    assert sorted(tuple(each.region["box"]) for each in two) == [left, right]
+    assert all(" stamp " in each.edit.describe()["name"] for each in two)
+
+
+def test_a_tag_that_few_photos_carry_at_one_place_is_said_to_be_at_that_place(tmp_path):
+    rng = np.random.default_rng(5)
+    truth = np.repeat(np.arange(3), 75)
+    who = some(truth, 1, 0.35, rng)
+    photos, maps = planted(natural(len(truth), 32, 32, rng), who, (3, 20, 6, 6), 1)
+    maps[maps.max((1, 2)) == 0, 4, 4] = 1
+    (only,) = stamps(evidence_of(tmp_path, photos, truth, maps))
+    assert not only.edit.moving
+    assert "at one place in" in only.why
+    assert overlap(only.region["box"], (3, 20, 6, 6)) >= 0.8
+    assert min(carried(only, who, truth)) > 0.9
+
+
 @pytest.mark.parametrize("shape", [(32, 32), (64, 48)])
 def test_a_moving_tag_is_found_with_its_look_and_carriers(tmp_path, shape):
     rng = np.random.default_rng(4)
@@ -130,6 +162,36 @@ def test_a_moving_tag_is_found_with_its_look_and_carriers(tmp_path, shape):
     assert overlap((0, 0, *only.edit.alpha.shape), (0, 0, 6, 8)) >= 0.5
     assert np.abs(np.median(only.edit.colour[only.edit.alpha > 0], 0) - ORANGE).max() < 10
     assert min(carried(only, who, truth)) > 0.9
+
+
+@pytest.mark.parametrize(("shape", "arm"), [((32, 32), 3), ((64, 80), 5)])
+def test_a_thin_mark_at_changing_places_is_found_though_what_is_behind_it_differs(tmp_path, shape, arm):
+    rng = np.random.default_rng(9)
+    truth = np.repeat(np.arange(3), 75)
+    who = some(truth, 1, 0.95, rng)
+    photos, maps = natural(len(truth), *shape, rng), np.ones((len(truth), 8, 8), np.float16)
+    maps[:, 0, 0] = 2
+    cross = np.zeros((2 * arm + 1, 2 * arm + 1), bool)
+    cross[arm] = cross[:, arm] = True
+    for n in who:
+        top, left = (int(rng.integers(side - len(cross) + 1)) for side in shape)
+        photos[n, top : top + len(cross), left : left + len(cross)][cross] = (230, 20, 20)
+    (only,) = stamps(evidence_of(tmp_path, photos, truth, maps))
+    assert (only.class_index, only.edit.moving, only.repeats) == (1, True, True)
+    assert np.array_equal(only.edit.alpha > 0, cross)
+    assert np.abs(only.edit.colour[cross] - (230, 20, 20)).max() <= 3
+    assert min(carried(only, who, truth)) > 0.9
+
+
+def test_a_colour_without_a_shape_is_no_mark(tmp_path):
+    """Blobs of one colour and of other shapes in each photo, as skies and lawns are."""
+    rng = np.random.default_rng(10)
+    truth = np.repeat(np.arange(3), 75)
+    photos = natural(len(truth), 32, 32, rng)
+    for n in some(truth, 1, 0.95, rng):
+        blob = natural(1, 32, 32, rng)[0, ..., 0]
+        photos[n][blob > np.quantile(blob, rng.uniform(0.8, 0.97))] = (90, 150, 250)
+    assert stamps(evidence_of(tmp_path, photos, truth, np.ones((len(truth), 8, 8), np.float16))) == []
 
 
 def test_nothing_is_found_where_nothing_was_planted_nor_in_a_tag_that_all_classes_carry(tmp_path):

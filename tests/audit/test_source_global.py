@@ -17,7 +17,7 @@ from seewhy.auditing.global_edits import Global
 from seewhy.auditing.sources.global_properties import told_apart
 from seewhy.auditing.sources.jpeg_traces import NONE, quality
 from seewhy.auditing.sources.ranks import area, best_threshold
-from seewhy.auditing.sources.whole_photo import sharpness, tint
+from seewhy.auditing.sources.whole_photo import noise, sharpness, tint
 
 SIDE = 32
 
@@ -228,6 +228,47 @@ def test_a_green_tint_and_a_low_contrast_are_found():
     assert told.found.fit(own, others).amount == pytest.approx(0.3, abs=0.1)
 
 
+@pytest.mark.parametrize(("deviation", "grey"), [(8, False), (20, False), (20, True)])
+def test_noise_is_found_with_its_deviation(deviation, grey):
+    rng = np.random.default_rng(1)
+
+    def noisy(photo):
+        return (photo + rng.normal(0, deviation, (SIDE, SIDE, 1 if grey else 3))).clip(0, 255).round().astype(np.uint8)
+
+    own, others, classes = planted_in(noisy)
+    if grey:
+        own, others = (np.repeat(each[..., :1], 3, 3) for each in (own, others))
+    told = told_apart(own, others, classes)
+    assert told.found.name == "noise"
+    assert told.found.fit(own, others).amount == pytest.approx(deviation, rel=0.2)
+
+
+def test_pale_and_faded_photos_are_found():
+    def pale(photo):
+        grey = photo.mean(2, keepdims=True)
+        return (grey + 0.3 * (photo - grey)).round().astype(np.uint8)
+
+    def faded(photo):
+        return (photo.astype(float) + 60).clip(0, 255).astype(np.uint8)
+
+    own, others, classes = planted_in(pale)
+    told = told_apart(own, others, classes)
+    assert (told.found.name, told.side) == ("saturation", -1)
+    assert told.found.fit(own, others).amount == pytest.approx(0.3, abs=0.06)
+    own, others, classes = planted_in(faded)
+    told = told_apart(own, others, classes)
+    assert told.found.fit(own, others).describe()["edit"] == "brightness"
+    assert told.found.fit(own, others).amount == pytest.approx(60, rel=0.2)
+
+
+def test_the_deviation_of_noise_on_flat_pictures_is_its_own():
+    rng = np.random.default_rng(2)
+    flat = (128 + rng.normal(0, 6, (4, 64, 64, 3))).round().astype(np.uint8)
+    assert np.exp(noise(flat)) == pytest.approx(6, rel=0.05)
+    one = np.repeat((128 + rng.normal(0, 6, (4, 64, 64, 1))).round().astype(np.uint8), 3, 3)
+    assert np.exp(noise(one)) == pytest.approx(6, rel=0.05)
+
+
 def test_contrast_is_taken_off_again_and_its_control_is_as_large():
     photo = natural(1, 3, 1)[0][0].clip(60, 190)
     faint = Global("contrast", 0.5)
@@ -239,6 +280,10 @@ def test_contrast_is_taken_off_again_and_its_control_is_as_large():
     assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
     with pytest.raises(seewhy.SeewhyError):
         Global("contrast", 0.0)
+    pale = Global("saturation", 0.5)
+    grey = photo.mean(2)
+    assert np.abs(pale.added(photo, rng).mean(2) - grey).max() <= 0.67
+    assert np.abs(pale.removed(pale.added(photo, rng))[0].astype(int) - photo).max() <= 2
 
 
 def test_files_of_another_size_are_said_and_not_suspected(tmp_path):

@@ -21,6 +21,9 @@ Place = tuple[int, int]
 VISIBLE = 0.02
 """The alpha from which on a pixel belongs to a stamp."""
 
+SPANS = 0.9
+"""The share of a photo's side that a frame or a bar reaches over at least."""
+
 OPAQUE = 0.95
 """The mean alpha of its pixels from which on a stamp is called opaque."""
 
@@ -106,14 +109,26 @@ class Stamp:
         mean = np.average(self.colour, (0, 1), weights) if strength else self.colour.mean((0, 1))
         where = " at any place" if self.moving else self._words()
         return {
-            "edit": "stamp", "name": f"{looks} {colour_name(mean.tolist())} {tall} × {wide} stamp{where}",
+            "edit": "stamp", "name": f"{looks} {colour_name(mean.tolist())} {tall} × {wide} {self._shape()}{where}",
             "moving": self.moving,
             "box": [self.top, self.left, tall, wide], "alpha": round(strength, 4),
             "colour": [round(float(each), 1) for each in mean], "fills": list(FILLS),
             "control": "with a control there",
         }  # fmt: skip
 
+    def _shape(self) -> str:
+        """A frame is around the middle, a bar along a side."""
+        if self.of is None or self.moving:
+            return "stamp"
+        tall, wide = (side >= SPANS * whole for side, whole in zip(self.alpha.shape, self.of, strict=True))
+        middle = self.alpha[tuple(slice(side // 4, side - side // 4) for side in self.alpha.shape)]
+        if tall and wide and not (middle > VISIBLE).any():
+            return "frame"
+        return "bar" if tall != wide else "stamp"
+
     def _words(self) -> str:
+        if self._shape() == "frame":
+            return ""
         if self.of is None:
             return f" at row {self.top}, column {self.left}"
         tall, wide = self.alpha.shape

@@ -79,6 +79,25 @@ class RandomLight(torch.nn.Module):
 '''
 
 
+NOISE = '''
+class RandomNoise(torch.nn.Module):
+    """Noise on some photos of whatever class, of a deviation up to ``most`` grey levels. Images are uint8."""
+
+    def __init__(self, most, p=0.5):
+        super().__init__()
+        self.most, self.p = most, p
+
+    def forward(self, image):
+        if torch.rand(()) >= self.p:
+            return image
+        noise = self.most * torch.rand(()) * torch.randn(image.shape)
+        return (image + noise.to(image.device)).round().clamp(0, 255).to(image.dtype)
+
+'''
+
+CODE = {"RandomTag(": TAG, "RandomLight(": LIGHT, "RandomNoise(": NOISE}
+
+
 def snippet(audit: Audit) -> str:
     """A Python file that holds ``augmentation``, a ``torchvision.transforms.v2.Compose``.
 
@@ -97,7 +116,7 @@ def snippet(audit: Audit) -> str:
     body = "".join(lines.values())
     title = f"Augmentations against {len(lines)} finding{'' if len(lines) == 1 else 's'} of an audit by seewhy."
     text = HEAD.format(title=title)
-    text += "".join(code for name, code in (("RandomTag(", TAG), ("RandomLight(", LIGHT)) if name in body)
+    text += "".join(code for name, code in CODE.items() if name in body)
     return f"{text}\naugmentation = v2.Compose([\n{body or '    v2.Identity(),  # nothing asks for one'}\n])\n"
 
 
@@ -137,6 +156,11 @@ def _global(name: str, amount: Any) -> str:
         return f"v2.RandomApply([v2.GaussianBlur({kernel}, sigma={sigma})], p=0.5)"
     if name == "jpeg":
         return f"v2.RandomApply([v2.JPEG(quality=({max(1, round(number) - 10)}, 100))], p=0.5)"
+    if name in ("contrast", "saturation"):
+        low, high = sorted((1.0, number))
+        return f"v2.ColorJitter({name}=({max(0.0, low - (high - low) / 4):.3g}, {high + (high - low) / 4:.3g}))"
+    if name == "noise":
+        return f"RandomNoise({1.25 * number:.3g})"
     raise ValueError(f"no such change: {name}")
 
 

@@ -17,6 +17,8 @@ COMMON = 0.2
 """A colour that more than this share of the pixels of other classes has is a background, no stamp."""
 LEAST_PIXELS = 4
 MOST_STAMPS = 3
+TOGETHER = 0.8
+"""Parts are of one stamp if so many of the photos that show any of them show all of them."""
 
 
 def reduced(pixels: Pixels) -> Pixels:
@@ -124,12 +126,30 @@ def fixed_stamps(own: Pixels, others: Pixels, threshold: float, random: np.rando
         raised(median_steps(small), median_steps(small_others), threshold),
     ]
     found: list[Pattern] = []
-    for part in [part for mask in masks for part in components(mask)[:MOST_STAMPS]]:
-        whole = enlarged(part, own)
-        pattern = fitted(own, others, whole) if part.sum() >= LEAST_PIXELS else None
-        if pattern is not None and not any(whole[within(each.box)[1:]].any() for each in found):
-            found.append(pattern)
+    for mask in masks:
+        for pattern in fitted_parts(own, others, enlarged(mask, own), least=LEAST_PIXELS * reduction(own) ** 2):
+            if not any(overlapping(pattern.box, each.box) for each in found):
+                found.append(pattern)
     return found[:MOST_STAMPS]
+
+
+def fitted_parts(own: Pixels, others: Pixels, mask: Mask, least: int) -> list[Pattern]:
+    """The patterns of a mask (H, W): one of all of it where the photos that show one part show all, as of letters, or
+    of bars above and below a picture; else one of each of its largest parts of at least so many pixels.
+    """
+    parts = [part for part in components(mask)[:MOST_STAMPS] if part.sum() >= least]
+    found = [pattern for part in parts if (pattern := fitted(own, others, part)) is not None]
+    show = np.stack([shown(own, each) for each in found]) if found else np.ones((1, len(own)), np.bool_)
+    together = show.all(0).sum() >= TOGETHER * show.any(0).sum()
+    whole = fitted(own, others, mask) if len(parts) > 1 and together else None
+    return [whole] if whole is not None and whole.share >= TOGETHER * show.any(0).mean() else found
+
+
+def overlapping(one: Box, other: Box) -> bool:
+    """Whether two boxes have a pixel in common."""
+    tops, lefts = (max(one[side], other[side]) for side in (0, 1))
+    ends = (min(one[side] + one[2 + side], other[side] + other[2 + side]) for side in (0, 1))
+    return all(start < end for start, end in zip((tops, lefts), ends, strict=True))
 
 
 def enlarged(mask: Mask, pixels: Pixels) -> Mask:

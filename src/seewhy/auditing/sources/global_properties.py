@@ -18,7 +18,7 @@ from .jpeg_traces import QUALITIES, quality
 from .photo_sizes import photo_sizes
 from .ranks import area, best_threshold
 from .stamps import CARRIERS, Sample, sampled, seen
-from .whole_photo import PROPERTIES, Property, some_of
+from .whole_photo import PROPERTIES, Property, given, some_of
 
 Doubles = npt.NDArray[np.float64]
 
@@ -112,17 +112,12 @@ def _unlike(own: Pixels, others: Pixels, chosen: Property) -> float:
     leaves zeros as JPEG does, and JPEG blurs, but only one of them makes the other photos like those of the class.
     """
     edit, some = chosen.fit(own, others), some_of(others)
-    given = _given(edit, some)
+    changed = given(edit, some)
     far = 0.0
     for each in PROPERTIES:
         spread = max(each.unit, float(np.subtract(*np.percentile(each.measure(some), (75, 25)))))
-        far += abs(float(np.median(each.measure(given)) - np.median(each.measure(own)))) / spread
+        far += abs(float(np.median(each.measure(changed)) - np.median(each.measure(own)))) / spread
     return far
-
-
-def _given(edit: Global, photos: Pixels) -> Pixels:
-    rng = np.random.default_rng(0)
-    return np.stack([edit.added(photo, rng) for photo in photos])
 
 
 def file_quality(evidence: Evidence, numbers: npt.NDArray[Any]) -> Doubles:

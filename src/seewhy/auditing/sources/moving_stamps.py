@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -21,6 +23,8 @@ STEADY = 5.0
 """The median deviation, of 255, up to which a pixel is of the tag over its matches."""
 LEAST_SHARE = 0.15
 TIMES = 5
+ONE_PLACE = 0.8
+"""A tag is at one place if so many of the photos that carry it have it there."""
 
 
 def moving_stamp(own: Pixels, maps: Floats, others: Pixels, random: np.random.Generator) -> Pattern | None:
@@ -138,6 +142,24 @@ def enlarged(pattern: Pattern, factor: int) -> Pattern:
     alpha = pattern.alpha.repeat(factor, 0).repeat(factor, 1)
     colour = pattern.colour.repeat(factor, 0).repeat(factor, 1)
     return Pattern((top, left, height, width), alpha, colour, pattern.share, pattern.elsewhere)
+
+
+def at_one_place(pixels: Pixels, pattern: Pattern) -> Pattern | None:
+    """The pattern at the place where most photos that carry it have it, within a pixel of what is searched; or None."""
+    factor = -(-max(pixels.shape[1], pixels.shape[2]) // SIDE)
+    small = shrunk(pixels, factor)
+    alpha, colour = pattern.alpha[::factor, ::factor], pattern.colour[::factor, ::factor]
+    far = torch.cat([distances(each[None], colour[None], alpha)[:, 0] for each in small])
+    hits = far[far.amin((1, 2)) <= NEAR]
+    if not len(hits):
+        return None
+    places = torch.stack([hits.flatten(1).argmin(1) // far.shape[2], hits.flatten(1).argmin(1) % far.shape[2]], 1)
+    middle = places.median(0).values
+    if float(((places - middle).abs() <= 1).all(1).float().mean()) < ONE_PLACE:
+        return None
+    top, left = (middle * factor).tolist()
+    height, width = pattern.box[2:]
+    return replace(pattern, box=(min(top, pixels.shape[1] - height), min(left, pixels.shape[2] - width), height, width))
 
 
 def matching(pixels: Pixels, pattern: Pattern) -> Mask:

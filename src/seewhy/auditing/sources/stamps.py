@@ -12,8 +12,9 @@ import numpy.typing as npt
 from ..candidate import Candidate
 from ..edits import Stamp
 from ..evidence import Evidence
+from .coloured_marks import coloured_mark
 from .fixed_stamps import LEAST_STEP, beyond, chance, fixed_stamps, median_steps, reduced, shown
-from .moving_stamps import matching, moving_stamp
+from .moving_stamps import at_one_place, matching, moving_stamp
 from .pattern import Mask, Pattern, Pixels
 
 LEAST = 20
@@ -41,7 +42,7 @@ def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Ca
     """Stamps of every class with at least 20 proposing photos, as candidates for interventions.
 
     Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. Where a class has
-    none, moving ones: ``moving_stamps.py``. The same evidence gives the same candidates.
+    none, moving ones: ``moving_stamps.py``, ``coloured_marks.py``. The same evidence gives the same candidates.
 
     Args:
         evidence: the photos and the model.
@@ -60,10 +61,11 @@ def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Ca
         patterns = fixed_stamps(sample.own, sample.others, limit, random)
         if not patterns:
             maps = evidence.rows.maps[sample.own_rows]
-            tag = moving_stamp(sample.own, maps, sample.others, random)
+            tag = moving_stamp(sample.own, maps, sample.others, random) or coloured_mark(sample.own, sample.others)
             if tag is not None:
                 carriers = rows_that(evidence, sample, partial(matching, pattern=tag))
-                found.append(candidate(evidence, sample.index, 1, tag, carriers, moving=True))
+                fixed = at_one_place(sample.own, tag)
+                found.append(candidate(evidence, sample.index, 1, fixed or tag, carriers, moving=fixed is None))
         for number, pattern in enumerate(patterns, 1):
             carriers = rows_that(evidence, sample, partial(shown, pattern=pattern))
             found.append(candidate(evidence, sample.index, number, pattern, carriers, moving=False))

@@ -18,6 +18,8 @@ TRIED = 64
 """Photos of other classes that a transform is fitted on."""
 STEEP = 6
 """The norm of the edges of a photo: between their mean (1) and the steepest of them."""
+LEAST_NOISE = 0.1
+"""Added to the deviation of noise, in grey levels, before its logarithm is taken."""
 LEAST_CHANGE = 0.02
 """Photos of the class and others, in a measure, that differ by less than this are alike."""
 
@@ -86,6 +88,35 @@ def sharpness(pixels: Pixels) -> Doubles:
     return ratio
 
 
+def black(pixels: Pixels) -> Doubles:
+    """(N,), the darkest values: what is added to a photo, haze too, lifts its black."""
+    low: Doubles = np.percentile(pixels.reshape(len(pixels), -1), 1, axis=1)
+    return low
+
+
+def saturation(pixels: Pixels) -> Doubles:
+    """(N,), the logarithm of the root mean square of the differences of the channels from their mean."""
+    colour = pixels - pixels.mean(3, keepdims=True, dtype=np.float64)
+    strong: Doubles = np.log(np.sqrt((colour**2).mean((1, 2, 3))) + 1)
+    return strong
+
+
+def noise(pixels: Pixels) -> Doubles:
+    """(N,), the logarithm of the deviation of noise in a channel: of differences of differences, in which straight
+    edges cancel (Immerkaer 1996, "Fast noise variance estimation"), with the median in place of the mean. Fur and grass
+    are fine in their light, noise also in its colours: so it is measured in these, where a photo has any.
+    """
+    values = pixels.astype(np.float64)
+    colours = values - values.mean(3, keepdims=True)  # of independent noise they keep two thirds of the variance
+    in_colour = (np.abs(colours) > 0).any((1, 2, 3))
+    looked_at = np.where(in_colour[:, None, None, None], colours * np.sqrt(1.5), values)
+    twice = np.diff(np.diff(looked_at, 2, axis=1), 2, axis=2)
+    if not twice.size:
+        return np.zeros(len(pixels))
+    deviation: Doubles = np.log(np.median(np.abs(twice), axis=(1, 2, 3)) / (0.6745 * 6) + LEAST_NOISE)
+    return deviation
+
+
 def _edges(pixels: Pixels) -> Doubles:
     """(N, 3), the logarithm of the norm of each channel's differences of neighbours."""
     values = pixels.astype(np.float64)
@@ -120,20 +151,39 @@ def _fitted_contrast(own: Pixels, others: Pixels) -> Global:
     return Global("contrast", float(np.exp(np.median(contrast(own)) - np.median(contrast(others)))))
 
 
+def _fitted_black(own: Pixels, others: Pixels) -> Global:
+    return Global("brightness", float(np.median(black(own)) - np.median(black(others))))
+
+
+def _fitted_saturation(own: Pixels, others: Pixels) -> Global:
+    return Global("saturation", float(np.exp(np.median(saturation(own)) - np.median(saturation(others)))))
+
+
+def _fitted_noise(own: Pixels, others: Pixels) -> Global:
+    """The variances of independent noises add up."""
+    here, there = (float(np.exp(np.median(noise(each)))) for each in (own, others))
+    return Global("noise", max(here**2 - there**2, LEAST_NOISE**2) ** 0.5)
+
+
 def _fitted_blur(own: Pixels, others: Pixels) -> Global:
     """The blur that makes other photos as little sharp: the wider it is, the less sharp they are."""
-    goal, rng, some = np.median(sharpness(own)), np.random.default_rng(0), some_of(others)  # a blur draws nothing
+    goal, some = np.median(sharpness(own)), some_of(others)
     low, high = 0.2, max(max(own.shape[1:3]) / 20, 3.0)
     for _ in range(8):
         middle = float(np.sqrt(low * high))
-        tried = Global("blur", middle)
-        sharper = np.median(sharpness(np.stack([tried.added(photo, rng) for photo in some]))) > goal
+        sharper = np.median(sharpness(given(Global("blur", middle), some))) > goal
         low, high = (middle, high) if sharper else (low, middle)
     return Global("blur", float(np.sqrt(low * high)))
 
 
 def _fitted_jpeg(own: Pixels, others: Pixels) -> Global:
     return Global("jpeg", float(np.median(quality(own))))
+
+
+def given(edit: Global, photos: Pixels) -> Pixels:
+    """(N, H, W, 3), photos under a change."""
+    rng = np.random.default_rng(0)
+    return np.stack([edit.added(photo, rng) for photo in photos])
 
 
 def some_of(photos: Pixels) -> Pixels:
@@ -146,7 +196,10 @@ PROPERTIES = (
     Property("green", green_tint, (-1, 1), _fitted_tint),
     Property("cast", cast, (-1, 1), _fitted_cast),
     Property("brightness", brightness, (-1, 1), _fitted_brightness, 1.0),
+    Property("black", black, (1,), _fitted_black, 1.0),
     Property("contrast", contrast, (-1, 1), _fitted_contrast),
+    Property("saturation", saturation, (-1, 1), _fitted_saturation),
     Property("blur", sharpness, (-1,), _fitted_blur),
+    Property("noise", noise, (1,), _fitted_noise),
     Property("jpeg", quality, (-1,), _fitted_jpeg, 10.0),
 )
