@@ -187,6 +187,18 @@ def test_where_nothing_is_suspected_it_is_self_and_a_null_is_told_as_one(tmp_pat
     np.testing.assert_allclose(new.numpy(), fixed.head.weight, rtol=1e-5, atol=1e-6)
 
 
+def test_what_any_training_gains_is_not_told_as_a_gain_of_the_remedy(tmp_path):
+    """A network that was trained too little gets better by either."""
+    classifier = planted.trained(epochs=3)
+    audit, photos = audited(tmp_path, classifier, *planted.pictures(50, 7), ["stamps"])
+    fixed = fix(audit, photos, classifier, written=lambda head: classifier)
+    assert fixed.helped
+    low, high = fixed.change["after - just trained longer"]["worst group accuracy"]["ci"]
+    assert low <= 0 <= high
+    assert not fixed.beyond_longer
+    assert "helped no more than just training longer" in fixed.sentence
+
+
 def test_against_a_slice_its_accuracy_is_measured_again(tmp_path):
     classifier = planted.trained()
     pixels, kinds = planted.pictures(80, 9)

@@ -87,6 +87,12 @@ class Fixed:
         return bool((worst[0] > 0 or effect[1] < 0) and not (worst[1] < 0 or effect[0] > 0))
 
     @property
+    def beyond_longer(self) -> bool:
+        """The worst group is better, or the effect is less, beyond chance than after training longer."""
+        than = {name: each["ci"] for name, each in self.change[f"{AFTER} - {LONGER}"].items()}
+        return bool(than["worst group accuracy"][0] > 0 or than.get("effect", (0.0, 0.0))[1] < 0)
+
+    @property
     def sentence(self) -> str:
         """Whether it helped, in one sentence."""
         than = self.change["after - before"]
@@ -97,8 +103,10 @@ class Fixed:
         worse = [name for name, each in than.items() if "accuracy" in name and each["ci"][1] < 0]
         worse += [name for name, each in than.items() if "accuracy" not in name and each["ci"][0] > 0]
         said = "helped" if self.helped else "did not help beyond chance"
+        if self.helped and not self.beyond_longer:
+            said = "helped no more than just training longer"
         if worse:
-            said = f"{'helped, but ' if self.helped else ''}made worse: {' and '.join(worse)}"
+            said = f"{f'{said}, but ' if self.helped else ''}made worse: {' and '.join(worse)}"
         return f"the new last layer {said}; {told}"
 
     def describe(self) -> dict[str, Any]:
@@ -107,7 +115,8 @@ class Fixed:
             "finding": None if self.finding is None else self.finding.id,
             "class": None if self.finding is None else self.finding.class_name,
             "remedy": self.remedy.name, "layer": self.head.name,
-            "helped": self.helped, "sentence": self.sentence, "values": self.values, "seeds": self.seeds,
+            "helped": self.helped, "beyond_longer": self.beyond_longer, "sentence": self.sentence,
+            "values": self.values, "seeds": self.seeds,
             "change": self.change, "groups": self.groups, "again": self.again.describe(),
             "notes": list(self.notes),
         }  # fmt: skip
