@@ -12,7 +12,7 @@ import seewhy
 SOURCE = Path(seewhy.__file__).parent
 FLOORS = [
     {"legible", "interrupts"},
-    {"errors", "bibliography", "settings", "events"},
+    {"errors", "bibliography", "settings", "events", "pace"},
     {"files"},
     {"pictures"},
     {"viewer"},
@@ -64,10 +64,10 @@ def test_imports_point_downward(path):
 
 def test_the_public_names():
     assert set(seewhy.__all__) == {
-        "Attribution", "Audit", "Channels", "Classifier", "Explanation", "Method", "Patch", "Record", "SeewhyError",
-        "Session", "Versus", "Visualization", "WhatIf", "attribute", "audit", "channels", "checks", "classifier",
-        "errors", "events", "explain", "incremental", "load", "methods", "models", "record", "results", "synthesis",
-        "visualize", "what_if",
+        "Attribution", "Audit", "Channels", "Classifier", "Comparison", "Explanation", "Method", "Patch", "Record",
+        "SeewhyError", "Session", "Versus", "Visualization", "WhatIf", "attribute", "audit", "channels", "checks",
+        "classifier", "compare", "errors", "events", "explain", "incremental", "load", "methods", "models", "record",
+        "results", "synthesis", "visualize", "what_if",
     }  # fmt: skip
     for name in seewhy.__all__:
         assert getattr(seewhy, name) is not None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .api import attribute
     from .asking import channels, what_if
     from .auditing.circle import audit
+    from .auditing.comparing import compare
+    from .auditing.comparison import Comparison
     from .auditing.result import Audit
     from .core.attribution import Attribution
     from .core.method import Method
@@ -42,6 +44,7 @@ _HOMES = {
     "Audit": "auditing.result",
     "Channels": "strongest",
     "Classifier": "models",
+    "Comparison": "auditing.comparison",
     "Explanation": "results",
     "Method": "core.method",
     "Patch": "patch",
@@ -56,6 +59,7 @@ _HOMES = {
     "channels": "asking",
     "checks": "",
     "classifier": "models.from_memory",
+    "compare": "auditing.comparing",
     "errors": "",
     "events": "",
     "explain": "session",
@@ -72,10 +76,10 @@ _HOMES = {
 """Public name -> the module it lives in; "" for a module itself. Loaded on first use: torch takes seconds."""
 
 __all__ = [
-    "Attribution", "Audit", "Channels", "Classifier", "Explanation", "Method", "Patch", "Record", "SeewhyError",
-    "Session", "Versus", "Visualization", "WhatIf", "attribute", "audit", "channels", "checks", "classifier", "errors",
-    "events", "explain", "incremental", "load", "methods", "models", "record", "results", "synthesis", "visualize",
-    "what_if",
+    "Attribution", "Audit", "Channels", "Classifier", "Comparison", "Explanation", "Method", "Patch", "Record",
+    "SeewhyError", "Session", "Versus", "Visualization", "WhatIf", "attribute", "audit", "channels", "checks",
+    "classifier", "compare", "errors", "events", "explain", "incremental", "load", "methods", "models", "record",
+    "results", "synthesis", "visualize", "what_if",
 ]  # fmt: skip
 
 

@@ -2,21 +2,31 @@
 
 import base64
 import hashlib
+import json
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import planted
 import pytest
+import torch
 from PIL import Image
 
 import seewhy
+from seewhy.auditing.eye import Eye
 from seewhy.auditing.finding import Finding
 from seewhy.auditing.interval import drawn, points
-from seewhy.auditing.page import render, shell_quoted
+from seewhy.auditing.looking import Look
+from seewhy.auditing.mean_maps import MeanMaps
+from seewhy.auditing.mistakes import confused, errors
+from seewhy.auditing.page import STRIP, render, shell_quoted
 from seewhy.auditing.result import Audit
+from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.pictures.overlay import overlay
+from seewhy.viewer.planes import values_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=http://evil.example/x>\n\u202e{{ 7*7 }}"
 
@@ -72,7 +82,8 @@ def audit_of(*findings, name="checks", **photos):
         "folder": "photos", "count": 12, "labelled": 12, "accuracy": 0.75, "unreadable": [], "notes": [],
         "classes": {name: {"photos": 6, "accuracy": 0.5}, "rings": {"photos": 6, "accuracy": 1.0}}, **photos,
     }  # fmt: skip
-    model = {"spec": "net", "weights": "0" * 64, "preprocessing": "plain", "notes": []}
+    labels = {str(index): name for index, name in enumerate(planted.LABELS)}
+    model = {"spec": "net", "weights": "0" * 64, "preprocessing": "plain", "notes": [], "labels": labels}
     return Audit(model, about, findings, {"seewhy": "0", "seed": 0, "sources": [], "forwards": 12})
 
 
@@ -86,19 +97,37 @@ def stamp(root, **given):
     return Finding(**{**usual, **given})
 
 
-def test_it_asks_for_nothing_and_runs_nothing(root, classifier):
-    parsed = Parsed(render(audit_of(stamp(root)), root, classifier))
-    assert not parsed.all("script")
+def own_script(page):
+    """The one script of a page that runs, or None; all others hold JSON."""
+    scripts = Parsed(page).all("script")
+    assert [each for each in scripts if each.get("type") != "application/json"] == [{}]
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    return script
+
+
+def hashed(text):
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def blocks(page):
+    """The photos that open: id of the block -> what the viewer shows."""
+    found = re.findall(r'<script type="application/json" id="(photo-\d+)">(.*?)</script>', page, re.DOTALL)
+    return {id: json.loads(text) for id, text in found}
+
+
+def test_it_asks_for_nothing_and_runs_its_own_script_alone(root, classifier):
+    page = render(audit_of(stamp(root)), root, classifier)
+    parsed = Parsed(page)
     for _, given in parsed.tags:
         assert not any(name.startswith("on") or name == "style" for name in given)
         for name in ("src", "href"):
-            assert given.get(name, "data:").startswith("data:")
+            assert given.get(name, "data:").startswith(("data:", "#"))
     (policy,) = [each["content"] for each in parsed.all("meta") if "http-equiv" in each]
     assert "default-src 'none'" in policy
-    assert "script-src" not in policy
-    (style,) = re.findall(r"<style>(.*?)</style>", render(audit_of(stamp(root)), root, classifier), re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy
+    assert f"script-src {hashed(own_script(page))};" in policy
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert f"style-src {hashed(style)};" in policy
+    assert "connect-src" not in policy
     assert "url(" not in style
     assert "@import" not in style
 
@@ -111,13 +140,120 @@ def test_names_from_outside_are_text(root, classifier):
     page = render(
         audit_of(hostile, name=HOSTILE, unreadable=[[HOSTILE, HOSTILE]], notes=[HOSTILE]), root, classifier
     )  # fmt: skip
-    parsed, plain = Parsed(page), Parsed(render(audit_of(stamp(root)), root, classifier))
-    assert not parsed.all("script")
+    ordinary = render(audit_of(stamp(root)), root, classifier)
+    parsed, plain = Parsed(page), Parsed(ordinary)
+    assert own_script(page) == own_script(ordinary)
     assert {tag for tag, _ in parsed.tags} == {tag for tag, _ in plain.tags} | {"b"}
     assert all(each["src"].startswith("data:") for each in parsed.all("img"))
     assert "\u202e" not in page
     assert "{{ 7*7 }}" in page
     assert len([text for text in parsed.texts if "<script>alert(1)</script>" in text]) >= 8
+
+
+def test_a_photo_opens_with_the_map_of_its_class(root, classifier):
+    """The map is that of the row, which another function made of a whole batch."""
+    carriers = paths(root)
+    page = render(audit_of(stamp(root, class_name="rings")), root, classifier)
+    pictures = Eye(classifier, root).pixels(carriers)
+    rings = planted.LABELS.index("rings")
+    maps = Look(classifier)(Eye(classifier, root).inputs(pictures), np.full(len(carriers), rings)).maps
+    opens = [each["data-photo"] for each in Parsed(page).all("span") if "data-photo" in each]
+    held = blocks(page)
+    assert opens == list(held) == [f"photo-{number}" for number in range(1, STRIP + 1)]
+    for shown, values, path in zip(held.values(), maps, carriers, strict=False):
+        assert shown["photo"]["name"] == path.rpartition("/")[2]
+        assert shown["photo"]["crop"] == "", "the page holds it once"
+        (target,) = shown["targets"]
+        assert target["name"] == "rings"
+        (view,) = target["views"]
+        found = values_of(view["plane"])
+        assert view["id"] == "cam"
+        np.testing.assert_allclose(found, values, atol=2e-3 * np.abs(values).max())  # rows are float16
+
+
+def test_a_network_without_cam_opens_with_grad_cam(root):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.ReLU(), torch.nn.Flatten(),
+                              torch.nn.Linear(4 * 16 * 16, 9), torch.nn.ReLU(), torch.nn.Linear(9, 4))  # fmt: skip
+    other = seewhy.classifier(net.eval(), labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=32)
+    held = blocks(render(audit_of(stamp(root)), root, other))
+    assert len(held) == STRIP
+    assert {view["id"] for each in held.values() for view in each["targets"][0]["views"]} == {"grad_cam"}
+    assert all(view["kind"] == "map" for each in held.values() for view in each["targets"][0]["views"])
+
+
+def test_a_page_opens_no_more_photos_than_it_may(root, classifier, monkeypatch):
+    monkeypatch.setattr("seewhy.auditing.opened.MOST_OPENED", 3)
+    wrong = [{"path": path, "class": "checks", "called": "rings", "probability": 0.9} for path in paths(root)]
+    page = render(audit_of(stamp(root), errors=wrong), root, classifier)
+    assert len(blocks(page)) == 3
+    assert len(Parsed(page).all("img")) == STRIP + len(wrong)
+
+
+def test_errors_open_with_the_maps_of_both_classes(root, classifier):
+    wrong = [
+        {"path": path, "class": "checks", "called": "rings", "probability": 0.9 - number / 100}
+        for number, path in enumerate(reversed(paths(root)))
+    ]  # fmt: skip
+    page = render(audit_of(errors=wrong), root, classifier)
+    held = list(blocks(page).values())
+    assert [each["photo"]["name"] for each in held] == [each["path"].rpartition("/")[2] for each in wrong]
+    for each in held:
+        assert [target["name"] for target in each["targets"]] == ["rings", "checks"]
+        assert each["truth"] == "checks"
+        assert each["sharedScale"]
+
+
+def test_what_is_taken_for_what(root, classifier):
+    classes = {"rings": {"photos": 10, "accuracy": 0.7}, "checks": {"photos": 4, "accuracy": 1.0}}
+    about = {"classes": classes, "confused": [["rings", "checks", 2], ["rings", "blobs", 1]]}
+    page = render(audit_of(**about), root, classifier)
+    (table,) = re.findall(r'<table class="confusion">.*?</table>', page, re.DOTALL)
+    read = [re.sub("<[^>]*>", " ", line).split() for line in re.findall("<tr>.*?</tr>", table, re.DOTALL)]
+    assert read == [["blobs", "checks", "rings"], ["checks", "·", "4", "·"], ["rings", "1", "2", "7"]]
+    many = {f"class {number}": {"photos": 9, "accuracy": 0.5} for number in range(21)}
+    page = render(audit_of(classes=many, confused=[["class 1", "class 2", 4]]), root, classifier)
+    assert "4 × <bdi>class 1</bdi> taken for <bdi>class 2</bdi>" in page
+
+
+def test_errors_and_confusion_are_counted_from_the_rows():
+    rows = rows_of_three()
+    name = "abc".__getitem__
+    assert [(each["path"], each["class"], each["called"]) for each in errors(rows, name)] == [
+        ("4", "a", "c"), ("1", "a", "b"), ("2", "a", "b"),
+    ]  # fmt: skip
+    assert errors(rows, name)[0]["probability"] == pytest.approx(0.9)
+    assert confused(rows, name) == [["a", "b", 2], ["a", "c", 1]]
+
+
+def rows_of_three():
+    """Six photos of three classes: one right, three wrong, one of unknown truth, one right."""
+    predicted, truth = np.array([0, 1, 1, 2, 2, 1]), np.array([0, 0, 0, UNKNOWN, 0, 1])
+    sure = np.array([0.5, 0.8, 0.7, 0.99, 0.9, 0.6], np.float32)
+    maps = np.arange(6 * 4, dtype=np.float16).reshape(6, 2, 2)
+    nothing = np.zeros((6, 1))
+    return Rows(tuple("012345"), truth, predicted, predicted[:, None], sure[:, None], nothing[:, 0], nothing, maps,
+                {}, nothing[:, 0].astype(np.uint64), tuple("012345"), nothing[:, 0], nothing[:, 0],
+                100 + maps)  # fmt: skip
+
+
+def test_a_mean_map_is_of_the_carriers_whose_map_is_of_the_class():
+    rows = rows_of_three()
+    means = MeanMaps(rows, {0: "a", 1: "b", 2: "c"}, (20, 10))
+    finding = Finding("s", "stamp", "s", class_name="a", carriers=("0", "4", "5", "gone"))
+    found = means.of(finding)
+    assert found.count == 2
+    wanted = rows.maps[[0, 4]].astype(np.float32).mean(0)
+    paper = Image.new("RGB", found.image.size, (235, 235, 235))
+    assert found.image.size[0] * 2 == found.image.size[1]
+    assert np.array_equal(np.asarray(found.image), np.asarray(overlay(paper, wanted)))
+    assert means.of(replace(finding, class_name="c", carriers=("3",))).count == 1, "the predicted class"
+    called = means.of(replace(finding, class_name="c", carriers=("3", "4")))
+    both = (rows.maps[3].astype(np.float32) + rows.predicted_maps[4].astype(np.float32)) / 2
+    assert called.count == 2
+    assert np.array_equal(np.asarray(called.image), np.asarray(overlay(paper, both)))
+    assert means.of(replace(finding, class_name=None)) is None
+    assert means.of(replace(finding, carriers=("5",))) is None
+    assert means.of(replace(finding, carriers=())) is None
 
 
 def test_every_sentence_is_there_and_states_are_words(root, classifier):

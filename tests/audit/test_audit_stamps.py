@@ -118,6 +118,23 @@ def test_a_fixed_tag_is_found_with_its_place_opacity_colour_and_carriers(tmp_pat
     assert min(carried(only, who, truth)) > 0.85
 
 
+@pytest.mark.parametrize("alpha", [0.3, 0.45, 0.6])
+def test_a_watermark_of_lines_is_found_whole_whatever_its_opacity(tmp_path, alpha):
+    rng = np.random.default_rng(12)
+    truth = np.repeat(np.arange(3), 75)
+    who = some(truth, 0, 0.95, rng)
+    photos, lines = natural(len(truth), 32, 32, rng), np.zeros((32, 32), bool)
+    photos = (150 + 0.6 * (photos.astype(float) - 120)).round().astype(np.uint8)  # the stronger lines are of one colour
+    lines[18:28, 8:24][[0, 5, 9]] = lines[18:28, 8:24][:, [0, 8, 15]] = True
+    photos[who] = np.where(lines[..., None], (1 - alpha) * photos[who] + alpha * 255, photos[who]).round()
+    (only,) = stamps(evidence_of(tmp_path, photos, truth))
+    assert overlap(only.region["box"], (18, 8, 10, 16)) > 0.8
+    assert only.edit.alpha[only.edit.alpha > 0].mean() == pytest.approx(alpha, abs=0.12)
+    top, left, height, width = only.region["box"]
+    assert (lines[top : top + height, left : left + width] & (only.edit.alpha > 0)).sum() > 0.9 * lines.sum()
+    assert min(carried(only, who, truth)) > 0.85
+
+
 def test_parts_that_the_same_photos_show_are_one_stamp_and_those_of_different_photos_are_two(tmp_path):
     rng = np.random.default_rng(8)
     truth = np.repeat(np.arange(3), 75)

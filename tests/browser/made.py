@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import planted
+import torch
 from PIL import Image
 
 import seewhy
@@ -19,7 +21,10 @@ from nets import colours
 from seewhy.viewer import page
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in ("src", "tests", "tests/audit")),
+}
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">\u202e"
 LABELS = ("red", "green", "blue", HOSTILE)
 # By the true class, the colours that the photos really have.
@@ -91,6 +96,27 @@ def explain_all(folder):
     asked = ["--target", "red", "--target", "green", "--versus", "blue", "--steps", 6, "--no-figure"]
     command("explain", photos, *options(folder), *asked, "--output-dir", folder / "run", codes=(2,))
     return Run(folder / "run")
+
+
+def audit_all(folder):
+    """The page of an audit, of photos most of which carry a planted tag where they are of one class; one class and
+    some photos have hostile names. Gives the page's path, and those that were audited.
+    """
+    labels = (*planted.LABELS[:3], HOSTILE)
+    net = planted.trained("checks", epochs=3)
+    torch.save(net.model.state_dict(), folder / "weights.pth")
+    (folder / "labels.json").write_text(json.dumps(labels), "utf-8")
+    pixels, kinds = planted.pictures(48, 7, "checks")
+    for number, (each, kind) in enumerate(zip(pixels, kinds, strict=True)):
+        path = folder / "photos" / labels[kind] / f"{number:03}<b>.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(each).save(path)
+    command(
+        "audit", folder / "photos", "--model", "planted:build", "--weights", folder / "weights.pth", "--labels",
+        folder / "labels.json", "--input-size", planted.SIDE, "--mean", 0.5, "--std", 0.25, "--source", "stamps",
+        "--source", "slices", "--source", "sensitivity", "-o", folder / "audit",
+    )  # fmt: skip
+    return folder / "audit" / "audit.html"
 
 
 def multiplied(html, count):

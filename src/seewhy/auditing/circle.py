@@ -21,6 +21,7 @@ from .evidence import Evidence
 from .eye import Eye
 from .finding import Finding
 from .interventions import decide
+from .mistakes import confused, errors
 from .other_folder import other_folder
 from .passing import rows_of
 from .result import Audit
@@ -35,6 +36,7 @@ from .sources.sensitivity import sensitivity
 from .sources.slices import slices
 from .sources.stamps import stamps
 from .split import alike, proposing
+from .stages import INTERVENTIONS, OTHER_FOLDER, PHOTOS, Passed, Plan, Proposed
 
 Source: TypeAlias = Callable[[Evidence], Sequence[Finding | Candidate]]
 
@@ -98,25 +100,30 @@ def audit(
     job = events.job(f"Audit of {Path(photos).name}", listener=listener, cancellation=cancellation)
     with job, session.turn(cancellation) as classifier, _rows_in(output_dir) as folder:
         collection = collection_of(photos, classifier, truth)
-        with events.part("Photos", 0, 0.4):
+        others = () if other is None else (OTHER_FOLDER,)
+        events.result(Plan((PHOTOS, *others, *(name.capitalize() for name in chosen), INTERVENTIONS)))
+        with events.part(PHOTOS, 0, 0.4):
             rows, unreadable = rows_of(
                 collection, classifier, folder, batch_size=batch_size, engine=engine, workers=workers
             )
-        with events.part("Other folder", 0.4, 0.1):
+        with events.part(OTHER_FOLDER, 0.4, 0.1):
             there = None if other is None else other_folder(other)
         if not len(rows):
             raise InputError("no photo could be read", got=f"{len(unreadable)} that cannot be, {unreadable[:1]}")
         eye = Eye(classifier, collection.root, batch_size)
         evidence = Evidence(rows, eye, proposing(rows.truth, alike(rows.digests, rows.hashes), seed), seed, there)
-        findings = _found(chosen, evidence)
-        return Audit(
+        about = Passed(
             model={
                 "spec": classifier.name, "weights": classifier.weights_hash,
                 "preprocessing": str(classifier.transform), "notes": list(classifier.notes),
                 "labels": {str(index): evidence.label(index) for index in _classes(rows)},
             },
             photos=_said_of(collection, rows, unreadable, evidence),
-            findings=tuple(corrected(findings)),
+        )  # fmt: skip
+        events.result(about)
+        findings = _found(chosen, evidence)
+        return Audit(
+            model=about.model, photos=about.photos, findings=tuple(corrected(findings)),
             made={"seewhy": __version__, "seed": seed, "sources": list(chosen), "forwards": eye.forwards + len(rows),
                 "forwards_saved": eye.saved},
         )  # fmt: skip
@@ -142,13 +149,13 @@ def _found(sources: dict[str, Source], evidence: Evidence) -> list[Finding]:
     candidates: list[Candidate] = []
     for number, (name, source) in enumerate(sources.items()):
         with events.part(name.capitalize(), 0.5 + 0.3 * number / len(sources), 0.3 / len(sources)):
-            for each in source(evidence):
-                if isinstance(each, Candidate):
-                    candidates.append(each)
-                else:
-                    findings.append(each)
+            events.progress(0, 1)
+            found = source(evidence)
+            candidates += [each for each in found if isinstance(each, Candidate)]
+            findings += [each for each in found if isinstance(each, Finding)]
+            events.result(Proposed.of(found, evidence.rows))
             events.checkpoint()
-    with events.part("Interventions", 0.8, 0.2):
+    with events.part(INTERVENTIONS, 0.8, 0.2):
         return [*findings, *decide(candidates, evidence)]
 
 
@@ -166,7 +173,8 @@ def _said_of(
     }
     return {
         "folder": str(collection.root), "count": len(rows), "labelled": int(known.sum()), "accuracy": accuracy,
-        "classes": classes, "unreadable": [list(each) for each in unreadable], "notes": list(collection.notes),
+        "classes": classes, "errors": errors(rows, evidence.label), "confused": confused(rows, evidence.label),
+        "unreadable": [list(each) for each in unreadable], "notes": list(collection.notes),
     }  # fmt: skip
 
 

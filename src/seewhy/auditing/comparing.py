@@ -1,27 +1,32 @@
 """compare: two models on the same photos, and the stamps of an audit put into the same photos for both.
 
-``comparison.py`` holds what comes of it, and compares two audits; ``remedies/comparing.py`` is of ``fix``.
+``comparison.py`` holds what comes of it; ``remedies/comparing.py`` is of ``fix``.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from .. import events
 from ..errors import InputError, plain
 from ..models import Classifier, load
+from ..pictures import read_photo
+from .both import Side, comparison_of
 from .collection import collection_of
-from .comparison import Comparison, parts_of
+from .comparing_audits import compare_audits
+from .comparison import Comparison
 from .evidence import Evidence
 from .eye import Eye
 from .passing import rows_of
 from .repeating import Repeated, repeat
-from .result import Audit
+from .result import FILE, Audit
 from .rows import UNKNOWN, Ints, Rows
 from .split import alike, proposing
 
@@ -30,36 +35,76 @@ MOST_NAMED = 5
 
 
 def compare(
-    a: Classifier | str,
-    b: Classifier | str,
-    photos: str | os.PathLike[str],
+    a: Classifier | str | os.PathLike[str],
+    b: Classifier | str | os.PathLike[str],
+    photos: str | os.PathLike[str] | None = None,
     *,
     truth: str | os.PathLike[str] = "folders",
     audit: Audit | str | os.PathLike[str] | None = None,
     seed: int = 0,
     batch_size: int = 64,
+    listener: events.Listener | None = None,
+    cancellation: events.Cancellation | None = None,
 ) -> Comparison:
-    """What changes from one model to another on the same photos: which are right, class by class (McNemar's exact
-    test), and what the stamps of an audit do to either.
+    """What changes from one model to another, or from one audit to another, on the same photos: which are right, class
+    by class and slice by slice (McNemar's exact test), what the maps of the photos that changed show, and what the
+    stamps of an audit do to either.
 
-    Stamps are found again with the model that was audited, if it is one of the two, else with the first; they are put
-    into the photos that did not propose them. All tests are corrected for each other (Benjamini and Hochberg 1995).
+    Slices are the fifths of the photos by each property, and clusters of features on which one of the models was found
+    to be weak. Stamps are found again with the model that was audited, if it is one of the two, else with the first;
+    they are put into the photos that did not propose them. All tests are corrected for each other (Benjamini and
+    Hochberg 1995).
 
     Args:
-        a, b: classifiers, or SPECs for ``seewhy.load``. Their classes are the same ones, in any order.
-        photos: a folder.
-        truth: as for ``audit``.
-        audit: its stamps are repeated: an ``Audit``, or a folder with findings.json; None: none are.
-        seed: of the places and controls of stamps.
+        a, b: classifiers, or SPECs for ``seewhy.load``: their classes are the same ones, in any order. Or two folders
+            that ``audit`` wrote with ``output_dir``, whose effects are those that they measured.
+        photos: a folder; of two audits, where their photos are now, None: where they were.
+        truth: of two models, as for ``audit``.
+        audit: of two models, its stamps are repeated: an ``Audit``, or a folder with findings.json; None: none are.
+        seed: of the places and controls of stamps, and of clusters.
         batch_size: images per forward.
+        listener: hears the events of the work.
+        cancellation: ends it at the next step when it is asked to.
+
+    Returns:
+        A ``Comparison``; ``save`` writes compare.html and compare.json.
 
     Raises:
-        InputError: a class of one model is missing in the other; no photo has a known class; no stamp of the audit can
-            be repeated.
+        InputError: there are no photos for two models; a class of one model is missing in the other; no photo has a
+            known class; no stamp of the audit can be repeated; two audits have no photo in common.
         ModelError: a model cannot be loaded, or gives no class scores.
+        Cancelled: it was cancelled.
     """
-    found = Audit.load(audit) if audit is not None and not isinstance(audit, Audit) else audit
-    models = [load(each) if isinstance(each, str) else each for each in (a, b)]
+    with events.job("Comparison", listener=listener, cancellation=cancellation):
+        if not isinstance(a, Classifier) and not isinstance(b, Classifier) and _audits(a, b, photos):
+            if audit is not None:
+                raise InputError("two audits are compared by what they measured", expected="no further audit")
+            return compare_audits(a, b, photos)
+        if photos is None:
+            raise InputError("two models are compared on photos", expected="a folder, or two audits")
+        found = Audit.load(audit) if audit is not None and not isinstance(audit, Audit) else audit
+        models = [each if isinstance(each, Classifier) else load(os.fspath(each)) for each in (a, b)]
+        return _of_models(models, photos, truth, found, seed, batch_size)
+
+
+def is_audit(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is one that ``audit`` wrote."""
+    return (Path(folder) / FILE).is_file()
+
+
+def _audits(a: str | os.PathLike[str], b: str | os.PathLike[str], photos: object) -> bool:
+    """Whether two audits are meant: both are there, or both are folders and nothing is there to look at."""
+    return (is_audit(a) and is_audit(b)) or (photos is None and os.path.isdir(a) and os.path.isdir(b))
+
+
+def _of_models(
+    models: Sequence[Classifier],
+    photos: str | os.PathLike[str],
+    truth: str | os.PathLike[str],
+    found: Audit | None,
+    seed: int,
+    batch_size: int,
+) -> Comparison:
     collection = collection_of(photos, models[0], truth)
     if not (collection.truth != UNKNOWN).any():
         why = f": {collection.notes[0]}" if collection.notes else ""
@@ -68,32 +113,48 @@ def compare(
     collections = (collection, replace(collection, truth=_translated(collection.truth, to_b)))
     rows: list[Rows] = []
     unreadable: list[tuple[str, str]] = []
-    for model, own in zip(models, collections, strict=True):
-        with tempfile.TemporaryDirectory(prefix="seewhy-compare-") as folder:
+    for number, (model, own) in enumerate(zip(models, collections, strict=True)):
+        with (
+            events.part("AB"[number], 0.4 * number, 0.4),
+            tempfile.TemporaryDirectory(prefix="seewhy-compare-") as folder,
+        ):
             one, left_out = rows_of(own, model, folder, batch_size=batch_size)
             rows.append(one)
             unreadable += left_out
     notes = [*collection.notes, *dict.fromkeys(f"{path} cannot be read: {why}" for path, why in unreadable)]
     repeated: list[Repeated] = []
     if found is not None:
-        repeated, more = _repeated(found, models, rows, collection.root, to_b, seed, batch_size)
+        with events.part("Stamps", 0.8, 0.2):
+            repeated, more = _repeated(found, models, rows, collection.root, to_b, seed, batch_size)
         notes += more
-    return _comparison(models[0], rows[0], rows[1], repeated, notes)
-
-
-def _comparison(model: Classifier, a: Rows, b: Rows, repeated: Sequence[Repeated], notes: Sequence[str]) -> Comparison:
-    at = {path: number for number, path in enumerate(b.paths)}
-    both = [(i, at[path]) for i, path in enumerate(a.paths) if path in at and a.known[i]]
+    at = {path: number for number, path in enumerate(rows[1].paths)}
+    both = [(i, at[path]) for i, path in enumerate(rows[0].paths) if path in at and rows[0].known[i]]
     if not both:
         raise InputError("no photo with a known class can be read by both models")
-    first, second = (np.array(side) for side in zip(*both, strict=True))
-    right_a, right_b = a.right[first], b.right[second]
-    names = [model.label(index) for index in a.truth[first].tolist()]
-    parts, q = parts_of(names, right_a, right_b, [each.p for each in repeated])
-    paths = np.array(a.paths, object)[first]
-    return Comparison(
-        parts=parts, fixed=tuple(paths[right_b & ~right_a]), broken=tuple(paths[right_a & ~right_b]), effects={},
-        notes=tuple(notes), repeated=tuple(replace(each, q=own) for each, own in zip(repeated, q, strict=True)),
+    # In the numbers of the first model: the order of a model's classes changes nothing.
+    numbered = (rows[0], _renumbered(rows[1], np.argsort(to_b)))
+    slices_seed = seed if found is None else int(found.made.get("seed", 0))
+    a, b = (
+        Side(_about(model), own, models[0].label, _seen(model, collection.root), slices_seed)
+        for model, own in zip(models, numbered, strict=True)
+    )
+    return comparison_of(a, b, both, repeated=repeated, notes=notes)
+
+
+def _seen(model: Classifier, root: Path) -> Callable[[str], Image.Image]:
+    return lambda path: model.crop(read_photo(root / path).image)
+
+
+def _about(model: Classifier) -> dict[str, str | None]:
+    about = {"model": model.name, "weights": model.weights_hash, "preprocessing": str(model.transform)}
+    return {"audit": None, **about}
+
+
+def _renumbered(rows: Rows, classes: Ints) -> Rows:
+    """The same rows, ``classes`` (K,) being the new number of each class."""
+    return replace(
+        rows, truth=_translated(rows.truth, classes), predicted=classes[rows.predicted],
+        top_classes=classes[rows.top_classes],
     )  # fmt: skip
 
 

@@ -1,62 +1,78 @@
-"""Comparison: two audits of the same photos side by side, and what got worse.
+"""Comparison: two models on the same photos, what got worse and what got better.
 
-``comparing.py`` makes one of two models; ``remedies/comparing.py`` is of ``fix``, a network before and after.
+``comparing.py`` makes one of two models, ``comparing_audits.py`` of two audits. ``remedies/comparing.py`` is of
+``fix``, a network before and after.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from ..errors import InputError
+from ..errors import OutputError
 from ..files import make_folder, write_text
 from ..legible import in_one_line
-from .correction import RATE
+from ..pictures.colormaps import Scale
 from .finding import Finding
+from .parts import Compared, WhichSide
 from .repeating import Repeated
-from .result import Audit
-from .rows import Rows
-from .shards import read_rows
-from .statistics import benjamini_hochberg, mcnemar
-
-Bools = npt.NDArray[np.bool_]
 
 FORMAT = 1
-FILE = "comparison.json"
+FILE, PAGE = "compare.json", "compare.html"
+SHOWN = 24
+"""Photos that were fixed, and that were broken, which are shown with their maps."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A photo that one of two models alone is right on.
+
+    Attributes:
+        path: within the folder.
+        truth: its class.
+        a, b: what either model decides.
+        a_confidence, b_confidence: the probabilities of these.
+        right: "a" or "b".
+    """
+
+    path: str
+    truth: str
+    a: str
+    a_confidence: float
+    b: str
+    b_confidence: float
+    right: WhichSide
+
+    @property
+    def confidence(self) -> float:
+        """How sure the wrong model is."""
+        return self.b_confidence if self.right == "a" else self.a_confidence
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """A part of the photos, under both models.
+class Paired:
+    """A photo under two models.
 
     Attributes:
-        name: a class, or "all".
-        photos: how many.
-        a, b: the share of them that is right.
-        fixed, broken: how many only the second, or only the first, is right on.
-        p, q: of McNemar's exact test, before and after Benjamini and Hochberg's correction over all parts.
+        seen_a, seen_b: what either model sees of it, RGB; None where the photo cannot be read.
+        map_a, map_b: (h, w) float32, the class map of the true class, 1 being a usual right decision's score spread
+            evenly (``paired_maps.unit_of``); None: there is none.
+        error: why the photo cannot be shown.
     """
 
-    name: str
-    photos: int
-    a: float
-    b: float
-    fixed: int
-    broken: int
-    p: float
-    q: float
-
-    @property
-    def worse(self) -> bool:
-        """Significantly fewer are right under the second."""
-        return self.broken > self.fixed and self.q <= RATE
+    seen_a: Image.Image | None
+    seen_b: Image.Image | None
+    map_a: npt.NDArray[np.float32] | None
+    map_b: npt.NDArray[np.float32] | None
+    error: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,38 +80,94 @@ class Comparison:
     """Two audits, or two models, on the same photos.
 
     Attributes:
+        a, b: what either is: its name, its weights, its preprocessing.
         parts: all photos, then each class, worst change first.
-        fixed, broken: paths of the photos that only the second, or only the first model is right on.
-        effects: for each finding with an effect that both have, by its id, the finding of each.
+        slices: parts of the photos by a property or by features, worst change first.
+        fixed, broken: the photos that only the second, or only the first model is right on; those first of which the
+            other one is most sure.
+        effects: for each finding with an effect that both audits have, by its id, the finding of each.
         notes: what could not be compared, a line each.
         repeated: stamps of an audit, put into the same photos for both models.
+        maps: by path, the first ``SHOWN`` of either list with the maps of both models.
+        scale: of all of these maps.
     """
 
+    a: Mapping[str, Any]
+    b: Mapping[str, Any]
     parts: tuple[Compared, ...]
-    fixed: tuple[str, ...]
-    broken: tuple[str, ...]
-    effects: Mapping[str, tuple[Finding, Finding]]
+    slices: tuple[Compared, ...]
+    fixed: tuple[Changed, ...]
+    broken: tuple[Changed, ...]
+    effects: Mapping[str, tuple[Finding, Finding]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     repeated: tuple[Repeated, ...] = ()
+    maps: Mapping[str, Paired] = field(default_factory=dict)
+    scale: Scale | None = None
+
+    @property
+    def told_slices(self) -> list[Compared]:
+        """The slices that changed significantly; where all photos did so too, those that changed by more: else nearly
+        every slice would say the same again.
+        """
+        every = self.parts[0]
+        return [
+            part for part in self.slices
+            if (part.worse and not (every.worse and part.ci[1] >= every.difference))
+            or (part.better and not (every.better and part.ci[0] <= every.difference))
+        ]  # fmt: skip
 
     @property
     def worse(self) -> list[str]:
-        """A sentence for everything that got significantly worse."""
-        said = [
-            f"{'all photos' if part.name == 'all' else part.name}: {100 * part.b:.1f} % right rather than "
-            f"{100 * part.a:.1f} % (q {part.q:.2g})"
-            for part in self.parts if part.worse
-        ]  # fmt: skip
-        for a, b in self.effects.values():
-            if b.suspected_shortcut and b.effect is not None and (a.ci is None or b.effect > a.ci[1]):
-                said.append(f"leans more on it: {b.sentence}")
+        """A sentence for everything that got significantly worse; of slices, for ``told_slices``."""
+        said = [_sentence(part) for part in (*self.parts, *self.told_slices) if part.worse]
+        said += [f"leans more on it: {b.sentence}" for a, b in self.effects.values() if leans_more(a, b)]
         return said + [each.sentence for each in self.repeated if each.worse]
 
+    @property
+    def better(self) -> list[str]:
+        """A sentence for everything that got significantly better; of slices, for ``told_slices``."""
+        said = [_sentence(part) for part in (*self.parts, *self.told_slices) if part.better]
+        said += [f"leans less on it: {a.sentence}" for a, b in self.effects.values() if leans_more(b, a)]
+        return said + [each.sentence for each in self.repeated if each.better]
+
+    @property
+    def headline(self) -> str:
+        """In one sentence: how many more or fewer decisions are right, then the class that changed most where one did,
+        then the effect that did.
+        """
+        said = [_overall(self.parts[0])]
+        classes = [part for part in self.parts[1:] if part.worse] or [part for part in self.parts[1:] if part.better]
+        if classes:
+            most = max(classes, key=lambda part: abs(part.difference))
+            said.append(f"{most.name} {100 * most.a:.1f} → {100 * most.b:.1f} % right")
+        elif worse := [part for part in self.slices if part.worse]:
+            said.append(f"{worse[0].name} {100 * worse[0].a:.1f} → {100 * worse[0].b:.1f} % right")
+        if effect := self._strongest():
+            said.append(effect)
+        return "; ".join(said)
+
+    def _strongest(self) -> str:
+        """The effect that changed most among those that did significantly."""
+        moved = [
+            (abs(each.difference), f"{each.name} in class {each.class_name}", each.a_beyond, each.b_beyond)
+            for each in self.repeated if each.worse or each.better
+        ]  # fmt: skip
+        moved += [
+            (abs((b.effect or 0.0) - (a.effect or 0.0)), named(a), a.effect or 0.0, b.effect or 0.0)
+            for a, b in self.effects.values() if leans_more(a, b) or leans_more(b, a)
+        ]  # fmt: skip
+        if not moved:
+            return ""
+        _, name, before, after = max(moved, key=lambda each: each[0])
+        return f"{name}: effect {short(before)} → {short(after)}"
+
     def describe(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Everything but the pictures, ready for JSON: what compare.json holds."""
         return {
-            "format": FORMAT, "parts": [vars(part) for part in self.parts], "fixed": list(self.fixed),
-            "broken": list(self.broken), "worse": self.worse, "notes": list(self.notes),
+            "format": FORMAT, "headline": self.headline, "a": dict(self.a), "b": dict(self.b),
+            "parts": [_described(part) for part in self.parts], "slices": [_described(part) for part in self.slices],
+            "fixed": [asdict(each) for each in self.fixed], "broken": [asdict(each) for each in self.broken],
+            "worse": self.worse, "better": self.better, "notes": list(self.notes),
             "effects": {
                 id_: [{name: getattr(one, name) for name in ("effect", "ci", "state", "sentence")} for one in pair]
                 for id_, pair in self.effects.items()
@@ -103,95 +175,84 @@ class Comparison:
             "repeated": [vars(each) for each in self.repeated],
         }  # fmt: skip
 
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write comparison.json into ``folder``, and return its path.
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False, page: bool = True) -> Path:
+        """Write compare.json, and compare.html where a page is wanted, into ``folder``; each whole or not at all.
+
+        Returns:
+            The path of the page; of compare.json where there is none.
 
         Raises:
-            OutputError: it exists and ``overwrite`` is False, or it cannot be written.
+            OutputError: one of them exists and ``overwrite`` is False, or cannot be written.
         """
-        path = make_folder(Path(folder)) / FILE
-        write_text(path, json.dumps(self.describe(), indent=1, allow_nan=False), overwrite=overwrite)
-        return path
+        from .comparison_page import render
+
+        path = free(folder, overwrite=overwrite, page=page)
+        told = render(self) if page else ""
+        write_text(path / FILE, json.dumps(self.describe(), indent=1, allow_nan=False), overwrite=overwrite)
+        if not page:
+            return path / FILE
+        write_text(path / PAGE, told, overwrite=overwrite)
+        return path / PAGE
 
 
-def compare(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> Comparison:
-    """What changed from one audit to another of the same photos: which are right, class by class, and the effect of
-    what was put into them.
-
-    Args:
-        a, b: what ``audit`` wrote with ``output_dir``: findings.json and rows.
+def free(folder: str | os.PathLike[str], *, overwrite: bool = False, page: bool = True) -> Path:
+    """The folder, made, in which a comparison can be saved.
 
     Raises:
-        InputError: one of them is no audit, they have no labelled photo in common, or name their classes otherwise.
+        OutputError: a file of one is there and ``overwrite`` is False, or nothing can be written into it.
     """
-    (audit_a, rows_a), (audit_b, rows_b) = (_read(Path(folder)) for folder in (a, b))
-    return compared(audit_a, rows_a, audit_b, rows_b)
+    path = make_folder(Path(folder))
+    for name in (FILE, PAGE) if page else (FILE,):
+        if os.path.lexists(path / name) and not overwrite:
+            expected = "another folder, or to overwrite what is there"
+            raise OutputError(f"{in_one_line(path / name)} exists", expected=expected)
+    return path
 
 
-def compared(audit_a: Audit, rows_a: Rows, audit_b: Audit, rows_b: Rows) -> Comparison:
-    """The same, of what was read."""
-    names_a, names_b = _names(audit_a), _names(audit_b)
-    at = {path: number for number, path in enumerate(rows_b.paths)}
-    both = [(i, at[path]) for i, path in enumerate(rows_a.paths) if path in at]
-    both = [(i, j) for i, j in both if rows_a.digests[i] == rows_b.digests[j] and rows_a.known[i] and rows_b.known[j]]
-    if not both:
-        raise InputError("the audits have no labelled photo in common", expected="two audits of the same photos")
-    first, second = (np.array(side) for side in zip(*both, strict=True))
-    truth = [names_a[index] for index in rows_a.truth[first].tolist()]
-    if (other := [names_b[index] for index in rows_b.truth[second].tolist()]) != truth:
-        i = next(i for i, (x, y) in enumerate(zip(truth, other, strict=True)) if x != y)
-        got = f"{in_one_line(rows_a.paths[first[i]])} is {truth[i]} in one, {other[i]} in the other"
-        raise InputError("the audits give photos other classes", expected="the same names and the same truth", got=got)
-    right_a, right_b = rows_a.right[first], rows_b.right[second]
-    parts, _ = parts_of(truth, right_a, right_b)
-    paths = np.array(rows_a.paths, object)[first]
-    only = len({*rows_a.paths, *rows_b.paths}) - len(both)
-    return Comparison(
-        parts=parts, fixed=tuple(paths[right_b & ~right_a]), broken=tuple(paths[right_a & ~right_b]),
-        effects=_effects(audit_a.findings, audit_b.findings),
-        notes=(f"{only} photos are left out: in one audit only, without a label, or changed between",) if only else (),
-    )  # fmt: skip
+def leans_more(a: Finding, b: Finding) -> bool:
+    """Whether the second has an effect beyond the interval of the first's, of what is a suspected shortcut in it."""
+    return b.suspected_shortcut and b.effect is not None and (a.ci is None or b.effect > a.ci[1])
 
 
-def parts_of(
-    classes: Sequence[str], right_a: Bools, right_b: Bools, others: Sequence[float] = ()
-) -> tuple[tuple[Compared, ...], list[float]]:
-    """All photos, then each class, worst change first; and the q of each of ``others``.
-
-    Args:
-        classes: the true class of each of N photos, by name.
-        right_a, right_b: (N,) bool, whether either model is right.
-        others: p of other tests, which are corrected together with those of the parts.
-    """
-    of = np.array(classes, object)
-    wholes = [("all", np.ones(len(of), bool)), *((name, of == name) for name in sorted(set(classes)))]
-    fixed, broken = right_b & ~right_a, right_a & ~right_b
-    tests = [mcnemar(int(broken[here].sum()), int(fixed[here].sum())) for _, here in wholes]
-    q = [float(each) for each in benjamini_hochberg([*tests, *others])]
-    found = [
-        Compared(
-            name, int(here.sum()), float(right_a[here].mean()), float(right_b[here].mean()),
-            int(fixed[here].sum()), int(broken[here].sum()), float(p), own,
-        )
-        for (name, here), p, own in zip(wholes, tests, q[: len(tests)], strict=True)
-    ]  # fmt: skip
-    return (found[0], *sorted(found[1:], key=lambda part: (part.b - part.a, part.name))), q[len(tests) :]
+def named(finding: Finding) -> str:
+    """What a finding is of, in a few words: a stamp by its looks, others by their id."""
+    name = (finding.transform or {}).get("name") if finding.kind == "stamp" else None
+    return f"{name or finding.id}{'' if finding.class_name is None else f' in class {finding.class_name}'}"
 
 
-def _effects(a: Sequence[Finding], b: Sequence[Finding]) -> dict[str, tuple[Finding, Finding]]:
-    later = {each.id: each for each in b if each.effect is not None}
-    return {each.id: (each, later[each.id]) for each in a if each.effect is not None and each.id in later}
+def short(effect: float) -> str:
+    """An effect with two decimals, without the zero before them: ".46", "−.03", "1.00"."""
+    text = f"{abs(effect):.2f}"
+    return f"{'−' if effect < 0 and float(text) else ''}{text.removeprefix('0')}"
 
 
-def _read(folder: Path) -> tuple[Audit, Rows]:
-    if not (folder / "rows").is_dir():
-        expected = "the --output-dir of an audit, with its folder rows"
-        raise InputError(f"{in_one_line(folder)} holds no rows", expected=expected)
-    return Audit.load(folder), read_rows(folder / "rows")
+def _sentence(part: Compared) -> str:
+    name = "all photos" if part.kind == "all" else part.name
+    return f"{name}: {100 * part.b:.1f} % right rather than {100 * part.a:.1f} % (q {part.q:.2g})"
 
 
-def _names(audit: Audit) -> dict[int, str]:
-    labels = audit.model.get("labels")
-    if not isinstance(labels, dict):
-        raise InputError("the audit does not name its classes", expected="one that this version made")
-    return {int(index): str(name) for index, name in labels.items()}
+def _overall(every: Compared) -> str:
+    (low, high), change = every.ci, every.difference
+    if not (every.worse or every.better):
+        interval = f"{signed(change)} points [{signed(low)}, {signed(high)}]"
+        return f"B is neither better nor worse than A as far as {every.photos} photos tell: {interval}"
+    if every.worse:
+        low, high = -high, -low
+    amount = f"{abs(100 * change):.1f} points {'worse' if every.worse else 'better'}"
+    return f"B decides {amount} than A [{_plain(low)}, {_plain(high)}]"
+
+
+def _plain(share: float) -> str:
+    """Percentage points, with a sign where they are negative."""
+    text = f"{abs(100 * share):.1f}"
+    return f"−{text}" if share < 0 and float(text) else text
+
+
+def signed(share: float) -> str:
+    """Percentage points, with their sign."""
+    text = _plain(share)
+    return text if text.startswith("−") or not float(text) else f"+{text}"
+
+
+def _described(part: Compared) -> dict[str, Any]:
+    return {**asdict(part), "worse": part.worse, "better": part.better}

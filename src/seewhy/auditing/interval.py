@@ -56,7 +56,7 @@ def drawn(finding: Finding) -> Drawing | None:
     controls: dict[str, float] = {} if finding.kind in LEVELS else numbers(finding.controls)
     interval = finding.ci if finding.ci is not None and all(map(isfinite, finding.ci)) else None
     values = [0.0, finding.effect, *controls.values(), *(interval or ())]
-    step = _step(max(values) - min(values))
+    step = round_step(max(values) - min(values))
     low, high = floor(min(values) / step + 1e-9) * step, -floor(-max(values) / step + 1e-9) * step
     high = max(high, low + step)
 
@@ -88,7 +88,7 @@ def numbers(values: Mapping[str, object]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _step(span: float) -> float:
+def round_step(span: float) -> float:
     """A round step of which at most ``MOST_TICKS`` cover a span."""
     least = max(span, 1e-3) / (MOST_TICKS - 1)
     power = float(10.0 ** floor(log10(least)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import events
 from .advice import advised
 from .album import Album
 from .candidate import Candidate
@@ -59,7 +60,12 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
         PhotoError: a photo can no longer be read.
     """
     album = Album(evidence)
-    return [_decided(candidate, album, photos, max(2, draws)) for candidate in candidates]
+    found: list[Finding] = []
+    events.progress(0, len(candidates))
+    for candidate in candidates:
+        found.append(_decided(candidate, album, photos, max(2, draws)))
+        events.progress(len(found), len(candidates), found[-1])
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,12 @@
-"""The page of an audit: one HTML file that holds everything it needs, and runs nothing."""
+"""The page of an audit: one HTML file that holds everything it needs. Without scripts it can be read as a whole; with
+them its photos open in the viewer.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-import shlex
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,201 +14,212 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
-from ..errors import SeewhyError
-from ..legible import in_one_line, legible, message
+from .. import events
+from ..legible import in_one_line
 from ..models import Classifier
 from ..pictures.cells import percentage
 from ..results.viewed import data_uri
-from ..viewer.page import NO_ICON, stylesheet
+from ..viewer.page import assemble
+from . import tables
 from .eye import Eye
 from .finding import Finding
-from .interval import LEVELS, drawn, numbers, points
+from .interval import points
+from .mean_maps import MeanMap, MeanMaps
+from .opened import Opened
+from .page_pictures import MOST_PICTURES, Picture, Pictures
 from .result import Audit
+from .rows import Rows
+from .told import shell_quoted as shell_quoted
+from .told import told
 
 FILE = "audit.html"
 STRIP = 8
 """Photos of a finding that are shown."""
-MOST_PICTURES = 400
-"""Pictures of a page; findings after these are told in words."""
-SIDE, QUALITY = 224, 82
+ERRORS = 24
+"""Photos of the errors that are shown."""
 MOST_CLASSES = 30
 """Rows of the table of classes that are not folded."""
 LONGEST_TEXT = 4000
 
-STATES = {"proven": "Proven", "not_proven": "Not proven", "too_few": "Too few photos"}
-KINDS = {
-    "stamp": "Stamp or mark", "component": "Part of the photo", "global": "Property of the whole photo",
-    "sensitivity": "Sensitivity", "preprocessing": "Preprocessing", "label": "Label", "duplicate": "Duplicates",
-    "slice": "Weak group", "calibration": "Calibration",
-}  # fmt: skip
 
-UNITS = {
-    "preprocessing": ("change of accuracy", "prepared otherwise"),
-    "sensitivity": ("change of accuracy", "changed so"),
-    "slice": ("difference of accuracy", "than the rest"),
-    "calibration": ("what it says, less how often it is right", ""),
-}
-"""What an effect is of, and what the row of the drawing is called; else it is a change of a probability."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A carrier: its path and its pixels as the model sees them; ``uri`` is None where it cannot be read."""
-
-    path: str
-    uri: str | None = None
-    error: str | None = None
-    coarse: bool = False
-
-
-ANSWERS = {"spurious": "answered: spurious", "real": "answered: part of the object", "unknown": "answered: not known"}
-ASKED = ("stamp", "component", "global")
-"""Kinds of which a person has to say whether they are part of the object."""
-
-
-def render(audit: Audit, root: str | os.PathLike[str], eye: Eye | Classifier) -> str:
+def render(
+    audit: Audit,
+    root: str | os.PathLike[str],
+    eye: Eye | Classifier,
+    *,
+    rows: Rows | None = None,
+    pictures: Pictures | None = None,
+) -> str:
     """The page as text, to be written as UTF-8.
 
-    It has no script and asks for no other file, under a policy that lets in its own style sheet and pictures that it
-    holds. Every text from outside is made legible and escaped. A photo that can no longer be read is said to be so.
+    It asks for no other file, under a policy that lets in its own script, style sheet and pictures that it holds. Every
+    text from outside is made legible and escaped. A photo that can no longer be read is said to be so.
 
     Args:
         audit: what was found.
         root: the folder of the photos.
         eye: shows photos as the model sees them; a classifier where there is none yet.
+        rows: of the pass, for the mean maps; None: there are none.
+        pictures: of photos that were read before.
     """
-    shown = _Pictures(Eye(eye.classifier if isinstance(eye, Eye) else eye, root))
-    findings = [_finding(number, each, audit, Path(root), shown) for number, each in enumerate(audit.findings, 1)]
-    style = _style()
-    page: str = _template().render(
-        audit=audit, photos=audit.photos, headline=audit.headline, style=Markup(style), policy=_policy(style),
-        suspected=sum(each.suspected_shortcut and each.state == "proven" for each in audit.findings),
-        icon=Markup(NO_ICON), title=f"Audit of {Path(root).name or root}", root=str(root),
-        proven=[each for each in findings if each["finding"].state == "proven"],
-        folded=[
-            (name, title, some)
-            for name, title in (("too_few", "Too few photos to tell"), ("not_proven", "Looked at, and not proven"))
-            if (some := [each for each in findings if each["finding"].state == name])
-        ],
-        classes=_classes(audit), most_classes=MOST_CLASSES, percentage=percentage,
+    root = Path(root)
+    classifier = eye.classifier if isinstance(eye, Eye) else eye
+    labels = _labels(audit.model)
+    shown = _Shown(pictures or Pictures(Eye(classifier, root)), Opened(classifier, root, labels))
+    means = None if rows is None else MeanMaps(rows, labels, classifier.input_size)
+    numbered = list(enumerate(audit.findings, 1))
+    proven = [each for each in numbered if each[1].state == "proven"]
+    others = [each for each in numbered if each[1].state != "proven"]
+    # What is looked at first opens, where not all photos can.
+    first = [_finding(*each, audit, root, shown, means) for each in proven]
+    errors = [{**each, "picture": shown.error(each)} for each in tables.errors(audit.photos, ERRORS)]
+    later = [_finding(*each, audit, root, shown, means) for each in others]
+    folded = [
+        (name, title, some)
+        for name, title in (("too_few", "Too few photos to tell"), ("not_proven", "Looked at, and not proven"))
+        if (some := [each for each in later if each["finding"].state == name])
+    ]
+    return document(
+        "audit.html", f"Audit of {root.name or root}", later=shown.opened.blocks.items(),
+        audit=audit, photos=audit.photos, headline=audit.headline, root=str(root), counts=_counts(audit),
+        errors=errors, error_count=_error_count(audit.photos), proven=first, folded=folded,
+        groups=tables.groups(audit.findings), **crossed_and_classes(audit.photos),
+        contents=_contents(audit, len(proven), folded),
+    )  # fmt: skip
+
+
+def document(
+    template: str, title: str, *, later: Any = (), refresh: int | None = None, mark: str | None = None, **given: Any
+) -> str:
+    """A page of one of the templates.
+
+    Args:
+        template: its name.
+        title: of the page.
+        later, refresh, mark: see ``assemble``.
+        given: what the template writes.
+    """
+    room = files("seewhy.auditing")
+    body = _environment().get_template(template).render(percentage=percentage, **given)
+    page = assemble(
+        in_one_line(title, LONGEST_TEXT), body, start=None, later=later, styles=("viewer", "report"),
+        modules=[room.joinpath("js/audit.js").read_text("utf-8")],
+        sheets=[room.joinpath("templates/audit.css").read_text("utf-8")], refresh=refresh, mark=mark,
     )  # fmt: skip
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
-def shell_quoted(word: str) -> str:
-    r"""A word for a POSIX shell; one that holds what acts or hides, such as a line end, as bash's ``$'a\x0ab'``."""
-    if legible(word) == word:
-        return shlex.quote(word)
-    data = os.fsencode(word)
-    plain = "".join(chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in data)
-    return f"$'{plain}'"
-
-
-class _Pictures:
-    """Photos as data URIs, at most so many."""
-
-    def __init__(self, eye: Eye):
-        self._eye = eye
-        self._left = MOST_PICTURES
-        self._known: dict[str, Picture] = {}
-
-    def of(self, paths: tuple[str, ...]) -> list[Picture]:
-        chosen = paths[: min(STRIP, self._left)]
-        self._left -= len(chosen)
-        return [self._picture(path) for path in chosen]
-
-    def _picture(self, path: str) -> Picture:
-        if path not in self._known:
-            try:
-                image = Image.fromarray(self._eye.pixels([path])[0])
-            except (SeewhyError, OSError, ValueError) as error:
-                self._known[path] = Picture(path, error=message(error))
-            else:
-                coarse = max(image.size) < 112
-                image.thumbnail((SIDE, SIDE))
-                self._known[path] = Picture(path, data_uri(image, QUALITY), coarse=coarse)
-        return self._known[path]
-
-
-def _finding(number: int, finding: Finding, audit: Audit, root: Path, shown: _Pictures) -> dict[str, Any]:
-    box = _box(finding)
-    of = "" if finding.class_name is None else f" of {finding.class_name}"
-    unit, measured = UNITS.get(finding.kind, (f"change of the probability{of}", "put into photos"))
+def crossed_and_classes(photos: Mapping[str, Any]) -> dict[str, Any]:
+    """What the templates write of classes, and of what is taken for what."""
+    crossed, pairs = tables.confused(photos)
     return {
-        "unit": unit, "measured": measured,
-        "number": number, "finding": finding, "state": STATES[finding.state], "kind": KINDS[finding.kind],
-        "sentence": finding.sentence[:1].upper() + finding.sentence[1:], "drawing": drawn(finding),
-        "box": box, "place": None if box is None else _place(*box), "pictures": shown.of(finding.carriers),
-        "commands": _commands(finding, audit, root, box),
-        "interval": None if finding.ci is None else f"{points(finding.ci[0])} to {points(finding.ci[1])}",
-        "levels": numbers(finding.controls) if finding.kind in LEVELS else {},
-        "why": str(finding.detail.get("why") or ""), "answer": ANSWERS.get(finding.answer or ""),
-        "outlined": finding.kind == "stamp" and not (finding.transform or {}).get("moving"),
-        "quoted": shell_quoted(finding.id),
-        "asked": finding.state == "proven" and finding.answer is None and finding.kind in ASKED,
+        "crossed": crossed, "pairs": pairs, "classes": tables.classes(photos), "most_classes": MOST_CLASSES,
     }  # fmt: skip
 
 
-def _box(finding: Finding) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """((top, left, height, width), (height, width) of what the model sees); None where there is no region."""
-    try:
-        box, of = (tuple(map(float, finding.region[key])) for key in ("box", "of"))  # type: ignore[index]
-    except (KeyError, TypeError, ValueError):
+def photo_counts(photos: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(what is counted, the number, what is said beside it)."""
+    count, accuracy = photos["count"], photos["accuracy"]
+    return [
+        (f"photo{'' if count == 1 else 's'}", f"{count:,}", ""),
+        ("with a known class", f"{photos['labelled']:,}", ""),
+        ("of these right", "–" if accuracy is None else percentage(accuracy), ""),
+    ]
+
+
+class _Shown:
+    """The pictures of one page, and which of them open; as many as a page may hold."""
+
+    def __init__(self, pictures: Pictures, opened: Opened):
+        self._pictures, self.opened = pictures, opened
+        self._left = MOST_PICTURES - ERRORS
+
+    def of(self, finding: Finding) -> list[Picture]:
+        """The photos of a finding, each with the map of its class."""
+        found = self._pictures.of(finding.carriers[: min(STRIP, self._left)])
+        self._left -= len(found)
+        return [self._opening(each, [finding.class_name]) for each in found]
+
+    def error(self, about: Mapping[str, Any]) -> Picture:
+        """A photo that is taken for another class, with the maps of both."""
+        (found,) = self._pictures.of([str(about["path"])])
+        return self._opening(found, [about["called"], about["class"]], about["class"])
+
+    def _opening(self, picture: Picture, classes: Sequence[str | None], truth: str | None = None) -> Picture:
+        return picture if picture.uri is None else picture.opening(self.opened.of(picture.path, classes, truth))
+
+
+def _finding(
+    number: int, finding: Finding, audit: Audit, root: Path, shown: _Shown, means: MeanMaps | None
+) -> dict[str, Any]:
+    about = told(number, finding, audit.model.get("spec"), root)
+    about |= {"pictures": shown.of(finding), "mean": _drawn(None if means is None else means.of(finding))}
+    events.progress(number, len(audit.findings))
+    return about
+
+
+def _drawn(mean: MeanMap | None) -> dict[str, Any] | None:
+    """A mean map for the template."""
+    if mean is None:
         return None
-    return (box, of) if len(box) == 4 and len(of) == 2 and min(of) > 0 else None
+    width, height = mean.image.size
+    return {"uri": data_uri(mean.image, 80), "width": width, "height": height, "count": mean.count}
 
 
-def _place(box: tuple[float, ...], of: tuple[float, ...]) -> str:
-    """Where a box lies, in words."""
-    top, left, height, width = box
-    down = ("top", "middle", "bottom")[min(int(3 * (top + height / 2) / of[0]), 2)]
-    across = ("left", "centre", "right")[min(int(3 * (left + width / 2) / of[1]), 2)]
-    share = percentage(height * width / (of[0] * of[1]))
-    return f"{down} {across}, {share} of what the model sees"
+def _counts(audit: Audit) -> list[tuple[str, str, str]]:
+    proven = [each for each in audit.findings if each.state == "proven"]
+    suspected = sum(each.suspected_shortcut for each in proven)
+    return [
+        *photo_counts(audit.photos),
+        (f"finding{'' if len(proven) == 1 else 's'} proven", f"{len(proven)}", f"of {len(audit.findings)}"),
+        (f"suspected shortcut{'' if suspected == 1 else 's'}", f"{suspected}", ""),
+    ]
 
 
-def _commands(finding: Finding, audit: Audit, root: Path, box: Any) -> list[str]:
-    if not finding.carriers:
-        return []
-    path = str(root / finding.carriers[0])
-    path = shell_quoted(f"./{path}" if path.startswith("-") else path)
-    model = shell_quoted(str(audit.model.get("spec") or "MODEL"))
-    target = "" if finding.class_name is None else f" --target {shell_quoted(finding.class_name)}"
-    commands = [f"seewhy explain {path} --model {model}{target}"]
-    if box is not None:
-        corner = ",".join(str(round(each)) for each in box[0])
-        commands.insert(0, f"seewhy what-if {path} --box {corner} --model {model}{target}")
-    return commands
+def _error_count(photos: Mapping[str, Any]) -> str:
+    """How many are wrong; empty where nobody counted."""
+    if photos["accuracy"] is None:
+        return ""
+    return f"{round(photos['labelled'] * (1 - photos['accuracy'])):,}"
 
 
-def _classes(audit: Audit) -> list[tuple[str, int, float]]:
-    known = audit.photos.get("classes") or {}
-    rows = [(str(name), int(each["photos"]), float(each["accuracy"])) for name, each in known.items()]
-    return sorted(rows, key=lambda row: (row[2], -row[1], row[0]))
+def _contents(
+    audit: Audit, proven: int, folded: Sequence[tuple[str, str, Sequence[Any]]]
+) -> list[tuple[str, str, Any]]:
+    """(id, title, count) of the sections that there are."""
+    photos = audit.photos
+    all_of_them = [
+        ("proven", "Proven", proven, True),
+        ("errors", "Errors", _error_count(photos), bool(photos.get("errors"))),
+        ("confusion", "What is taken for what", "", bool(photos.get("confused"))),
+        ("classes", "Classes", len(photos.get("classes") or ()), bool(photos.get("classes"))),
+        ("groups", "Weak groups", len(groups := tables.groups(audit.findings)), bool(groups)),
+        *((name, title, len(some), True) for name, title, some in folded),
+        ("unreadable", "Unreadable", len(photos.get("unreadable") or ()), bool(photos.get("unreadable"))),
+        ("notes", "Notes", "", bool(photos.get("notes"))),
+    ]
+    return [(id, title, count) for id, title, count, there in all_of_them if there]
 
 
-def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-
-
-def _style() -> str:
-    own = files("seewhy.auditing").joinpath("templates/audit.css").read_text("utf-8")
-    return stylesheet("viewer") + own
+def _labels(model: Mapping[str, Any]) -> dict[int, str]:
+    return {int(index): str(name) for index, name in (model.get("labels") or {}).items()}
 
 
 def _legible(value: Any) -> Any:
     return in_one_line(value, LONGEST_TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def _together(text: str) -> str:
+    """With what belongs together on one line: a number and its unit, and the sides of a box."""
+    return re.sub(r"(?<=\d) (?=[%×])|(?<=[\d ]×) (?=\d)", "\u00a0", str(text))
+
+
 @lru_cache(maxsize=1)
-def _template() -> Any:
-    loader = PackageLoader("seewhy.auditing", "templates")
+def _environment() -> Environment:
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_legible, trim_blocks=True,
-        lstrip_blocks=True,
+        loader=PackageLoader("seewhy.auditing", "templates"), autoescape=True, undefined=StrictUndefined,
+        finalize=_legible, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["points"] = points
-    return environment.get_template("audit.html")
+    environment.filters |= {"points": points, "together": _together}
+    return environment

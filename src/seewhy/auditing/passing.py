@@ -75,7 +75,10 @@ def rows_of(
     total = len(collection.paths)
     done = total - sum(sizes[number] for number in missing)
     events.progress(done, total)
-    tasks = [Task(shards.folder, number, collection.root, *shards.parts[number], batch_size) for number in missing]
+    tasks, before = [], done
+    for number in missing:
+        tasks.append(Task(shards.folder, number, collection.root, *shards.parts[number], batch_size, before, total))
+        before += sizes[number]
     for task in make_all(tasks, classifier, workers):
         done += len(task.paths)
         events.progress(done, total)
@@ -84,7 +87,9 @@ def rows_of(
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A shard that is to be made: where, which one, and of which photos."""
+    """A shard that is to be made: where, which one, and of which photos; and how many photos are done ``before`` it,
+    of how many, where shards are made one after the other.
+    """
 
     folder: Path
     number: int
@@ -92,6 +97,8 @@ class Task:
     paths: tuple[str, ...]
     truth: Any
     batch_size: int
+    before: int = 0
+    total: int = 0
 
     def make(self, classifier: Classifier) -> None:
         """Read the photos, run the network, write the shard."""
@@ -141,7 +148,7 @@ def _columns(
                 "path": [each.path for each in read], "truth": known, **vars(looked), **facts,
                 "hash": np.array([each.hash for each in read], np.uint64), "digest": [each.digest for each in read],
             })  # fmt: skip
-        events.checkpoint()
+        events.progress(task.before + start + len(batch), task.total)  # nobody hears it in another process
     return {name: _joined([part[name] for part in parts]) for name in (parts[0] if parts else ())}, unreadable
 
 

@@ -70,6 +70,11 @@ class Repeated:
         return abs(self.b_beyond) > abs(self.a_beyond) and self.q <= RATE
 
     @property
+    def better(self) -> bool:
+        """It does significantly less to the second model, in either direction."""
+        return abs(self.b_beyond) < abs(self.a_beyond) and self.q <= RATE
+
+    @property
     def sentence(self) -> str:
         """What it does to either model."""
         return (

@@ -18,6 +18,7 @@ from ..models import Classifier
 from .collection import Collection
 from .facts import FACTS
 from .rows import Ints, Rows
+from .seen import kept
 
 FORMAT = 3
 ABOUT = "rows.json"
@@ -205,7 +206,7 @@ def _about(collection: Collection, classifier: Classifier, size: int) -> dict[st
     return {
         "format": FORMAT, "model": classifier.name, "weights": classifier.weights_hash,
         "preprocessing": re.sub(r" at 0x[0-9a-fA-F]+", "", str(classifier.transform)), "photos": photos.hexdigest(),
-        "number of photos": len(collection.paths), "rows per file": size,
+        "number of photos": len(collection.paths), "rows per file": size, "seen": kept(classifier.transform),
     }  # fmt: skip
 
 

@@ -110,6 +110,25 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * float(np.exp(logs).sum()))
 
 
+def paired_interval(only_first: int, only_second: int, of: int, *, level: float = 0.95) -> tuple[float, float]:
+    """The interval of the share of the second less that of the first, of pairs of yes and no.
+
+    Wald's, with one more pair in which only the first, and one in which only the second is right (Bonett and Price
+    2012, equation 7).
+
+    Raises:
+        InputError: a negative count, or more such pairs than there are, or no pair.
+    """
+    if min(only_first, only_second) < 0 or only_first + only_second > of or of < 1:
+        got = f"{only_first} and {only_second} of {of}"
+        raise InputError("a share of pairs is of at least one", expected="counts of as many at most", got=got)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    first, second = (only_first + 1) / (of + 2), (only_second + 1) / (of + 2)
+    middle = second - first
+    half = z * sqrt((first + second - middle**2) / (of + 2))
+    return max(-1.0, middle - half), min(1.0, middle + half)
+
+
 def wilson_interval(hits: int, of: int, *, level: float = 0.95) -> tuple[float, float]:
     """The interval of a share, ``hits`` of ``of`` (Wilson 1927).
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 
+from .. import events
 from ..auditing.result import FILE, Audit
 from ..errors import InputError, OutputError
-from ..files import make_folder, write_text
+from ..files import make_folder
 from ..legible import in_one_line, message
 from ..pictures.cells import percentage
 from .console import console, shown
@@ -48,24 +50,33 @@ def command(photos: str, **given: Any) -> None:
     shows with photos what was found; and the rows of the pass, so that an audit that was interrupted goes on.
     """
     from ..auditing.circle import audit
+    from ..auditing.growing import Growing, unfinished
     from ..auditing.page import FILE as PAGE
     from ..auditing.page import render
     from ..auditing.remedies.lists import DUPLICATES, RELABEL, write_lists
+    from ..auditing.shards import read_rows
 
     folder = make_folder(Path(given["output_dir"] or USUAL))
     for name in (FILE, RELABEL, DUPLICATES, PAGE) if given["page"] else (FILE, RELABEL, DUPLICATES):
-        if os.path.lexists(folder / name) and not given["force"]:
+        if os.path.lexists(folder / name) and not given["force"] and not (name == PAGE and unfinished(folder / PAGE)):
             expected = "--force to replace it, or another --output-dir"
             raise OutputError(f"{in_one_line(folder / name)} exists", expected=expected)
     terminal = console(error=given["as_json"])
     with terminal.status("Loading the model"):
         classifier = load_model(given)
     tell_notes(classifier)
-    with foreign(classifier), Bar(console(error=True), 1) as bar:
+    growing = Growing(folder / PAGE, photos, classifier, ["seewhy", *sys.argv[1:]], force=given["force"])
+    with foreign(classifier), Bar(console(error=True), 1) as bar, growing:
+
+        def listen(event: events.Event) -> None:
+            bar.listen(event)
+            if given["page"]:
+                growing.listen(event)
+
         found = audit(
             photos, classifier, truth=given["truth"], other=given["other"], sources=given["sources"] or None,
             output_dir=folder, seed=given["seed"], batch_size=given["batch_size"],
-            engine=given["engine"], workers=given["workers"], listener=bar.listen,
+            engine=given["engine"], workers=given["workers"], listener=listen,
         )  # fmt: skip
         if given["force"] and os.path.lexists(folder / FILE):
             found = _with_answers(found, folder)
@@ -73,7 +84,9 @@ def command(photos: str, **given: Any) -> None:
         write_lists(found, folder, overwrite=given["force"])
         if given["page"]:
             path = folder / PAGE
-            write_text(path, render(found, photos, classifier), overwrite=given["force"])
+            with events.job("Page", listener=bar.listen):
+                page = render(found, photos, classifier, rows=read_rows(folder / "rows"), pictures=growing.pictures)
+            growing.finish(page)
     if given["as_json"]:
         click.echo(json.dumps(found.describe()), file=output())
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 from rich.table import Table
 
 from ..errors import InputError, OutputError
+from ..files import make_folder
 from ..legible import in_one_line
 from ..pictures.cells import percentage
 from .console import console, shown
@@ -21,12 +23,16 @@ from .streams import output
 
 if TYPE_CHECKING:
     from ..auditing.comparison import Comparison
+    from ..auditing.parts import Compared
 
 UNSAID = ("efficientnet_lite0",)
 """--model where it is not given."""
 
 WORSE = 3
 """The exit code where something got worse."""
+
+MOST = 10
+"""Slices and sentences that are printed."""
 
 
 @click.command("compare", short_help="Put two models, or two audits, side by side.")
@@ -38,13 +44,14 @@ WORSE = 3
               help="With two --model: put the stamps that this audit found into the same photos for both.")  # fmt: skip
 @click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv", help="As for the audit.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
-@click.option(
-    "--output-dir", "-o", type=click.Path(readable=False), help="Where comparison.json goes. Default: nowhere."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print comparison.json.")
+@click.option("--output-dir", "-o", type=click.Path(readable=False),
+              help="Where compare.html and compare.json go. Default: nowhere.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace an earlier compare.html and compare.json.")
+@click.option("--page/--no-page", default=True, help="Whether to write compare.html.")
+@click.option("--json", "as_json", is_flag=True, help="Print compare.json.")
 def command(a: str, b: str | None, photos: str | None, **given: Any) -> int:
-    """Put two models, or two audits, side by side: which photos are right, class by class, what was fixed and what was
-    broken, and the effect of the same changes on both.
+    """Put two models, or two audits, side by side: which photos are right, class by class and slice by slice, what was
+    fixed and what was broken, with the maps of both, and the effect of the same changes on both.
 
     \b
     seewhy compare PHOTOS_DIR --model A --model B [--audit DIR]   two models
@@ -54,11 +61,13 @@ def command(a: str, b: str | None, photos: str | None, **given: Any) -> int:
     on PHOTOS_DIR first. --weights and --labels are given once for each model. Exit code 3: something got significantly
     worse.
     """  # noqa: D301
-    from ..auditing.comparison import FILE
+    from ..auditing.comparison import FILE, PAGE
 
-    place = None if given["output_dir"] is None else Path(given["output_dir"])
-    if place is not None and os.path.lexists(place / FILE):
-        raise OutputError(f"{in_one_line(place / FILE)} exists", expected="another --output-dir")
+    place = None if given["output_dir"] is None else make_folder(Path(given["output_dir"]))
+    for name in (FILE, PAGE) if given["page"] else (FILE,):
+        if place is not None and os.path.lexists(place / name) and not given["force"]:
+            expected = "--force to replace it, or another --output-dir"
+            raise OutputError(f"{in_one_line(place / name)} exists", expected=expected)
     named = given["spec"] != UNSAID
     if named and b is not None:
         raise InputError("--model does not apply to two audits", expected="PHOTOS_DIR alone, then --model twice", got=b)
@@ -67,7 +76,7 @@ def command(a: str, b: str | None, photos: str | None, **given: Any) -> int:
     if not named and given["audit"] is not None:
         raise InputError("--audit does not apply to two audits", expected="PHOTOS_DIR and --model twice")
     found = _of_models(a, given) if b is None else _of_audits((a, b), photos, given)
-    path = None if place is None else found.save(place)
+    path = None if place is None else found.save(place, overwrite=given["force"], page=given["page"])
     if given["as_json"]:
         click.echo(json.dumps(found.describe()), file=output())
     else:
@@ -85,23 +94,22 @@ def _of_models(photos: str, given: dict[str, Any]) -> Comparison:
         a, b = load_models(given)
     for classifier in (a, b):
         tell_notes(classifier)
-    with foreign(a), console(error=True).status("Comparing"):
-        return compare(a, b, photos, truth=given["truth"], audit=given["audit"], seed=given["seed"])
+    with foreign(a), Bar(console(error=True), 1) as bar:
+        return compare(
+            a, b, photos, truth=given["truth"], audit=given["audit"], seed=given["seed"], listener=bar.listen
+        )  # fmt: skip
 
 
 def _of_audits(sides: tuple[str, str], photos: str | None, given: dict[str, Any]) -> Comparison:
     """Two audits; what is none is a model, which is audited first."""
-    from ..auditing.comparison import compare
-    from ..auditing.result import FILE as FINDINGS
+    from ..auditing.comparing import compare, is_audit
 
     with tempfile.TemporaryDirectory(prefix="seewhy-compare-") as folder:
         for number, side in enumerate(sides):
-            if not (Path(side) / FINDINGS).is_file():
+            if not is_audit(side):
                 _audited(side, number, photos, Path(folder), given)
-        return compare(*(
-            side if (Path(side) / FINDINGS).is_file() else Path(folder) / str(number)
-            for number, side in enumerate(sides)
-        ))  # fmt: skip
+        a, b = (side if is_audit(side) else Path(folder) / str(number) for number, side in enumerate(sides))
+        return compare(a, b, photos)
 
 
 def _audited(spec: str, number: int, photos: str | None, folder: Path, given: dict[str, Any]) -> None:
@@ -128,28 +136,19 @@ def _audited(spec: str, number: int, photos: str | None, folder: Path, given: di
 
 def _tell(found: Comparison, path: Path | None) -> None:
     terminal = console()
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("", "photos", "A", "B", "fixed", "broken", "q"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for part in found.parts:
-        style = "bold red" if part.worse else "bold" if part.name == "all" else ""
-        table.add_row(
-            shown(part.name), str(part.photos), percentage(part.a), percentage(part.b), str(part.fixed),
-            str(part.broken), f"{part.q:.2g}", style=style,
-        )  # fmt: skip
-    terminal.print(table)
-    if found.effects:
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for heading in ("effect of", "A", "B"):
-            table.add_column(heading, justify="left" if heading == "effect of" else "right")
-        for id_, pair in found.effects.items():
-            table.add_row(shown(id_), *(f"{one.effect:+.3f}" for one in pair))
+    terminal.print(f"[bold]{shown(found.headline)}[/bold]\n", soft_wrap=True)
+    terminal.print(_parts("", found.parts))
+    if told := found.told_slices:
         terminal.print("")
-        terminal.print(table)
+        terminal.print(_parts("slice", told[:MOST]))
+        if len(told) > MOST:
+            terminal.print(f"and {len(told) - MOST} more")
+    if found.effects:
+        rows = [(shown(id_), *(f"{one.effect:+.3f}" for one in pair)) for id_, pair in found.effects.items()]
+        terminal.print("")
+        terminal.print(_table(("effect of", "A", "B"), 1, rows))
     if found.repeated:
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for heading in ("put into the same photos", "class", "photos", "A", "B", "difference", "q"):
-            table.add_column(heading, justify="left" if heading in ("put into the same photos", "class") else "right")
+        table = _table(("put into the same photos", "class", "photos", "A", "B", "difference", "q"), 2, ())
         for one in found.repeated:
             table.add_row(
                 shown(one.name), shown(one.class_name), str(one.photos), f"{one.a_beyond:+.3f}", f"{one.b_beyond:+.3f}",
@@ -159,15 +158,41 @@ def _tell(found: Comparison, path: Path | None) -> None:
         terminal.print(table)
     terminal.print("")
     terminal.print(f"{len(found.fixed)} fixed, {len(found.broken)} broken")
-    for name, paths in (("fixed", found.fixed), ("broken", found.broken)):
-        if paths:
-            more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-            terminal.print(f"{name}: {shown(', '.join(paths[:5]))}{more}", soft_wrap=True)
+    for name, changed in (("fixed", found.fixed), ("broken", found.broken)):
+        if changed:
+            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+            paths = ", ".join(each.path for each in changed[:5])
+            terminal.print(f"{name}: {shown(paths)}{more}", soft_wrap=True)
     for note in found.notes:
         terminal.print(f"[dim]{shown(note)}[/dim]", soft_wrap=True)
-    for sentence in found.worse:
-        terminal.print(f"[bold red]worse[/bold red] {shown(sentence)}", soft_wrap=True)
+    for name, style, sentences in (("worse", "bold red", found.worse), ("better", "bold", found.better)):
+        for sentence in sentences[:MOST]:
+            terminal.print(f"[{style}]{name}[/{style}] {shown(sentence)}", soft_wrap=True)
+        if len(sentences) > MOST:
+            terminal.print(f"and {len(sentences) - MOST} more are {name}")
     if not found.worse:
         terminal.print("[bold]nothing got significantly worse[/bold]")
     if path is not None:
         terminal.print(f"[bold]{shown(path)}[/bold]", soft_wrap=True)
+
+
+def _parts(heading: str, parts: Sequence[Compared]) -> Table:
+    table = _table((heading, "photos", "A", "B", "points", "95 % interval", "fixed", "broken", "q"), 1, ())
+    for part in parts:
+        style = "bold red" if part.worse else "bold" if part.kind == "all" else ""
+        interval = f"{100 * part.ci[0]:+.1f} to {100 * part.ci[1]:+.1f}"
+        table.add_row(
+            shown(part.name), str(part.photos), percentage(part.a), percentage(part.b),
+            f"{100 * part.difference:+.1f}", interval, str(part.fixed), str(part.broken), f"{part.q:.2g}", style=style,
+        )  # fmt: skip
+    return table
+
+
+def _table(headings: Sequence[str], names: int, rows: Iterable[Sequence[str]]) -> Table:
+    """A table whose first ``names`` columns hold names, and the others numbers."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < names else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table

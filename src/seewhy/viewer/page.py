@@ -40,6 +40,8 @@ _INDENT = re.compile(r"^[ \t]+|\n+(?=\n)", re.MULTILINE)
 
 NO_ICON = '<link rel="icon" href="data:,">\n'
 """A browser asks a server for one where a page names none."""
+MARK = '<meta name="seewhy" content="{}">\n'
+REFRESH = '<noscript><meta http-equiv="refresh" content="{}"></noscript>\n'
 
 
 def assemble(
@@ -53,6 +55,8 @@ def assemble(
     modules: Sequence[str] = (),
     sheets: Sequence[str] = (),
     connect: bool = False,
+    refresh: int | None = None,
+    mark: str | None = None,
 ) -> str:
     """The page as text, to be written as UTF-8.
 
@@ -65,6 +69,9 @@ def assemble(
         styles: style sheets, by name.
         modules, sheets: further modules and style sheets, by their text.
         connect: whether the page talks to the server that it came from.
+        refresh: seconds after which it is loaded again where scripts may not run; where they may, a script of the
+            page's own can do so, and can be told to stop.
+        mark: what the page is to programs, in its head.
     """
     script = f'(() => {{\n"use strict";\n{joined(start, modules)}}})();'
     style = "".join([*map(stylesheet, styles), *map(_plain_sheet, sheets)])
@@ -73,6 +80,8 @@ def assemble(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy(script, style, connect=connect)}">\n'
+        f"{'' if mark is None else MARK.format(html.escape(mark))}"
+        f"{'' if refresh is None else REFRESH.format(refresh)}"
         f"{NO_ICON if connect else ''}<title>{html.escape(title)}</title>\n"
         f"<style>{style}</style>\n</head>\n<body>\n{body}\n"
     )

@@ -125,11 +125,13 @@ def fixed_stamps(own: Pixels, others: Pixels, threshold: float, random: np.rando
         steady(small, small_others, random),
         raised(median_steps(small), median_steps(small_others), threshold),
     ]
+    least = LEAST_PIXELS * reduction(own) ** 2
+    of_colour, of_steps = (fitted_parts(own, others, enlarged(mask, own), least) for mask in masks)
+    opaque = [each for each in of_colour if each.alpha.max() == 1]
     found: list[Pattern] = []
-    for mask in masks:
-        for pattern in fitted_parts(own, others, enlarged(mask, own), least=LEAST_PIXELS * reduction(own) ** 2):
-            if not any(overlapping(pattern.box, each.box) for each in found):
-                found.append(pattern)
+    for pattern in [*opaque, *of_steps, *of_colour]:  # of a translucent one, colours are steady in a part only
+        if not any(overlapping(pattern.box, each.box) for each in found):
+            found.append(pattern)
     return found[:MOST_STAMPS]
 
 

@@ -7,7 +7,7 @@ and tested on the others by Fisher's exact test, so that the search does not cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import lgamma
 
@@ -32,6 +32,8 @@ PER_CLUSTER = 40
 MOST_CLUSTERS = 8
 MOST_FITTED = 4_000
 ROUNDS = 20
+DECIMALS = 5
+"""Of a property: means of pixels that are the same differ by rounding."""
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
 Mask = npt.NDArray[np.bool_]
@@ -61,26 +63,38 @@ class Slice:
 
 def slices(evidence: Evidence) -> list[Finding]:
     """The few worst slices, each with its one-sided p by Fisher's exact test; [] where none looks weak."""
-    rows, known = evidence.rows, evidence.rows.known
-    if not known.any():
-        return []
-    proposing, measuring = known & evidence.proposing, known & ~evidence.proposing
-    weak = []
-    for each in (*_clusters(evidence), *_ranges(rows)):
+    measuring = evidence.rows.known & ~evidence.proposing
+    found = weak(evidence.rows, evidence.proposing, evidence.random("slices"), evidence.label)
+    return [_finding(evidence, each, measuring) for each in found]
+
+
+def weak(rows: Rows, proposing: Mask, random: np.random.Generator, label: Callable[[int], str]) -> list[Slice]:
+    """The few slices that are worst on the proposing photos, whatever the others tell of them.
+
+    Args:
+        rows: of all photos.
+        proposing: (N,) bool, the photos that tell which slices look weak.
+        random: what draws the first centres of clusters.
+        label: the name of a class.
+    """
+    known = rows.known
+    proposing, measuring = known & proposing, known & ~proposing
+    found = []
+    for each in (*_clusters(rows, random, label), *ranges(rows)):
         if all((each.inside & side).sum() >= LEAST for side in (proposing, measuring)) and all(
             (each.outside & side).sum() >= LEAST for side in (proposing, measuring)
         ):
             here, there = rows.right[each.inside & proposing], rows.right[each.outside & proposing]
             gap = float(there.mean() - here.mean())
             if gap >= LEAST_GAP:
-                weak.append((fisher_less(int(here.sum()), len(here), int(there.sum()), len(there)), each.id, each))
+                found.append((fisher_less(int(here.sum()), len(here), int(there.sum()), len(there)), each.id, each))
     chosen: list[Slice] = []
-    for _, _, each in sorted(weak, key=lambda one: one[:2]):
+    for _, _, each in sorted(found, key=lambda one: one[:2]):
         if all((each.inside & other.inside).sum() <= MOST_SHARED * each.inside.sum() for other in chosen):
             chosen.append(each)
         if len(chosen) == MOST_FOUND:
             break
-    return [_finding(evidence, each, measuring) for each in chosen]
+    return chosen
 
 
 def slice_of(evidence: Evidence, slice_id: str) -> Slice:
@@ -136,8 +150,7 @@ def clusters_of(features: npt.NDArray[np.float32], count: int, random: np.random
     return np.asarray(_distances(features, centres).argmin(1), np.int64)
 
 
-def _clusters(evidence: Evidence) -> Iterator[Slice]:
-    rows, random = evidence.rows, evidence.random("slices")
+def _clusters(rows: Rows, random: np.random.Generator, label: Callable[[int], str]) -> Iterator[Slice]:
     if not rows.features.shape[1]:
         return
     for index in np.unique(rows.truth[rows.known]).tolist():
@@ -148,14 +161,15 @@ def _clusters(evidence: Evidence) -> Iterator[Slice]:
             for number in np.unique(cluster).tolist():
                 inside = np.zeros(len(rows), np.bool_)
                 inside[members[cluster == number]] = True
-                what = f"photos of {evidence.label(index)} in cluster {number + 1} of {count} of their features"
+                what = f"photos of {label(index)} in cluster {number + 1} of {count} of their features"
                 outside = (rows.truth == index) & ~inside
                 yield Slice(f"slice-{index}-cluster-{number + 1}-of-{count}", what, inside, outside, index)
 
 
-def _ranges(rows: Rows) -> Iterator[Slice]:
+def ranges(rows: Rows) -> Iterator[Slice]:
+    """The fifths of the known photos by each fact, or fewer parts where many have the same value."""
     for name in sorted(rows.facts):
-        values = np.asarray(rows.facts[name], np.float64)
+        values = np.round(np.asarray(rows.facts[name], np.float64), DECIMALS)
         there = rows.known & np.isfinite(values)
         if not there.any():
             continue
@@ -204,6 +218,7 @@ def _finding(evidence: Evidence, each: Slice, measuring: Mask) -> Finding:
         carriers=tuple(rows.paths[row] for row in worst.tolist()),
         remedy=remedy,
         detail={
+            "group": each.what,
             "photos": int(each.inside.sum()),
             "wrong_beyond_the_rest": max(round(expected), 0),
             "accuracy": float(here.mean()),

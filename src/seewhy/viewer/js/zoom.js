@@ -140,7 +140,7 @@ export class Zoom {
       if (event.key === "+" || event.key === "=") this.by(STEP);
       else if (event.key === "-") this.by(1 / STEP);
       else if (event.key === "0") this.reset();
-      else if (event.key === "Escape") this.point(null);
+      else if (event.key === "Escape" && this.cross) this.point(null);
       else if (event.key.startsWith("Arrow")) this.arrow(event.key, event.shiftKey, cell());
       else return;
       event.preventDefault();
