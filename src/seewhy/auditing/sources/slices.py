@@ -103,7 +103,7 @@ def slice_of(evidence: Evidence, slice_id: str) -> Slice:
     Raises:
         InputError: there is no such slice.
     """
-    for each in (*_clusters(evidence), *_ranges(evidence.rows)):
+    for each in (*_clusters(evidence.rows, evidence.random("slices"), evidence.label), *ranges(evidence.rows)):
         if each.id == slice_id:
             return each
     raise InputError(f"{slice_id} is not found in these photos any more", expected="the folder that was audited")
