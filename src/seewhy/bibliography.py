@@ -84,6 +84,16 @@ BIBLIOGRAPHY: dict[str, Reference] = {
         "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization",
         "NeurIPS, arXiv:2306.06805", "Section 3 (phase alone, natural magnitudes)",
     ),
+    "kirichenko2023": Reference(
+        "Kirichenko, Izmailov, Wilson", 2023,
+        "Last Layer Re-Training is Sufficient for Robustness to Spurious Correlations",
+        "ICLR, arXiv:2204.02937", "Section 4 (deep feature reweighting)",
+    ),
+    "labonte2023": Reference(
+        "LaBonte, Muthukumar, Kumar", 2023,
+        "Towards Last-layer Retraining for Group Robustness with Fewer Annotations",
+        "NeurIPS, arXiv:2309.08534", "Section 5 (selective last-layer finetuning, by dropout disagreement)",
+    ),
     "geirhos2023": Reference(
         "Geirhos, Zimmermann, Bilodeau, Brendel, Kim", 2023,
         "Don't trust your eyes: on the (un)reliability of feature visualizations",

@@ -29,13 +29,16 @@ MOST = 20
 """Classes that are printed."""
 
 
-@click.command("fix", short_help="Train the last layer again, against a stamp that an audit found.")
+@click.command("fix", short_help="Train the last layer again, against what an audit found.")
 @click.argument("audit_dir", metavar="AUDIT_DIR", type=click.Path(readable=False))
 @click.argument("photos", metavar="[PHOTOS_DIR]", type=click.Path(readable=False), required=False)
 @model_options
 @click.option("--output", "-o", type=click.Path(readable=False),
               help="A new file, in the format of --weights.")  # fmt: skip
-@click.option("--finding", metavar="ID", help="A stamp. Default: the first that is a suspected shortcut.")
+@click.option("--finding", metavar="ID",
+              help="A stamp, component, slice or property. Default: the first suspected stamp, else none.")  # fmt: skip
+@click.option("--remedy", metavar="dfr|self",
+              help="dfr: balanced, with a stamp and without; self: needs no groups. Default: what fits.")  # fmt: skip
 @click.option("--snippets", metavar="FILE.py", type=click.Path(readable=False),
               help="Write augmentations against all that was found, as code; needs no more.")  # fmt: skip
 @click.option("--truth", default="folders", show_default=True, metavar="folders|FILE.csv", help="As for the audit.")
@@ -43,7 +46,10 @@ MOST = 20
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def command(audit_dir: str, photos: str | None, **given: Any) -> None:
-    """Train the last layer again, with as many photos with a stamp as without it, and say whether that helped.
+    """Train the last layer again, and say whether that helped.
+
+    Against a stamp, with as many photos with it as without it (dfr); else, with those photos of each class that the
+    last layer is least sure about (self).
 
     Trained on one half of the audited photos, measured on the other. The file is written whether it helped or not;
     nothing that is there is replaced. What is in it is then audited again, for stamps and for calibration.
@@ -77,13 +83,15 @@ def command(audit_dir: str, photos: str | None, **given: Any) -> None:
             return load_model({**given, "weights": given["output"]})
 
         fixed = fix(
-            audit_dir, photos, classifier, given["finding"], given["seeds"], truth=given["truth"],
-            batch_size=given["batch_size"], written=written,
+            audit_dir, photos, classifier, given["finding"], given["seeds"], remedy=given["remedy"],
+            truth=given["truth"], batch_size=given["batch_size"], written=written,
         )  # fmt: skip
     if given["as_json"]:
         click.echo(json.dumps({**fixed.describe(), "output": given["output"]}), file=output())
         return
-    terminal.print(shown(fixed.finding.sentence), soft_wrap=True)
+    against = "against nothing in particular" if fixed.finding is None else fixed.finding.sentence
+    terminal.print(shown(against), soft_wrap=True)
+    terminal.print(f"{fixed.remedy.name}: trained on {fixed.remedy.title}", soft_wrap=True)
     for note in fixed.notes:
         terminal.print(f"[dim]{shown(note)}[/dim]", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -110,7 +118,8 @@ def _tell_again(again: Again, terminal: Console) -> None:
     """The finding before and after, and the classes whose accuracy changed most."""
     terminal.print("\nAudited again, with the new model:")
     for name, finding in (("before", again.before), ("after", again.after)):
-        terminal.print(f"{name}: {STATES[finding.state]}, effect {_effect(finding)}", soft_wrap=True)
+        if finding is not None:
+            terminal.print(f"{name}: {STATES[finding.state]}, effect {_effect(finding)}", soft_wrap=True)
     for each in again.others:
         if each.state == "proven":
             terminal.print(f"proven now: {shown(each.sentence)}", soft_wrap=True)

@@ -1,9 +1,9 @@
-"""What a mended model is audited for again: the finding that was mended, all other stamps, calibration, accuracies."""
+"""What a mended model is audited for again: what was to be mended, all other stamps, calibration, accuracies."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..finding import Finding
 from ..interventions import decide
 from ..passing import rows_of
 from ..sources.calibration import calibration
+from ..sources.slices import retold
 from ..sources.stamps import stamps
 
 
@@ -29,16 +30,17 @@ class Again:
     """The same photos, audited with the mended model.
 
     Attributes:
-        before: the finding, with the model as it was.
-        after: the same stamp put into the same photos, with the mended model. Its q is over what is tested again.
+        before: the finding, with the model as it was; None: there was none in particular.
+        after: the same put into the same photos, with the mended model; of a slice, the accuracy in it. Its q is over
+            what is tested again.
         others: all else that was found again: stamps of any class, and calibration.
         error: the expected calibration error, "before" and "after"; None: too few photos.
         classes: by name, how many photos were measured on, and the accuracy on them "before" and "after"; of the half
             that no last layer was trained on.
     """
 
-    before: Finding
-    after: Finding
+    before: Finding | None
+    after: Finding | None
     others: tuple[Finding, ...]
     error: Mapping[str, float] | None
     classes: Mapping[str, Mapping[str, float]]
@@ -46,18 +48,19 @@ class Again:
     def describe(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
-            "before": _numbers(self.before), "after": _numbers(self.after), "calibration_error": self.error,
+            "before": None if self.before is None else _numbers(self.before),
+            "after": None if self.after is None else _numbers(self.after), "calibration_error": self.error,
             "others": [{"id": each.id, "sentence": each.sentence, **_numbers(each)} for each in self.others],
             "classes": self.classes,
         }  # fmt: skip
 
 
-def measured_again(finding: Finding, candidate: Candidate, before: Evidence, mended: Classifier) -> Again:
+def measured_again(finding: Finding | None, candidate: Candidate | None, before: Evidence, mended: Classifier) -> Again:
     """One more pass over the photos, with another model.
 
     Args:
-        finding: what was mended.
-        candidate: the same, as it was put into photos.
+        finding: what was mended; None: nothing in particular.
+        candidate: the same, as it was put into photos; None where it is a slice.
         before: the photos, and the model as it was.
         mended: the new model.
 
@@ -73,9 +76,11 @@ def measured_again(finding: Finding, candidate: Candidate, before: Evidence, men
     if unreadable:
         raise InputError("a photo cannot be read any more", expected="the folder that was audited", got=unreadable[0])
     after = Evidence(rows, eye, before.proposing, before.seed)
-    others = [_told_apart(each, candidate) for each in stamps(after) if not _same(each, candidate)]
-    found = corrected([*decide([candidate, *others], after), *calibration(after)])
-    again = next(each for each in found if each.id == finding.id)
+    given = [] if candidate is None else [candidate]
+    others = [_told_apart(each, given) for each in stamps(after) if not any(_same(each, one) for one in given)]
+    weak = [retold(after, finding.id)] if finding is not None and finding.kind == "slice" else []
+    found = corrected([*decide([*given, *others], after), *weak, *calibration(after)])
+    again = next((each for each in found if finding is not None and each.id == finding.id), None)
     return Again(
         finding, again, tuple(each for each in found if each is not again), _errors(before, found),
         _accuracies(before, after),
@@ -91,9 +96,9 @@ def _same(one: Candidate, other: Candidate) -> bool:
     return where and np.array_equal(a.alpha, b.alpha) and np.array_equal(a.colour, b.colour)
 
 
-def _told_apart(one: Candidate, fixed: Candidate) -> Candidate:
+def _told_apart(one: Candidate, given: Sequence[Candidate]) -> Candidate:
     """A moving stamp is found by the model's maps: under a new model it may be another one, of the same name."""
-    return replace(one, id=f"{one.id}-new") if one.id == fixed.id else one
+    return replace(one, id=f"{one.id}-new") if any(one.id == each.id for each in given) else one
 
 
 def _errors(before: Evidence, found: list[Finding]) -> dict[str, float] | None:

@@ -14,6 +14,7 @@ from math import lgamma
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import InputError
 from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..finding import Finding
@@ -94,6 +95,27 @@ def weak(rows: Rows, proposing: Mask, random: np.random.Generator, label: Callab
         if len(chosen) == MOST_FOUND:
             break
     return chosen
+
+
+def slice_of(evidence: Evidence, slice_id: str) -> Slice:
+    """The photos of a slice that was found, which the same evidence gives again.
+
+    Raises:
+        InputError: there is no such slice.
+    """
+    for each in (*_clusters(evidence.rows, evidence.random("slices"), evidence.label), *ranges(evidence.rows)):
+        if each.id == slice_id:
+            return each
+    raise InputError(f"{slice_id} is not found in these photos any more", expected="the folder that was audited")
+
+
+def retold(evidence: Evidence, slice_id: str) -> Finding:
+    """A slice that was found, measured with another model of the same features.
+
+    Raises:
+        InputError: there is no such slice.
+    """
+    return _finding(evidence, slice_of(evidence, slice_id), evidence.rows.known & ~evidence.proposing)
 
 
 def fisher_less(right: int, count: int, others_right: int, others: int) -> float:
