@@ -15,6 +15,7 @@ from ..core.record import Record, recorded, recorded_for
 from ..errors import LayerError, MethodError, ModelError, SeewhyError, TargetError
 from ..methods import GradCAM
 from ..models import Classifier
+from .outputs import as_logits
 from .rows import UNKNOWN, Floats, Ints
 
 TOP = 20
@@ -136,12 +137,8 @@ class Look:
             return self._of(record.logits, truth, record.logits, nothing, nothing)
 
     def _of(self, logits: Tensor, truth: Ints, features: Tensor, maps: Tensor, predicted_maps: Tensor) -> Looked:
+        logits = as_logits(logits.detach()).float().cpu()
         self._classifier.check_outputs(logits.shape[1])
-        if logits.shape[1] < 2:
-            raise ModelError(
-                "an audit needs probabilities of classes", expected="two outputs or more, as of cat([-x, x])", got=1
-            )
-        logits = logits.detach().float().cpu()
         probabilities = logits.softmax(1)
         top = probabilities.topk(min(TOP, logits.shape[1]), 1)
         known = torch.from_numpy(truth).clamp(min=0)[:, None]
