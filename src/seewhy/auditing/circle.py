@@ -85,8 +85,8 @@ def audit(
     Args:
         photos: a folder; folders in it that are named like classes tell the true classes.
         model: a SPEC for ``seewhy.load``, a ``Classifier``, a ``torch.nn.Module``, or a ``Session``.
-        truth: "folders", or a CSV file with the columns path and label. Where no truth is known at all, stamps are looked
-            for in the photos that are called each class, and duplicates; no more can be said then.
+        truth: "folders", or a CSV file with the columns path and label. Where no truth is known at all, stamps are
+            looked for in the photos that are called each class, and duplicates; no more can be said then.
         other: another folder, such as that of the training photos: photos that are in both are said.
         sources: names of ``SOURCES``; None: all of them.
         output_dir: where the rows of the pass are kept, in the folder "rows", so that an audit that was interrupted
@@ -112,11 +112,7 @@ def audit(
     chosen = _chosen(sources)
     _check(seed, batch_size)
     session = model if isinstance(model, Session) else Session(model)
-    job = events.job(
-        f"Audit of {photos if isinstance(photos, str) else getattr(photos, 'name', '')}",
-        listener=listener,
-        cancellation=cancellation,
-    )
+    job = events.job(f"Audit of {_name(photos)}", listener=listener, cancellation=cancellation)
     with job, session.turn(cancellation) as classifier, _rows_in(output_dir) as folder:
         collection = collection_of(photos, classifier, truth)
         others = () if other is None else (OTHER_FOLDER,)
@@ -148,6 +144,10 @@ def audit(
                         "forwards": eye.forwards + len(rows), "forwards_saved": eye.saved},
                 )  # fmt: skip
         raise AssertionError("the last round returns or raises")
+
+
+def _name(photos: object) -> str:
+    return Path(photos).name if isinstance(photos, str | os.PathLike) else ""
 
 
 def _check(seed: object, batch_size: object) -> None:

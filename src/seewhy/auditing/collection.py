@@ -69,9 +69,10 @@ def collection_of(
 
 def _from_folders(paths: tuple[str, ...], classifier: Classifier) -> tuple[dict[str, int], list[str]]:
     folders = {path: path.split("/")[-2::-1] for path in paths}  # the innermost first
-    notes = []
+    notes: list[str] = []
+    unknown: dict[str, str] = {}
     if numbered := _numbered({within[0] if within else "" for within in folders.values()}, classifier):
-        classes, unknown = numbered, {}
+        classes = numbered
         notes.append("the names of the folders are taken for the numbers of the classes")
     else:
         classes, unknown = _classes({name for within in folders.values() for name in within}, classifier, numbers=False)

@@ -15,7 +15,7 @@ from ..core.guest import guest, original
 from ..core.inputs import fitted
 from ..core.target import class_scores
 from ..core.torch_state import inference
-from ..errors import PhotoError
+from ..errors import ModelError, PhotoError
 from ..legible import in_one_line
 from ..models import Classifier
 from ..pictures import read_photo
@@ -86,13 +86,32 @@ class Eye:
         return self.classifier.normalised_pixels(pixels)
 
     def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8.
+        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8; NaN where the network fails.
 
         Raises:
-            ModelError: the output is no row of at least two class scores.
+            ModelError: the output is no row of at least two class scores, or the network fails on a whole batch.
         """
-        batches = [self.said(self.inputs(part)) for part in in_batches(pixels, self.batch_size)]
+        batches = [self._said_of_each(self.inputs(part)) for part in in_batches(pixels, self.batch_size)]
         return np.concatenate(batches) if batches else np.zeros((0, 0), np.float32)
+
+    def _said_of_each(self, inputs: Tensor) -> npt.NDArray[np.float32]:
+        """The same as ``said``; NaN where the network fails on an image, unless it does on all."""
+        try:
+            return self.said(inputs)
+        except ModelError:
+            if len(inputs) == 1:
+                raise
+        found: dict[int, npt.NDArray[np.float32]] = {}
+        errors: list[ModelError] = []
+        for number in range(len(inputs)):
+            try:
+                found[number] = self.said(inputs[number : number + 1])[0]
+            except ModelError as error:
+                errors.append(error)
+        if not found:
+            raise errors[0]
+        nothing = np.full_like(next(iter(found.values())), np.nan)
+        return np.stack([found.get(number, nothing) for number in range(len(inputs))])
 
     def said(self, inputs: Tensor) -> npt.NDArray[np.float32]:
         """(B, K) float32, the softmax of the logits of one batch of inputs (B, C, H, W).

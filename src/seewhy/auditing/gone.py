@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,10 @@ def still_there(rows: Rows, root: Path) -> tuple[Rows, list[tuple[str, str]]]:
             if read_photo(root / path).sha256 != digest:
                 gone[path] = "it was changed while the audit ran"
         except PhotoError as error:
-            gone[path] = f"it was there when the audit began: {error}"
+            there = os.path.lexists(root / path)
+            gone[path] = (
+                f"it was changed while the audit ran: {error}" if there else "it was removed while the audit ran"
+            )
         events.checkpoint()
     if len(gone) == len(rows):
         raise InputError("all photos were removed or changed while the audit ran", got=next(iter(gone.values())))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.company import CoupledError
 from ..core.needs import Needs
 from ..core.record import Record, recorded, recorded_for
-from ..errors import LayerError, MethodError, ModelError, SeewhyError, TargetError
+from ..errors import LayerError, MethodError, ModelError, NoGradientError, SeewhyError, TargetError
 from ..methods import GradCAM
 from ..models import Classifier
 from .outputs import as_logits
@@ -103,7 +103,7 @@ class Look:
         if self._grad_cam:
             try:
                 return self._by_grad_cam(inputs, truth)
-            except LayerError:
+            except (LayerError, NoGradientError):
                 self._grad_cam = False
         return self._without_maps(inputs, truth)
 

@@ -39,10 +39,16 @@ def ran(model: nn.Module, inputs: Tensor) -> Any:
     """
     try:
         return model(inputs)
+    except SeewhyError:
+        raise
     except Exception as error:
         raise failure(error) from error
 
 
 def failure(error: Exception) -> SeewhyError:
     """What came of running a network, as an error of ours."""
-    return error if isinstance(error, SeewhyError) else ModelError(f"the model failed: {type(error).__name__}: {error}")
+    if isinstance(error, SeewhyError):
+        return error
+    told = ModelError(f"the model failed: {type(error).__name__}: {error}")
+    told.__cause__ = error
+    return told

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .. import events
@@ -71,9 +72,10 @@ def rows_of(
     Raises:
         InputError: there is no such engine, or it is not installed.
         OutputError: the folder holds the rows of another model or of other photos, or cannot be written.
-        SeewhyError: the network gives no class scores.
+        SeewhyError: the network gives no class scores, or reads other channels than photos have.
     """
     make_all = engine_of(engine)
+    classifier.preprocess(Image.new("RGB", (8, 8)))  # a model of other channels says so before photos are read
     shards = Shards(Path(folder), collection, classifier, shard, overwrite=overwrite)
     missing = [number for number in range(len(shards.parts)) if not shards.there(number)]
     sizes = [len(paths) for paths, _ in shards.parts]
@@ -151,13 +153,9 @@ def _columns(
             inputs = torch.cat([each.inputs for each in read if each.inputs is not None])
             looked, kept, errors = look.at_each(inputs, known)
             failed += errors.values()
-            if (
-                looked is None
-                and not parts
-                and len(failed) == len(read)
-                and _fails_on_others(task, start, classifier, look)
-            ):
-                raise failure(failed[0]) from failed[0]
+            first = looked is None and not parts and len(failed) == len(read)
+            if first and _fails_on_others(task, start, classifier, look):
+                raise failure(failed[0])
             unreadable += [(read[number].path, str(failure(each))) for number, each in errors.items()]
             known, read = known[kept], [read[number] for number in kept]
             if looked is None:
@@ -172,7 +170,7 @@ def _columns(
 
 
 def _fails_on_others(task: Task, start: int, classifier: Classifier, look: Look) -> bool:
-    """Whether the model fails on photos from all over the shard as it did on a whole first batch: then it would on all."""
+    """Whether the model, which failed on a whole first batch, does so on photos from all over the rest."""
     later = range(start + task.batch_size, len(task.paths))
     for number in later[:: max(1, len(later) // PROBES)]:
         read = _read(task.root, task.paths[number], classifier)
