@@ -52,6 +52,10 @@ class ModelError(SeewhyError, ValueError):
     """The model cannot be loaded, or gave something that cannot be explained."""
 
 
+class NoGradientError(ModelError):
+    """Nothing that autograd can see leads from the inputs to the score."""
+
+
 class PhotoError(SeewhyError, ValueError):
     """A picture cannot be read."""
 

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import MethodError
 from ..incremental import Programs, Rescorer
+from .outputs import as_logits
 
 if TYPE_CHECKING:
     from .eye import Eye, Pixels
@@ -80,7 +81,7 @@ class Beside:
         logits = torch.cat([rescorer.logits_before, rescorer.logits(patches, corners)[:, 0]])
         eye.forwards += 1
         eye.saved += len(variants)
-        said: npt.NDArray[np.float32] = logits.softmax(1).float().cpu().numpy()
+        said: npt.NDArray[np.float32] = as_logits(logits).softmax(1).float().cpu().numpy()
         return said
 
 

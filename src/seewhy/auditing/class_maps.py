@@ -5,7 +5,9 @@ from __future__ import annotations
 from ..core.class_map import ClassMap
 from ..core.needs import Needs
 from ..core.record import recorded
+from ..errors import SeewhyError
 from .eye import Eye, Pixels
+from .outputs import failure
 
 
 def class_map(eye: Eye, pixels: Pixels) -> ClassMap:
@@ -13,7 +15,13 @@ def class_map(eye: Eye, pixels: Pixels) -> ClassMap:
 
     Raises:
         MethodError: the network's scores are not made of the means of its last maps.
+        ModelError: the network raises something.
     """
-    with recorded(eye.classifier, eye.inputs(pixels), None, Needs(class_map=True)) as record:
-        eye.forwards += len(pixels)
-        return record.class_map()
+    try:
+        with recorded(eye.classifier, eye.inputs(pixels), None, Needs(class_map=True)) as record:
+            eye.forwards += len(pixels)
+            return record.class_map()
+    except SeewhyError:
+        raise
+    except Exception as error:
+        raise failure(error) from error

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, TargetError
+from ..errors import InputError, TargetError, plain
 from ..exemplars import photos_in
 from ..legible import in_one_line
 from ..models import Classifier
 from .rows import UNKNOWN, Ints
+from .truth_file import Places, lines, namesakes
 
-LONGEST = 256 << 20
-"""Bytes of a CSV file: a line for each of some million photos."""
+MOST_NAMED = 20
+"""Folders, or labels, that do not fit, each with a note of its own; the others are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,16 @@ def collection_of(
     Args:
         folder: with photos.
         classifier: knows the names of the classes.
-        truth: "folders": those in which photos lie are named like their classes; else a CSV file with the columns
-            path (within ``folder``, or absolute) and label (a name, or a number of a class).
+        truth: "folders": each photo is of the class that the innermost of its folders that is named like one tells;
+            else a CSV file with the columns path (within ``folder``, beside the file, or absolute) and label (a name,
+            or a number of a class).
 
     Raises:
-        InputError: there is no photo, or the CSV file is none.
+        InputError: there is no photo; or the CSV file is none, or tells the class of no photo.
     """
+    for given, what in ((folder, "the folder of photos"), (truth, "truth")):
+        if not isinstance(given, str | os.PathLike):
+            raise InputError(f"{what} is a path", got=type(given).__name__)
     root = Path(folder)
     paths = tuple(sorted(path.relative_to(root).as_posix() for path in photos_in(root)))
     if not paths:
@@ -64,11 +68,30 @@ def collection_of(
 
 
 def _from_folders(paths: tuple[str, ...], classifier: Classifier) -> tuple[dict[str, int], list[str]]:
-    groups = {path: path.split("/")[-2] for path in paths if "/" in path}
-    classes, unknown = _classes(sorted(set(groups.values())), classifier, numbers=False)
-    counts = Counter(groups.values())
-    notes = [f"the folder {in_one_line(name)} is named like no class: {counts[name]} photos" for name in unknown]
-    return {path: classes[name] for path, name in groups.items() if name in classes}, notes
+    folders = {path: path.split("/")[-2::-1] for path in paths}  # the innermost first
+    notes: list[str] = []
+    unknown: dict[str, str] = {}
+    if numbered := _numbered({within[0] if within else "" for within in folders.values()}, classifier):
+        classes = numbered
+        notes.append("the names of the folders are taken for the numbers of the classes")
+    else:
+        classes, unknown = _classes({name for within in folders.values() for name in within}, classifier, numbers=False)
+    found = {
+        path: next(classes[name] for name in within if name in classes)
+        for path, within in folders.items()
+        if not classes.keys().isdisjoint(within)
+    }
+    alone = sum(not within for within in folders.values())
+    counts = Counter(within[0] for path, within in folders.items() if within and path not in found)
+    notes += _named(
+        (f"{_photos(count)} in the folder {in_one_line(name)} have no known class: {unknown[name]}"
+         for name, count in sorted(counts.items())), "folders",
+    )  # fmt: skip
+    if alone and found:
+        notes.append(f"{_photos(alone)} in no folder of a class have no known class")
+    if not found:
+        notes.insert(0, "no photo has a known class; expected folders named like classes, or a CSV file (--truth)")
+    return found, notes
 
 
 def _from_csv(
@@ -76,59 +99,70 @@ def _from_csv(
 ) -> tuple[dict[str, int], list[str]]:
     labels: dict[str, str] = {}
     twice = set()
-    for path, label in _lines(file, root):
-        if labels.setdefault(path, label) != label:
+    there = set(paths)
+    place = Places(root, file, there)
+    for written, label in lines(file):
+        path = place(written)
+        if label and labels.setdefault(path, label) != label:
             twice.add(path)
-    classes, unknown = _classes(sorted(set(labels.values())), classifier, numbers=True)
-    notes = [f"the label {in_one_line(name)} is no class of the model" for name in unknown]
+    classes, unknown = _classes(set(labels.values()), classifier, numbers=True)
+    notes = _named(
+        (f"the label {in_one_line(name)} is no class of the model: {why}" for name, why in sorted(unknown.items())),
+        "labels",
+    )
     if twice:
         notes.append(
             f"{len(twice)} photos have two labels in {in_one_line(file)}, such as {in_one_line(min(twice))}; "
             "the first one counts"
         )
-    there = set(paths)
     if missing := sorted(set(labels) - there):
+        close = namesakes(missing[0], paths)[:1]
         notes.append(
             f"{len(missing)} paths of {in_one_line(file)} are no photos here, such as {in_one_line(missing[0])}"
+            + "".join(f"; did you mean {in_one_line(each)}?" for each in close)
         )
     if without := len(there - set(labels)):
         notes.append(f"{without} photos have no label in {in_one_line(file)}")
-    return {path: classes[label] for path, label in labels.items() if label in classes}, notes
+    found = {path: classes[label] for path, label in labels.items() if label in classes and path in there}
+    if not found:
+        raise InputError(
+            f"{in_one_line(file)} tells the class of no photo", expected="path,label, the path within the folder",
+            got=notes[0] if notes else "no lines",
+        )  # fmt: skip
+    return found, notes
 
 
-def _lines(file: Path, root: Path) -> Iterator[tuple[str, str]]:
-    try:
-        if (size := file.stat().st_size) > LONGEST:
-            raise InputError(f"{in_one_line(file)} is too long", expected=f"at most {LONGEST:,} bytes", got=f"{size:,}")
-        with open(file, newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            if not {"path", "label"} <= set(reader.fieldnames or ()):
-                got = in_one_line(", ".join(reader.fieldnames or ()) or "nothing")
-                raise InputError(
-                    f"{in_one_line(file)} lacks a column", expected="a first line with path,label", got=got
-                )
-            whole = root.absolute()
-            for line in reader:
-                if line["path"] is None or line["label"] is None:
-                    raise InputError(f"line {reader.line_num} of {in_one_line(file)} is short", expected="path,label")
-                path = Path(line["path"])
-                inside = path.is_absolute() and path.is_relative_to(whole)
-                yield (path.relative_to(whole) if inside else path).as_posix(), line["label"].strip()
-    except (OSError, ValueError, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        expected = "folders, or a CSV file with path,label"
-        raise InputError(f"{in_one_line(file)} cannot be read", expected=expected, got=error) from error
+def _photos(count: int) -> str:
+    return f"{count} photo{'' if count == 1 else 's'}"
 
 
-def _classes(names: list[str], classifier: Classifier, *, numbers: bool) -> tuple[dict[str, int], list[str]]:
-    """Which class each name is, and which are none. The number of a folder is no number of a class."""
-    classes, unknown = {}, []
-    for name in names:
+def _named(notes: Iterable[str], of: str) -> list[str]:
+    """The first notes; of the others, how many there are."""
+    every = list(notes)
+    more = [f"and {len(every) - MOST_NAMED} more {of}"] if len(every) > MOST_NAMED else []
+    return every[:MOST_NAMED] + more
+
+
+def _numbered(names: set[str], classifier: Classifier) -> dict[str, int]:
+    """The class of each folder, where these are called 0, 1, ... up to the last class, and no class is called so."""
+    if len(names) < 2 or not all(name.isdecimal() for name in names):
+        return {}
+    numbers = {name: int(name) for name in names}
+    labels = classifier.labels
+    if sorted(numbers.values()) != list(range(len(names))) or (labels is not None and len(labels) != len(names)):
+        return {}
+    return {} if labels is not None and set(map(plain, labels)) & set(map(plain, names)) else numbers
+
+
+def _classes(names: set[str], classifier: Classifier, *, numbers: bool) -> tuple[dict[str, int], dict[str, str]]:
+    """Which class each name is, and why the others are none. The number of a folder is no number of a class."""
+    labels = set(map(plain, classifier.labels or ()))
+    classes, unknown = {}, {}
+    for name in sorted(names):
         try:
-            if not numbers and name.strip().lstrip("-").isdecimal():
-                raise TargetError("a number of a folder")
+            if not numbers and name.strip().lstrip("-").isdecimal() and plain(name) not in labels:
+                raise TargetError("a number of a folder is no class by itself")
             classes[name] = classifier.index(name)
-        except TargetError:
-            unknown.append(name)
+        except TargetError as error:
+            unknown[name] = str(error)
     return classes, unknown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.guest import guest, original
-from ..core.inputs import at_least_float32, fitted
+from ..core.inputs import fitted
 from ..core.target import class_scores
 from ..core.torch_state import inference
-from ..errors import ModelError
+from ..errors import ModelError, PhotoError
+from ..legible import in_one_line
 from ..models import Classifier
 from ..pictures import read_photo
 from .beside import Beside
+from .outputs import as_logits, ran
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -32,6 +34,7 @@ class Eye:
         classifier: the model.
         root: the folder that paths are within.
         batch_size: images per forward.
+        digests: by path the SHA-256 that its file must have: one that was changed is not what was looked at.
 
     Attributes:
         forwards: how many images the model was run on.
@@ -39,10 +42,17 @@ class Eye:
         beside: photos beside their variants.
     """
 
-    def __init__(self, classifier: Classifier, root: str | os.PathLike[str], batch_size: int = BATCH):
+    def __init__(
+        self,
+        classifier: Classifier,
+        root: str | os.PathLike[str],
+        batch_size: int = BATCH,
+        digests: Mapping[str, str] | None = None,
+    ):
         self.classifier = classifier
         self.root = Path(root)
         self.batch_size = batch_size
+        self._digests = digests or {}
         self.forwards = 0
         self.saved = 0
         self.beside = Beside(self)
@@ -51,9 +61,12 @@ class Eye:
         """The whole photo, upright, RGB.
 
         Raises:
-            PhotoError: it cannot be read.
+            PhotoError: it cannot be read, or was changed.
         """
-        return read_photo(self.root / path).image
+        photo = read_photo(self.root / path)
+        if self._digests.get(path, photo.sha256) != photo.sha256:
+            raise PhotoError(f"{in_one_line(self.root / path)} was changed while the audit ran")
+        return photo.image
 
     def pixels(self, paths: Sequence[str]) -> Pixels:
         """(B, H, W, 3) uint8, what the model sees of each photo, before normalisation.
@@ -73,25 +86,42 @@ class Eye:
         return self.classifier.normalised_pixels(pixels)
 
     def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8.
+        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8; NaN where the network fails.
 
         Raises:
-            ModelError: the output is no row of at least two class scores.
+            ModelError: the output is no row of at least two class scores, or the network fails on a whole batch.
         """
-        batches = [self.said(self.inputs(part)) for part in in_batches(pixels, self.batch_size)]
+        batches = [self._said_of_each(self.inputs(part)) for part in in_batches(pixels, self.batch_size)]
         return np.concatenate(batches) if batches else np.zeros((0, 0), np.float32)
+
+    def _said_of_each(self, inputs: Tensor) -> npt.NDArray[np.float32]:
+        """The same as ``said``; NaN where the network fails on an image, unless it does on all."""
+        try:
+            return self.said(inputs)
+        except ModelError:
+            if len(inputs) == 1:
+                raise
+        found: dict[int, npt.NDArray[np.float32]] = {}
+        errors: list[ModelError] = []
+        for number in range(len(inputs)):
+            try:
+                found[number] = self.said(inputs[number : number + 1])[0]
+            except ModelError as error:
+                errors.append(error)
+        if not found:
+            raise errors[0]
+        nothing = np.full_like(next(iter(found.values())), np.nan)
+        return np.stack([found.get(number, nothing) for number in range(len(inputs))])
 
     def said(self, inputs: Tensor) -> npt.NDArray[np.float32]:
         """(B, K) float32, the softmax of the logits of one batch of inputs (B, C, H, W).
 
         Raises:
-            ModelError: the output is no row of at least two class scores.
+            ModelError: the output is no row of at least two class scores, or the network raises something.
         """
         model = original(self.classifier.model)
         with guest(model, grad=False), inference():
-            logits = at_least_float32(class_scores(model(fitted(inputs, model)), len(inputs)))
-            if logits.shape[1] < 2:
-                raise ModelError("an audit needs probabilities of classes", expected="at least two outputs", got=1)
+            logits = as_logits(class_scores(ran(model, fitted(inputs, model)), len(inputs)))
             said: npt.NDArray[np.float32] = logits.softmax(1).float().cpu().numpy()
         self.forwards += len(inputs)
         return said

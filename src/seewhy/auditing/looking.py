@@ -12,9 +12,10 @@ from torch import Tensor
 from ..core.company import CoupledError
 from ..core.needs import Needs
 from ..core.record import Record, recorded, recorded_for
-from ..errors import LayerError, MethodError, ModelError, SeewhyError, TargetError
+from ..errors import LayerError, MethodError, ModelError, NoGradientError, SeewhyError, TargetError
 from ..methods import GradCAM
 from ..models import Classifier
+from .outputs import as_logits
 from .rows import UNKNOWN, Floats, Ints
 
 TOP = 20
@@ -102,7 +103,7 @@ class Look:
         if self._grad_cam:
             try:
                 return self._by_grad_cam(inputs, truth)
-            except LayerError:
+            except (LayerError, NoGradientError):
                 self._grad_cam = False
         return self._without_maps(inputs, truth)
 
@@ -136,12 +137,8 @@ class Look:
             return self._of(record.logits, truth, record.logits, nothing, nothing)
 
     def _of(self, logits: Tensor, truth: Ints, features: Tensor, maps: Tensor, predicted_maps: Tensor) -> Looked:
+        logits = as_logits(logits.detach()).float().cpu()
         self._classifier.check_outputs(logits.shape[1])
-        if logits.shape[1] < 2:
-            raise ModelError(
-                "an audit needs probabilities of classes", expected="two outputs or more, as of cat([-x, x])", got=1
-            )
-        logits = logits.detach().float().cpu()
         probabilities = logits.softmax(1)
         top = probabilities.topk(min(TOP, logits.shape[1]), 1)
         known = torch.from_numpy(truth).clamp(min=0)[:, None]

@@ -11,21 +11,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .. import events
 from ..errors import InputError, SeewhyError
-from ..legible import in_one_line
 from ..models import Classifier
 from ..pictures import read_photo
 from .collection import Collection
 from .facts import FACTS, facts_of, jpeg_of
 from .hashes import hash_of
 from .looking import Look
+from .outputs import failure
 from .rows import Rows
 from .shards import Shards, write_shard
 
 SHARD = 2048
+PROBES = 8
+"""Photos that a model is tried on which failed on a whole batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,7 @@ def rows_of(
     batch_size: int = 64,
     engine: str = "local",
     workers: int | None = None,
+    overwrite: bool = False,
 ) -> tuple[Rows, list[tuple[str, str]]]:
     """The rows of all photos, and the photos that cannot be read, with the reason.
 
@@ -63,14 +67,16 @@ def rows_of(
         batch_size: images per forward.
         engine: "local", or "ray": the shards are made by workers of a Ray cluster, with the same rows.
         workers: how many of a cluster that is begun for this; None: as many as there are processors.
+        overwrite: whether rows of another model or of other photos are replaced.
 
     Raises:
         InputError: there is no such engine, or it is not installed.
         OutputError: the folder holds the rows of another model or of other photos, or cannot be written.
-        SeewhyError: the network gives no class scores.
+        SeewhyError: the network gives no class scores, or reads other channels than photos have.
     """
     make_all = engine_of(engine)
-    shards = Shards(Path(folder), collection, classifier, shard)
+    classifier.preprocess(Image.new("RGB", (8, 8)))  # a model of other channels says so before photos are read
+    shards = Shards(Path(folder), collection, classifier, shard, overwrite=overwrite)
     missing = [number for number in range(len(shards.parts)) if not shards.there(number)]
     sizes = [len(paths) for paths, _ in shards.parts]
     total = len(collection.paths)
@@ -147,7 +153,10 @@ def _columns(
             inputs = torch.cat([each.inputs for each in read if each.inputs is not None])
             looked, kept, errors = look.at_each(inputs, known)
             failed += errors.values()
-            unreadable += [(read[number].path, f"the model: {_in_one_line(each)}") for number, each in errors.items()]
+            first = looked is None and not parts and len(failed) == len(read)
+            if first and _fails_on_others(task, start, classifier, look):
+                raise failure(failed[0])
+            unreadable += [(read[number].path, str(failure(each))) for number, each in errors.items()]
             known, read = known[kept], [read[number] for number in kept]
             if looked is None:
                 continue
@@ -157,14 +166,17 @@ def _columns(
                 "hash": np.array([each.hash for each in read], np.uint64), "digest": [each.digest for each in read],
             })  # fmt: skip
         events.progress(task.before + start + len(batch), task.total)  # nobody hears it in another process
-    if failed and not parts:
-        raise failed[0]
     return {name: _joined([part[name] for part in parts]) for name in (parts[0] if parts else ())}, unreadable
 
 
-def _in_one_line(error: Exception) -> str:
-    said = str(error) if isinstance(error, SeewhyError) else f"{type(error).__name__}: {error}"
-    return in_one_line(said)
+def _fails_on_others(task: Task, start: int, classifier: Classifier, look: Look) -> bool:
+    """Whether the model, which failed on a whole first batch, does so on photos from all over the rest."""
+    later = range(start + task.batch_size, len(task.paths))
+    for number in later[:: max(1, len(later) // PROBES)]:
+        read = _read(task.root, task.paths[number], classifier)
+        if read.inputs is not None and look.at_each(read.inputs, task.truth[number : number + 1])[0] is not None:
+            return False
+    return True
 
 
 def _joined(parts: list[Any]) -> Any:

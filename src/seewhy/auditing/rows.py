@@ -55,6 +55,17 @@ class Rows:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def only(self, which: npt.NDArray[np.bool_]) -> Rows:
+        """Some of them, (N,) bool."""
+        at = np.flatnonzero(which)
+
+        def some(values: Any) -> Any:
+            if isinstance(values, Mapping):
+                return {name: some(each) for name, each in values.items()}
+            return tuple(values[row] for row in at) if isinstance(values, tuple) else values[at]
+
+        return Rows(**{name: some(values) for name, values in vars(self).items()})
+
     @property
     def confidence(self) -> Floats:
         """(N,), the probability of the predicted class."""

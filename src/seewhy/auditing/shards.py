@@ -22,6 +22,7 @@ from .seen import kept
 
 FORMAT = 3
 ABOUT = "rows.json"
+SHARDS = "*.parquet"
 
 
 class Shards:
@@ -31,24 +32,27 @@ class Shards:
         folder: theirs alone.
         collection, classifier: of whom they are.
         size: rows of a shard.
+        overwrite: whether other rows that the folder holds are replaced.
 
     Raises:
         InputError: pyarrow is not installed.
-        OutputError: the folder holds other rows, or cannot be written.
+        OutputError: the folder holds other rows and ``overwrite`` is False, or cannot be written.
 
     Attributes:
         folder: as it was given, made.
         parts: for each shard, the paths and the truth of its photos.
     """
 
-    def __init__(self, folder: Path, collection: Collection, classifier: Classifier, size: int):
+    def __init__(
+        self, folder: Path, collection: Collection, classifier: Classifier, size: int, *, overwrite: bool = False
+    ):
         _pyarrow()
         self.folder = make_folder(folder)
         starts = range(0, len(collection.paths), size)
         self.parts: list[tuple[tuple[str, ...], Ints]] = [
             (collection.paths[start : start + size], collection.truth[start : start + size]) for start in starts
         ]
-        self._claim(_about(collection, classifier, size))
+        self._claim(_about(collection, classifier, size), overwrite)
 
     def there(self, number: int) -> bool:
         """Whether a shard was written."""
@@ -62,7 +66,7 @@ class Shards:
         """
         return _read_all(self.folder, len(self.parts))
 
-    def _claim(self, about: dict[str, Any]) -> None:
+    def _claim(self, about: dict[str, Any], overwrite: bool) -> None:
         """The folder is of these rows, or becomes theirs."""
         path = self.folder / ABOUT
         if not path.is_file():
@@ -72,10 +76,14 @@ class Shards:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             found = None
-        if found != about:
+        if found != about and overwrite:
+            for shard in self.folder.glob(SHARDS):
+                shard.unlink()
+            write_text(path, json.dumps(about, indent=1), overwrite=True)
+        elif found != about:
             other = [name for name in about if not isinstance(found, dict) or found.get(name) != about[name]]
             raise OutputError(
-                f"{in_one_line(self.folder)} holds rows of another pass", expected="another folder, or an empty one",
+                f"{in_one_line(self.folder)} holds rows of another pass", expected="another folder, or to replace them",
                 got=f"other {', '.join(other)}",
             )  # fmt: skip
 

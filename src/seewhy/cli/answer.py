@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from .console import console, shown
@@ -17,8 +19,10 @@ def command(audit_dir: str, finding: str, answer: str) -> None:
     The answer is kept in findings.json, also when the audit is made again there. `seewhy fix` does nothing against
     what is real, and may be used against whatever is spurious.
     """
-    from ..auditing.result import Audit
+    from ..auditing.result import FILE, Audit
 
+    if os.path.basename(audit_dir) == FILE and not os.path.isdir(audit_dir):
+        audit_dir = os.path.dirname(audit_dir) or "."
     found = Audit.load(audit_dir).answered(finding, answer)
     path = found.save(audit_dir, overwrite=True)
     (each,) = (each for each in found.findings if each.id == finding)

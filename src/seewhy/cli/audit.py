@@ -23,6 +23,7 @@ from .progress import Bar
 from .streams import output
 
 USUAL = "seewhy-audit"
+SOURCES = "preprocessing, stamps, global, components, sensitivity, labels, duplicates, slices, calibration"
 STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few": "too few photos"}
 
 
@@ -33,9 +34,15 @@ STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few"
               help="Where the true classes are: folders named like them, or a CSV file with path,label.")  # fmt: skip
 @click.option("--other", metavar="DIR", type=click.Path(readable=False),
               help="Such as the training photos: says which photos are in both.")  # fmt: skip
-@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only these; may be repeated. Default: all.")
+@click.option(
+    "--source", "sources", multiple=True, metavar="NAME", help=f"Only these; may be repeated. Default: all: {SOURCES}."
+)
 @click.option("--output-dir", "-o", type=click.Path(readable=False), help=f"Default: {USUAL}.")
-@click.option("--force", is_flag=True, help="Replace an earlier findings.json, its lists and audit.html.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace an earlier findings.json, its lists and audit.html, and the rows of other photos.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every draw.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per forward.")
 @click.option("--engine", default="local", show_default=True, metavar="local|ray", help="What makes the pass.")
@@ -77,6 +84,7 @@ def command(photos: str, **given: Any) -> None:
             photos, classifier, truth=given["truth"], other=given["other"], sources=given["sources"] or None,
             output_dir=folder, seed=given["seed"], batch_size=given["batch_size"],
             engine=given["engine"], workers=given["workers"], listener=listen,
+            overwrite=given["force"],
         )  # fmt: skip
         if given["force"] and os.path.lexists(folder / FILE):
             found = _with_answers(found, folder)

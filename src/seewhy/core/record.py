@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import events
-from ..errors import InputError, LayerError, ModelError
+from ..errors import InputError, LayerError, ModelError, NoGradientError
 from ..interrupts import interruptible, shielded
 from .class_map import ClassMap
 from .company import CoupledError, coupling
@@ -167,7 +167,7 @@ class Record:
             raise InputError(f"the record was made without the gradient at {name!r}", expected=expected)
         gradient = self._gradients[rule, smooth][name]
         if gradient is None:
-            raise ModelError(UNSEEN.format(repr(name)))
+            raise NoGradientError(UNSEEN.format(repr(name)))
         return at_least_float32(gradient)
 
     def overridden(self, rule: Rule, smooth: bool = False) -> int:
@@ -252,7 +252,7 @@ class Record:
         score = forward.on_graph(self.score_of)
         root = score.grad_fn
         if root is None:
-            raise ModelError(UNSEEN.format("the input"))
+            raise NoGradientError(UNSEEN.format("the input"))
         with rectified(root, rule, smooth, visible=needs.input_gradient) as count:
             self._overridden[rule, smooth] = count
             self.backwards += 1

@@ -74,6 +74,10 @@ def preprocessing_of(loaded: Loaded, spec: str, told: Told) -> Preprocessing | B
     if channels not in USUAL and (means is None or stds is None):
         what = f"{spec} reads {channels} channels, and how they are normalised is not known"
         raise InputError(what, expected=f"mean= and std= (--mean, --std), {channels} values each, or one for all")
+    for given in (means, stds):
+        if given is not None and len(given) not in (1, channels):
+            expected = f"mean and std of {channels} values each, or one for all"
+            raise InputError(f"{spec} reads {channels} channels", expected=expected, got=len(given))
     usual = USUAL.get(channels, ((), ()))
     return Preprocessing(
         size, _spread(means, usual[0], channels), _spread(stds, usual[1], channels), order=ORDERS.get(channels)

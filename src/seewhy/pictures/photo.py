@@ -168,7 +168,7 @@ def _neighbours(path: Path) -> tuple[str, ...]:
         names = [entry.name for entry in path.parent.iterdir()]
     except (OSError, ValueError):
         return ()
-    return tuple(in_one_line(path.parent / name) for name in close_matches(path.name, names))
+    return tuple(in_one_line(path.parent / name) for name in close_matches(path.name, names) if name != path.name)
 
 
 def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
