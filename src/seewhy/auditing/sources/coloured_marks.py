@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from .fixed_stamps import near
-from .moving_stamps import LEAST_SHARE, SIDE, TIMES, enlarged, matching, shrunk
+from .fixed_stamps import near, reduced, reduction
+from .moving_stamps import LEAST_SHARE, TIMES, enlarged, matching
 from .pattern import Mask, Pattern, Pixels, box_of, components
 
 Colour = npt.NDArray[np.int16]
@@ -36,8 +36,7 @@ def coloured_mark(own: Pixels, others: Pixels) -> Pattern | None:
         own: (N, H, W, 3) uint8, photos of the class.
         others: (M, H, W, 3) uint8, photos of other classes.
     """
-    factor = -(-max(own.shape[1:3]) // SIDE)
-    small, small_others = shrunk(own, factor), shrunk(others, factor)
+    small, small_others = reduced(own), reduced(others)
     least = max(FEWEST, small.shape[1] * small.shape[2] // PART)
     codes, here = coded(small), has_colours(small, least)
     gain = here.mean(0) - TIMES * has_colours(small_others, least).mean(0)
@@ -47,7 +46,7 @@ def coloured_mark(own: Pixels, others: Pixels) -> Pattern | None:
         colour = np.median(small[codes == code], axis=0).astype(np.int16)
         mark = common_shape(small, colour, least)
         if mark is not None:
-            grown = enlarged(mark, factor)
+            grown = enlarged(mark, reduction(own))
             share, elsewhere = (float(matching(each, grown).mean()) for each in (own, others))
             if share >= LEAST_SHARE and share >= TIMES * elsewhere:
                 return Pattern(grown.box, grown.alpha, grown.colour, share, elsewhere)

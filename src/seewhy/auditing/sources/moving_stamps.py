@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from .fixed_stamps import reduced, reduction
 from .pattern import Floats, Mask, Pattern, Pixels, box_of, components
 
-SIDE = 96
-"""Photos are reduced to at most this side, by squares."""
 CUT_FROM = 24
 FIRST = 30
 """All templates are matched over so many photos of the class and of the others; the best over all of them."""
@@ -36,8 +36,7 @@ def moving_stamp(own: Pixels, maps: Floats, others: Pixels, random: np.random.Ge
         others: (M, H, W, 3) uint8, photos of other classes.
         random: which photos templates are cut from.
     """
-    factor = -(-max(own.shape[1], own.shape[2]) // SIDE)
-    small, small_others = shrunk(own, factor), shrunk(others, factor)
+    small, small_others = reduced(own), reduced(others)
     side = max(4, max(small.shape[1:3]) // 12)
     if min(small.shape[1:3]) < 2 * side or not np.isfinite(maps).all() or np.ptp(maps) == 0:
         return None
@@ -51,20 +50,11 @@ def moving_stamp(own: Pixels, maps: Floats, others: Pixels, random: np.random.Ge
         if share >= LEAST_SHARE and share >= TIMES * elsewhere:
             tag = aligned(small, template[0])
             if tag is not None:
-                grown = enlarged(tag, factor)
+                grown = enlarged(tag, reduction(own))
                 share, elsewhere = (float(matching(each, grown).mean()) for each in (own, others))
                 if share >= LEAST_SHARE and share >= TIMES * elsewhere:
                     return Pattern(grown.box, grown.alpha, grown.colour, share, elsewhere)
     return None
-
-
-def shrunk(pixels: Pixels, factor: int) -> Pixels:
-    """Photos (N, H, W, 3) averaged over squares of side ``factor``."""
-    if factor == 1:
-        return pixels
-    tensors = [torch.from_numpy(each).permute(2, 0, 1)[None].float() for each in pixels]
-    means = [F.avg_pool2d(each, factor)[0].permute(1, 2, 0).round().byte().numpy() for each in tensors]
-    return np.stack(means)
 
 
 def cuts(photo: Pixels, heat: Floats, side: int) -> Pixels:
@@ -137,7 +127,7 @@ def aligned(pixels: Pixels, template: Pixels) -> Pattern | None:
 
 
 def enlarged(pattern: Pattern, factor: int) -> Pattern:
-    """A pattern of ``shrunk`` photos at the size of the photos."""
+    """A pattern of ``reduced`` photos at the size of the photos."""
     top, left, height, width = (each * factor for each in pattern.box)
     alpha = pattern.alpha.repeat(factor, 0).repeat(factor, 1)
     colour = pattern.colour.repeat(factor, 0).repeat(factor, 1)
@@ -146,27 +136,31 @@ def enlarged(pattern: Pattern, factor: int) -> Pattern:
 
 def at_one_place(pixels: Pixels, pattern: Pattern) -> Pattern | None:
     """The pattern at the place where most photos that carry it have it, within a pixel of what is searched; or None."""
-    factor = -(-max(pixels.shape[1], pixels.shape[2]) // SIDE)
-    small = shrunk(pixels, factor)
-    alpha, colour = pattern.alpha[::factor, ::factor], pattern.colour[::factor, ::factor]
-    far = torch.cat([distances(each[None], colour[None], alpha)[:, 0] for each in small])
+    far = torch.cat([*matches(pixels, pattern)])
     hits = far[far.amin((1, 2)) <= NEAR]
     if not len(hits):
         return None
-    places = torch.stack([hits.flatten(1).argmin(1) // far.shape[2], hits.flatten(1).argmin(1) % far.shape[2]], 1)
+    flat = hits.flatten(1).argmin(1)
+    places = torch.stack([flat // far.shape[2], flat % far.shape[2]], 1)
     middle = places.median(0).values
     if float(((places - middle).abs() <= 1).all(1).float().mean()) < ONE_PLACE:
         return None
-    top, left = (middle * factor).tolist()
+    top, left = (middle * reduction(pixels)).tolist()
     height, width = pattern.box[2:]
     return replace(pattern, box=(min(top, pixels.shape[1] - height), min(left, pixels.shape[2] - width), height, width))
 
 
 def matching(pixels: Pixels, pattern: Pattern) -> Mask:
     """(N,): the photos in which an opaque pattern matches somewhere."""
-    factor = -(-max(pixels.shape[1], pixels.shape[2]) // SIDE)
-    small = shrunk(pixels, factor)
-    alpha, colour = pattern.alpha[::factor, ::factor], pattern.colour[::factor, ::factor]
-    parts = [distances(small[n : n + 100], colour[None], alpha).amin((1, 2, 3)) for n in range(0, len(small), 100)]
-    out: Mask = (torch.cat(parts) <= NEAR).numpy()
+    out: Mask = (torch.cat([far.amin((1, 2)) for far in matches(pixels, pattern)]) <= NEAR).numpy()
     return out
+
+
+def matches(pixels: Pixels, pattern: Pattern) -> Iterator[torch.Tensor]:
+    """Of some photos after the other (n, H - h + 1, W - w + 1), how far an opaque pattern is from them at every place
+    of ``reduced`` photos.
+    """
+    small, factor = reduced(pixels), reduction(pixels)
+    alpha, colour = pattern.alpha[::factor, ::factor], pattern.colour[::factor, ::factor]
+    for start in range(0, len(small), 100):
+        yield distances(small[start : start + 100], colour[None], alpha)[:, 0]
