@@ -107,9 +107,9 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
     about = candidate.edit.describe()
     removal = measured_removal(candidate, album, measured & carries, photos, rng)
     pasted = put_into(candidate, album, hosts, content, draws, rng) if len(hosts) >= FEWEST else None
-    if pasted is None or len(pasted.change) < FEWEST:
-        count = 0 if pasted is None else len(pasted.change)
-        sentence = f"too few photos to tell what {about['name']} does: {count or len(hosts)} of other classes than "
+    count = len(hosts) if pasted is None else len(pasted.change)
+    if pasted is None or count < FEWEST:
+        sentence = f"too few photos to tell what {about['name']} does: {count} of other classes than "
         return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
     beyond = pasted.beyond
     flipped = int((pasted.after & ~pasted.before).sum())
@@ -123,8 +123,7 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
         p=sign_flip(beyond, rng),
         controls={kind: float(change.mean()) for kind, change in pasted.controls.items()},
         more={
-            "photos": len(pasted.change), "flipped": flipped / len(pasted.change),
-            "flipped_ci": wilson_interval(flipped, len(pasted.change)),
+            "photos": count, "flipped": flipped / count, "flipped_ci": wilson_interval(flipped, count),
             "called": float(pasted.after.mean()), "called_before": float(pasted.before.mean()),
             "called_under_controls": pasted.called,
             "ci_of_this_change": interval,

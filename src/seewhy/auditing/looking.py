@@ -121,8 +121,8 @@ class Look:
         method, known = GradCAM(relu=False), np.maximum(truth, 0).tolist()
         with recorded_for(self._classifier, inputs, [None, known], Needs.of([method])) as (of_said, of_truth):
             assert of_said.logits is not None
-            said = method(of_said)
-            wrong = _explained(of_said.logits.argmax(1), truth) != of_said.logits.argmax(1)
+            said, predicted = method(of_said), of_said.logits.argmax(1)
+            wrong = _explained(predicted, truth) != predicted
             own = said.values
             if wrong.any():
                 own = torch.where(wrong[:, None, None, None], method(of_truth).values, own)

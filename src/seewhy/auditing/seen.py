@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,7 @@ def kept(transform: object) -> dict[str, Any] | None:
     """Every parameter of a preprocessing, as JSON gives it back; None of another library's."""
     if not isinstance(transform, Preprocessing):
         return None
-    told = {each.name: getattr(transform, each.name) for each in fields(transform)}
-    found: dict[str, Any] = json.loads(json.dumps(told))
+    found: dict[str, Any] = json.loads(json.dumps(asdict(transform)))
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -68,9 +68,8 @@ def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Ca
                 found.append(candidate(evidence, sample.index, 1, fixed or tag, carriers, moving=fixed is None))
         for number, pattern in enumerate(patterns, 1):
             carriers = rows_that(evidence, sample, partial(shown, pattern=pattern))
-            made = candidate(evidence, sample.index, number, pattern, carriers, moving=False)
             again = fitted_again(sample.own, sample.others, pattern, random)
-            found.append(replace(made, as_likely=tuple(_stamp(evidence, each, moving=False) for each in again)))
+            found.append(candidate(evidence, sample.index, number, pattern, carriers, moving=False, again=again))
     return found
 
 
@@ -121,9 +120,10 @@ def rows_that(evidence: Evidence, sample: Sample, show: Callable[[Pixels], Mask]
 
 
 def candidate(
-    evidence: Evidence, index: int, number: int, pattern: Pattern, carriers: Numbers, moving: bool
-) -> Candidate:
-    """A pattern as a candidate."""
+    evidence: Evidence, index: int, number: int, pattern: Pattern, carriers: Numbers, moving: bool,
+    again: Sequence[Pattern] = (),
+) -> Candidate:  # fmt: skip
+    """A pattern as a candidate; ``again`` are other fits of it."""
     name = evidence.label(index)
     place = "at changing places" if moving else "at one place"
     top, left, height, width = pattern.box
@@ -138,6 +138,7 @@ def candidate(
         why=f"a pattern of {height}×{width} pixels repeats {place} in {pattern.share:.0%} of the photos of {name} "
         f"that were looked at, and in {pattern.elsewhere:.0%} of the others",
         region={"box": [top, left, height, width], "of": list(evidence.eye.classifier.input_size)},
+        as_likely=tuple(_stamp(evidence, each, moving) for each in again),
     )
 
 

@@ -143,20 +143,25 @@ def _fitted_cast(own: Pixels, others: Pixels) -> Global:
     return Global("tint", (red, green, blue))
 
 
+def _apart(measure: Callable[[Pixels], Doubles], own: Pixels, others: Pixels) -> float:
+    """The difference of the medians of a measure."""
+    return float(np.median(measure(own)) - np.median(measure(others)))
+
+
 def _fitted_brightness(own: Pixels, others: Pixels) -> Global:
-    return Global("brightness", float(np.median(brightness(own)) - np.median(brightness(others))))
-
-
-def _fitted_contrast(own: Pixels, others: Pixels) -> Global:
-    return Global("contrast", float(np.exp(np.median(contrast(own)) - np.median(contrast(others)))))
+    return Global("brightness", _apart(brightness, own, others))
 
 
 def _fitted_black(own: Pixels, others: Pixels) -> Global:
-    return Global("brightness", float(np.median(black(own)) - np.median(black(others))))
+    return Global("brightness", _apart(black, own, others))
+
+
+def _fitted_contrast(own: Pixels, others: Pixels) -> Global:
+    return Global("contrast", float(np.exp(_apart(contrast, own, others))))
 
 
 def _fitted_saturation(own: Pixels, others: Pixels) -> Global:
-    return Global("saturation", float(np.exp(np.median(saturation(own)) - np.median(saturation(others)))))
+    return Global("saturation", float(np.exp(_apart(saturation, own, others))))
 
 
 def _fitted_noise(own: Pixels, others: Pixels) -> Global:
