@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .comparison import Changed, Comparison
+from .evidence import random_for
 from .finding import Finding
 from .paired_maps import Seen, paired
 from .parts import Part, WhichSide, measured, parts_of
 from .repeating import Repeated
 from .rows import Ints, Rows
 from .sources.slices import weak
-from .split import alike, proposing
+from .split import proposing_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,8 @@ class Side:
             which: of the two models it is.
             numbers: (N,), the rows that both models have.
         """
-        rows, random = self.rows, np.random.default_rng([self.seed, *b"slices"])  # the draws of an audit
-        half = proposing(rows.truth, alike(rows.digests, rows.hashes), self.seed)
+        rows, random = self.rows, random_for(self.seed, "slices")  # the draws of an audit
+        half = proposing_of(rows, self.seed)
         return [
             Part(f"{each.what}, weak for {which.upper()}", (each.inside & ~half)[numbers], "slice", which)
             for each in weak(rows, half, random, self.label) if each.property is None
@@ -71,7 +71,7 @@ def comparison_of(
         notes: what could not be compared.
     """
     first, second = (np.array(side, np.int64) for side in zip(*pairs, strict=True))
-    rows_a, rows_b = taken(a.rows, first), taken(b.rows, second)
+    rows_a, rows_b = a.rows.only(first), b.rows.only(second)
     classes = [a.label(index) for index in rows_a.truth.tolist()]
     slices = [*a.weak("a", first), *b.weak("b", second)]
     found, q = measured(
@@ -88,17 +88,6 @@ def comparison_of(
         fixed=fixed, broken=broken, effects=dict(effects or {}), notes=(*notes, *more),
         repeated=tuple(replace(each, q=own) for each, own in zip(repeated, q, strict=True)), maps=maps, scale=scale,
     )  # fmt: skip
-
-
-def taken(rows: Rows, numbers: npt.NDArray[np.int64]) -> Rows:
-    """Some of the rows, in this order."""
-
-    def some(column: Any) -> Any:
-        if isinstance(column, Mapping):
-            return {name: values[numbers] for name, values in column.items()}
-        return tuple(column[i] for i in numbers.tolist()) if isinstance(column, tuple) else column[numbers]
-
-    return Rows(**{each.name: some(getattr(rows, each.name)) for each in fields(rows)})
 
 
 def _order(changed: Changed) -> tuple[float, str]:

@@ -29,6 +29,7 @@ from .other_folder import other_folder
 from .passing import rows_of
 from .result import Audit
 from .rows import Rows
+from .shards import ROWS
 from .sources.calibration import calibration
 from .sources.components import components
 from .sources.duplicates import duplicates
@@ -38,7 +39,7 @@ from .sources.preprocessing import preprocessing
 from .sources.sensitivity import sensitivity
 from .sources.slices import slices
 from .sources.stamps import stamps
-from .split import alike, proposing
+from .split import proposing_of
 from .stages import INTERVENTIONS, OTHER_FOLDER, PHOTOS, Passed, Plan, Proposed
 
 Source: TypeAlias = Callable[[Evidence], Sequence[Finding | Candidate]]
@@ -126,8 +127,7 @@ def audit(
             there = None if other is None else other_folder(other)
         for last in (False,) * RETRIES + (True,):
             eye = Eye(classifier, collection.root, batch_size, dict(zip(rows.paths, rows.digests, strict=True)))
-            half = proposing(rows.truth, alike(rows.digests, rows.hashes), seed)
-            evidence = Evidence(rows, eye, half, seed, there)
+            evidence = Evidence(rows, eye, proposing_of(rows, seed), seed, there)
             about = _passed(classifier, collection, unreadable, evidence)
             events.result(about)
             try:
@@ -222,7 +222,7 @@ def _said_of(
 @contextmanager
 def _rows_in(output_dir: str | os.PathLike[str] | None) -> Iterator[Path]:
     if output_dir is not None:
-        yield Path(output_dir) / "rows"
+        yield Path(output_dir) / ROWS
         return
     with tempfile.TemporaryDirectory(prefix="seewhy-audit-") as folder:
         yield Path(folder)

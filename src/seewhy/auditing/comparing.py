@@ -28,7 +28,7 @@ from .passing import rows_of
 from .repeating import Repeated, repeat
 from .result import FILE, Audit
 from .rows import UNKNOWN, Ints, Rows
-from .split import alike, proposing
+from .split import proposing_of
 
 MOST_NAMED = 5
 """Missing labels that an error names."""
@@ -216,8 +216,7 @@ def _repeated(
     if str(models[0].transform) != str(models[1].transform):
         notes.append("the models see photos otherwise: stamps are put into what the one they were found with sees")
     own, split_seed = rows[which], int(found.made.get("seed", 0))
-    half = proposing(own.truth, alike(own.digests, own.hashes), split_seed)
-    evidence = Evidence(own, Eye(models[which], root, batch_size), half, split_seed)
+    evidence = Evidence(own, Eye(models[which], root, batch_size), proposing_of(own, split_seed), split_seed)
     done, more = repeat(found.findings, evidence, models[1 - which], to_other, seed, swapped=which == 1)
     stamps = [each for each in found.findings if each.kind == "stamp" and each.answer != "real"]
     if stamps and not done:

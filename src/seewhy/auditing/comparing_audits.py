@@ -17,7 +17,7 @@ from .finding import Finding
 from .result import Audit
 from .rows import Rows
 from .seen import seen_by
-from .shards import read_rows
+from .shards import ROWS, read_rows, rows_folder
 
 
 def compare_audits(
@@ -68,7 +68,7 @@ class _Photos:
     def __init__(self, folder: str | os.PathLike[str], audit: Audit, rows: Rows, photos: str | os.PathLike[str] | None):
         self._digests = dict(zip(rows.paths, rows.digests, strict=True))
         self._root = Path(audit.photos["folder"] if photos is None else photos)
-        self._seen = seen_by(Path(folder) / "rows")
+        self._seen = seen_by(Path(folder) / ROWS)
 
     def __call__(self, path: str) -> Image.Image:
         photo = read_photo(self._root / path)
@@ -103,10 +103,8 @@ def _alone(audit: Audit, other: Audit, name: str) -> list[str]:
 
 
 def _read(folder: Path) -> tuple[Audit, Rows]:
-    if not (folder / "rows").is_dir():
-        expected = "the --output-dir of an audit, with its folder rows"
-        raise InputError(f"{in_one_line(folder)} holds no rows", expected=expected)
-    return Audit.load(folder), read_rows(folder / "rows")
+    there = rows_folder(folder)
+    return Audit.load(folder), read_rows(there)
 
 
 def _names(audit: Audit) -> dict[int, str]:

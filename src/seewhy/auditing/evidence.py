@@ -36,4 +36,9 @@ class Evidence:
 
     def random(self, what: str) -> np.random.Generator:
         """Random numbers for one purpose, whatever else was drawn."""
-        return np.random.default_rng([self.seed, *what.encode()])
+        return random_for(self.seed, what)
+
+
+def random_for(seed: int, what: str) -> np.random.Generator:
+    """Random numbers of a seed for one purpose."""
+    return np.random.default_rng([seed, *what.encode()])

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, close_matches
-from ..legible import in_one_line
 from ..models import Classifier
 from .candidate import Candidate
 from .collection import collection_of
@@ -26,11 +25,12 @@ from .remedies.head import Head, copied, head_of, probabilities, with_head
 from .remedies.known import REMEDIES, Remedy
 from .remedies.lessons import lessons, variants
 from .result import Audit
+from .shards import rows_folder
 from .sources.components import components
 from .sources.global_properties import global_properties
 from .sources.slices import slice_of
 from .sources.stamps import seen, stamps
-from .split import alike, proposing
+from .split import proposing_of
 
 Ints = npt.NDArray[np.integer[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -233,14 +233,11 @@ def _remedy(name: str | None, finding: Finding | None) -> Remedy:
 
 
 def _evidence(folder: Path, photos: Any, classifier: Classifier, found: Audit, truth: Any, batch_size: int) -> Evidence:
-    if not (folder / "rows").is_dir():
-        what = f"{in_one_line(folder)} holds no rows"
-        raise InputError(what, expected="the --output-dir of an audit, with its folder rows")
+    there = rows_folder(folder)
     collection = collection_of(photos, classifier, truth)
-    rows, _ = rows_of(collection, classifier, folder / "rows", batch_size=batch_size)
+    rows, _ = rows_of(collection, classifier, there, batch_size=batch_size)
     seed = int(found.made.get("seed", 0))
-    half = proposing(rows.truth, alike(rows.digests, rows.hashes), seed)
-    return Evidence(rows, Eye(classifier, collection.root, batch_size), half, seed)
+    return Evidence(rows, Eye(classifier, collection.root, batch_size), proposing_of(rows, seed), seed)
 
 
 def _candidate(evidence: Evidence, finding: Finding) -> Candidate:

@@ -55,9 +55,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def only(self, which: npt.NDArray[np.bool_]) -> Rows:
-        """Some of them, (N,) bool."""
-        at = np.flatnonzero(which)
+    def only(self, which: npt.NDArray[np.bool_] | Ints) -> Rows:
+        """Some of them: where (N,) bool is True, or these numbers in their order."""
+        at = np.arange(len(self))[which]
 
         def some(values: Any) -> Any:
             if isinstance(values, Mapping):

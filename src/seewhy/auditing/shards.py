@@ -20,6 +20,8 @@ from .facts import FACTS
 from .rows import Ints, Rows
 from .seen import kept
 
+ROWS = "rows"
+"""The folder of the rows, in that of an audit."""
 FORMAT = 3
 ABOUT = "rows.json"
 SHARDS = "*.parquet"
@@ -120,6 +122,18 @@ def write_shard(folder: Path, number: int, columns: dict[str, Any], unreadable: 
     table = pa.table(arrays).replace_schema_metadata(said)
     with write_atomically(_path(folder, number), overwrite=True) as file:
         parquet.write_table(table, file, compression="zstd")
+
+
+def rows_folder(audit_dir: Path) -> Path:
+    """Where the rows of an audit are.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not (folder := audit_dir / ROWS).is_dir():
+        expected = f"the --output-dir of an audit, with its folder {ROWS}"
+        raise InputError(f"{in_one_line(audit_dir)} holds no rows", expected=expected)
+    return folder
 
 
 def read_rows(folder: str | os.PathLike[str]) -> Rows:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from .rows import Rows
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -49,6 +50,11 @@ def proposing(truth: Ints, groups: Ints, seed: int = 0) -> npt.NDArray[np.bool_]
             ahead += int(sizes[group]) if takes[group] else -int(sizes[group])
     chosen[:] = takes[of_group]
     return chosen
+
+
+def proposing_of(rows: Rows, seed: int) -> npt.NDArray[np.bool_]:
+    """(N,) bool: the same of an audit's rows, where photos that are alike stay together."""
+    return proposing(rows.truth, alike(rows.digests, rows.hashes), seed)
 
 
 def alike(digests: Sequence[str], hashes: npt.NDArray[np.uint64]) -> Ints:

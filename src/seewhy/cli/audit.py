@@ -61,7 +61,7 @@ def command(photos: str, **given: Any) -> None:
     from ..auditing.page import FILE as PAGE
     from ..auditing.page import render
     from ..auditing.remedies.lists import DUPLICATES, RELABEL, write_lists
-    from ..auditing.shards import read_rows
+    from ..auditing.shards import ROWS, read_rows
 
     folder = make_folder(Path(given["output_dir"] or USUAL))
     for name in (FILE, RELABEL, DUPLICATES, PAGE) if given["page"] else (FILE, RELABEL, DUPLICATES):
@@ -93,7 +93,7 @@ def command(photos: str, **given: Any) -> None:
         if given["page"]:
             path = folder / PAGE
             with events.job("Page", listener=bar.listen):
-                page = render(found, photos, classifier, rows=read_rows(folder / "rows"), pictures=growing.pictures)
+                page = render(found, photos, classifier, rows=read_rows(folder / ROWS), pictures=growing.pictures)
             growing.finish(page)
     if given["as_json"]:
         click.echo(json.dumps(found.describe()), file=output())
