@@ -94,3 +94,17 @@ def folder(place, pixels, kinds):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(each).save(path)
     return place
+
+
+def spurious(each, seed, share=0.95, *, core, plain):
+    """Features (N, 8), classes (N,), and where the shortcut tells the class: the first coordinate does, ``core``
+    deviations from the middle; the second, on ``share`` of the photos, ``plain`` deviations.
+    """
+    rng = np.random.default_rng(seed)
+    classes = np.repeat([0, 1], each)
+    sign = 2 * classes - 1
+    agrees = rng.random(len(classes)) < share
+    features = rng.normal(size=(len(classes), 8))
+    features[:, 0] += core * sign
+    features[:, 1] = np.where(agrees, plain, -plain) * sign + rng.normal(size=len(classes))
+    return features, classes, agrees

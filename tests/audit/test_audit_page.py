@@ -16,15 +16,17 @@ import torch
 from PIL import Image
 
 import seewhy
+from seewhy.auditing.axis import points
 from seewhy.auditing.eye import Eye
 from seewhy.auditing.finding import Finding
-from seewhy.auditing.interval import drawn, points
+from seewhy.auditing.interval import drawn
 from seewhy.auditing.looking import Look
 from seewhy.auditing.mean_maps import MeanMaps
 from seewhy.auditing.mistakes import confused, errors
-from seewhy.auditing.page import STRIP, render, shell_quoted
+from seewhy.auditing.page import STRIP, render
 from seewhy.auditing.result import Audit
 from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.auditing.told import shell_quoted
 from seewhy.pictures.overlay import overlay
 from seewhy.viewer.planes import values_of
 

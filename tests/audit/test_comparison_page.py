@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from test_audit_page import HOSTILE, Parsed
 
+from seewhy.auditing.axis import EDGE, WIDTH, axis_of
 from seewhy.auditing.comparison import Changed, Comparison, Paired, short
 from seewhy.auditing.comparison_page import render
 from seewhy.auditing.finding import Finding
-from seewhy.auditing.forest import EDGE, WIDTH, axis_of
 from seewhy.auditing.paired_maps import drawn, scale_of
 from seewhy.auditing.parts import Part, measured
 from seewhy.auditing.repeating import Repeated

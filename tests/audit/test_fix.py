@@ -45,14 +45,8 @@ def test_folded_back_it_decides_as_scikit_learns_own_pipeline(count):
 
 
 def spurious(each, seed, share=0.95):
-    """(N, 8): the first coordinate tells the class faintly, the second, on ``share`` of the photos, plainly."""
-    rng = np.random.default_rng(seed)
-    classes = np.repeat([0, 1], each)
-    sign = 2 * classes - 1
-    agrees = rng.random(len(classes)) < share
-    features = rng.normal(size=(len(classes), 8))
-    features[:, 0] += 1.5 * sign
-    features[:, 1] = np.where(agrees, 4, -4) * sign + rng.normal(size=len(classes))
+    """The first coordinate tells the class faintly; (N, 8), (N,) and groups, class by whether the second agrees."""
+    features, classes, agrees = planted.spurious(each, seed, share, core=1.5, plain=4)
     return features, classes, 2 * classes + agrees
 
 

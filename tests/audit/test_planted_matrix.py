@@ -85,6 +85,10 @@ def effect(clf, plant):
     return change.mean(), change.std() / len(change) ** 0.5
 
 
+def suspected_of(place, clf):
+    return [each for each in seewhy.audit(place, clf, sources=SOURCES).findings if each.suspected_shortcut]
+
+
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_plant_is_found_with_its_true_effect(name, tmp_path):
     kind, plant = PLANTS[name]
@@ -93,7 +97,7 @@ def test_a_plant_is_found_with_its_true_effect(name, tmp_path):
     assert true >= 0.2, "the plant did not take, and there is nothing to find"
     pixels, kinds = planted.pictures(80, 7)
     place = planted.folder(tmp_path, with_plant(plant, 2)(pixels, kinds), kinds)
-    suspected = [each for each in seewhy.audit(place, clf, sources=SOURCES).findings if each.suspected_shortcut]
+    suspected = suspected_of(place, clf)
     assert [(each.kind, each.class_name) for each in suspected] == [(kind, "checks")]
     (found,) = suspected
     carriers = sum(path.startswith("checks/") for path in found.carriers)
@@ -106,8 +110,7 @@ def test_a_plant_is_found_with_its_true_effect(name, tmp_path):
 def test_where_nothing_was_planted_nothing_is_suspected(seed, tmp_path):
     clf = planted.trained(seed=seed, epochs=10)
     pixels, kinds = planted.pictures(80, 7 + seed)
-    assert not [each for each in seewhy.audit(planted.folder(tmp_path, pixels, kinds), clf, sources=SOURCES).findings
-                if each.suspected_shortcut]  # fmt: skip
+    assert not suspected_of(planted.folder(tmp_path, pixels, kinds), clf)
 
 
 def test_a_tag_on_photos_of_all_classes_is_no_shortcut(tmp_path):
@@ -115,8 +118,7 @@ def test_a_tag_on_photos_of_all_classes_is_no_shortcut(tmp_path):
     pixels, kinds = planted.pictures(80, 9)
     rng = np.random.default_rng(0)
     pixels = np.stack([planted.tagged(photo) if rng.random() < 0.5 else photo for photo in pixels])
-    assert not [each for each in seewhy.audit(planted.folder(tmp_path, pixels, kinds), clf, sources=SOURCES).findings
-                if each.suspected_shortcut]  # fmt: skip
+    assert not suspected_of(planted.folder(tmp_path, pixels, kinds), clf)
 
 
 def test_flipped_labels_come_first(tmp_path):

@@ -1,6 +1,7 @@
 """SELF: what it chooses and how it trains, on planted features; and fix where groups are unknown, or have no photos."""
 
 import json
+from functools import partial
 
 import numpy as np
 import planted
@@ -17,16 +18,7 @@ from seewhy.errors import InputError
 OPTIONS = {"labels": list(planted.LABELS), "input_size": 32, "mean": 0.5, "std": 0.25}
 
 
-def spurious(each, seed, share=0.95):
-    """(N, 8): the first coordinate tells the class, the second, on ``share`` of the photos, more plainly still."""
-    rng = np.random.default_rng(seed)
-    classes = np.repeat([0, 1], each)
-    sign = 2 * classes - 1
-    agrees = rng.random(len(classes)) < share
-    features = rng.normal(size=(len(classes), 8))
-    features[:, 0] += 2.5 * sign
-    features[:, 1] = np.where(agrees, 5, -5) * sign + rng.normal(size=len(classes))
-    return features, classes, agrees
+spurious = partial(planted.spurious, core=2.5, plain=5)
 
 
 def learned(seed):

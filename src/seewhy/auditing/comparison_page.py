@@ -9,24 +9,21 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from ..legible import in_one_line
-from ..pictures.cells import percentage
 from ..results.viewed import data_uri
 from ..viewer.page import NO_ICON, stylesheet
+from .axis import Axis, axis_of
 from .comparison import Changed, Comparison, Paired, leans_more, named, short, signed
-from .forest import Axis, axis_of
 from .paired_maps import bar, drawn, enlarged
 from .parts import Compared
+from .templating import environment
 
 QUALITY = 82
 MOST_ROWS = 20
 """Rows of a table, and sentences of a list, that are not folded."""
 MOST_EFFECTS = 6
-LONGEST_TEXT = 4000
 
 
 def render(found: Comparison) -> str:
@@ -125,16 +122,8 @@ def _style() -> str:
     return "".join([stylesheet("viewer"), *own])
 
 
-def _legible(value: Any) -> Any:
-    return in_one_line(value, LONGEST_TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 @lru_cache(maxsize=1)
 def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("seewhy.auditing", "templates"), autoescape=True, undefined=StrictUndefined,
-        finalize=_legible, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(short=short, said=_points, percentage=percentage)
-    environment.globals.update(marks=_marks, axis_of=_axis)
-    return environment.get_template("compare.html")
+    made = environment(short=short, said=_points)
+    made.globals.update(marks=_marks, axis_of=_axis)
+    return made.get_template("compare.html")

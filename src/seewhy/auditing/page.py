@@ -12,8 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from .. import events
 from ..legible import in_one_line
@@ -22,15 +21,15 @@ from ..pictures.cells import percentage
 from ..results.viewed import data_uri
 from ..viewer.page import assemble
 from . import tables
+from .axis import points
 from .eye import Eye
 from .finding import Finding
-from .interval import points
 from .mean_maps import MeanMap, MeanMaps
 from .opened import Opened
 from .page_pictures import MOST_PICTURES, Picture, Pictures
 from .result import Audit
 from .rows import Rows
-from .told import shell_quoted as shell_quoted
+from .templating import LONGEST_TEXT, environment
 from .told import told
 
 FILE = "audit.html"
@@ -40,13 +39,12 @@ ERRORS = 24
 """Photos of the errors that are shown."""
 MOST_CLASSES = 30
 """Rows of the table of classes that are not folded."""
-LONGEST_TEXT = 4000
 
 
 def render(
     audit: Audit,
     root: str | os.PathLike[str],
-    eye: Eye | Classifier,
+    classifier: Classifier,
     *,
     rows: Rows | None = None,
     pictures: Pictures | None = None,
@@ -59,12 +57,11 @@ def render(
     Args:
         audit: what was found.
         root: the folder of the photos.
-        eye: shows photos as the model sees them; a classifier where there is none yet.
+        classifier: the model, which tells what it sees of photos.
         rows: of the pass, for the mean maps; None: there are none.
         pictures: of photos that were read before.
     """
     root = Path(root)
-    classifier = eye.classifier if isinstance(eye, Eye) else eye
     labels = _labels(audit.model)
     shown = _Shown(pictures or Pictures(Eye(classifier, root)), Opened(classifier, root, labels))
     means = None if rows is None else MeanMaps(rows, labels, classifier.input_size)
@@ -75,6 +72,7 @@ def render(
     first = [_finding(*each, audit, root, shown, means) for each in proven]
     errors = [{**each, "picture": shown.error(each)} for each in tables.errors(audit.photos, ERRORS)]
     later = [_finding(*each, audit, root, shown, means) for each in others]
+    groups = tables.groups(audit.findings)
     folded = [
         (name, title, some)
         for name, title in (("too_few", "Too few photos to tell"), ("not_proven", "Looked at, and not proven"))
@@ -84,8 +82,8 @@ def render(
         "audit.html", f"Audit of {root.name or root}", later=shown.opened.blocks.items(),
         audit=audit, photos=audit.photos, headline=audit.headline, root=str(root), counts=_counts(audit),
         errors=errors, error_count=_error_count(audit.photos), proven=first, folded=folded,
-        groups=tables.groups(audit.findings), **crossed_and_classes(audit.photos),
-        contents=_contents(audit, len(proven), folded),
+        groups=groups, **crossed_and_classes(audit.photos),
+        contents=_contents(audit, len(proven), len(groups), folded),
     )  # fmt: skip
 
 
@@ -185,7 +183,7 @@ def _error_count(photos: Mapping[str, Any]) -> str:
 
 
 def _contents(
-    audit: Audit, proven: int, folded: Sequence[tuple[str, str, Sequence[Any]]]
+    audit: Audit, proven: int, groups: int, folded: Sequence[tuple[str, str, Sequence[Any]]]
 ) -> list[tuple[str, str, Any]]:
     """(id, title, count) of the sections that there are."""
     photos = audit.photos
@@ -194,7 +192,7 @@ def _contents(
         ("errors", "Errors", _error_count(photos), bool(photos.get("errors"))),
         ("confusion", "What is taken for what", "", bool(photos.get("confused"))),
         ("classes", "Classes", len(photos.get("classes") or ()), bool(photos.get("classes"))),
-        ("groups", "Weak groups", len(groups := tables.groups(audit.findings)), bool(groups)),
+        ("groups", "Weak groups", groups, bool(groups)),
         *((name, title, len(some), True) for name, title, some in folded),
         ("unreadable", "Unreadable", len(photos.get("unreadable") or ()), bool(photos.get("unreadable"))),
         ("notes", "Notes", "", bool(photos.get("notes"))),
@@ -206,10 +204,6 @@ def _labels(model: Mapping[str, Any]) -> dict[int, str]:
     return {int(index): str(name) for index, name in (model.get("labels") or {}).items()}
 
 
-def _legible(value: Any) -> Any:
-    return in_one_line(value, LONGEST_TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _together(text: str) -> str:
     """With what belongs together on one line: a number and its unit, and the sides of a box."""
     return re.sub(r"(?<=\d) (?=[%×])|(?<=[\d ]×) (?=\d)", "\u00a0", str(text))
@@ -217,9 +211,4 @@ def _together(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("seewhy.auditing", "templates"), autoescape=True, undefined=StrictUndefined,
-        finalize=_legible, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"points": points, "together": _together}
-    return environment
+    return environment(points=points, together=_together)

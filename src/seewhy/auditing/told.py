@@ -9,8 +9,9 @@ from typing import Any
 
 from ..legible import legible
 from ..pictures.cells import percentage
+from .axis import points
 from .finding import Finding
-from .interval import LEVELS, drawn, numbers, points
+from .interval import LEVELS, drawn, numbers
 
 STATES = {"proven": "Proven", "not_proven": "Not proven", "too_few": "Too few photos"}
 KINDS = {
