@@ -77,7 +77,8 @@ def preprocessing_of(loaded: Loaded, spec: str, told: Told) -> Preprocessing | B
     for given in (means, stds):
         if given is not None and len(given) not in (1, channels):
             expected = f"mean and std of {channels} values each, or one for all"
-            raise InputError(f"{spec} reads {channels} channels", expected=expected, got=len(given))
+            what = f"mean and std do not fit the model's channels: {spec} reads {channels}"
+            raise InputError(what, expected=expected, got=len(given))
     usual = USUAL.get(channels, ((), ()))
     return Preprocessing(
         size, _spread(means, usual[0], channels), _spread(stds, usual[1], channels), order=ORDERS.get(channels)

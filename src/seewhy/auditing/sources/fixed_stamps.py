@@ -17,6 +17,8 @@ COMMON = 0.2
 """A colour that more than this share of the pixels of other classes has is a background, no stamp."""
 LEAST_PIXELS = 4
 MOST_STAMPS = 3
+AGAIN = 6
+"""Fits of a translucent stamp to other draws of the photos."""
 TOGETHER = 0.8
 """Parts are of one stamp if so many of the photos that show any of them show all of them."""
 
@@ -196,7 +198,10 @@ def fitted(own: Pixels, others: Pixels, mask: Mask) -> Pattern | None:
         alpha = 1.0 if alpha > 0.85 else max(alpha, 0.1)
         colour = np.median(x_own[carriers], axis=0)
         if alpha < 1:
-            colour = np.clip((intercept_own - (1 - alpha) * intercept) / alpha, 0, 255)
+            away = x_own[carriers] - intercept_own - slope_own * r_own[carriers, None, None]
+            far = 1 + float((r_own[carriers].mean(0) ** 2 / np.maximum(r_own[carriers].var(0), 1)).mean())
+            noise = float(np.median(away.std(0)[cut])) * np.sqrt(far / carriers.sum()) / alpha  # of an intercept
+            colour = evened((intercept_own - (1 - alpha) * intercept) / alpha, cut, noise).clip(0, 255)
         share = float(carriers.mean())
         pattern = Pattern(box, (alpha * cut).astype(np.float32), (colour * cut[..., None]).astype(np.float32), share, 0)
         carriers = shown(own, pattern)
@@ -211,6 +216,28 @@ def fitted(own: Pixels, others: Pixels, mask: Mask) -> Pattern | None:
     if share < 0.3 or elsewhere > share / 4:
         return None
     return Pattern(pattern.box, pattern.alpha, pattern.colour, share, elsewhere)
+
+
+def evened(colour: Floats, cut: Mask, noise: float) -> Floats:
+    """One colour for all pixels of a mask (h, w) where those of ``colour`` (h, w, 3) differ no more than by noise, of
+    this deviation.
+    """
+    middle = np.median(colour[cut], axis=0)
+    return np.broadcast_to(middle, colour.shape) if np.median(np.abs(colour[cut] - middle)) <= noise else colour
+
+
+def fitted_again(own: Pixels, others: Pixels, pattern: Pattern, random: np.random.Generator) -> list[Pattern]:
+    """Fits of a translucent stamp to photos drawn with replacement: how far its opacity and colour are known."""
+    if pattern.alpha.max() == 1:
+        return []
+    mask = np.zeros(own.shape[1:3], np.bool_)
+    mask[within(pattern.box)[1:]] = pattern.alpha > 0
+    found = []
+    for _ in range(AGAIN):
+        here, there = (each[random.integers(len(each), size=len(each))] for each in (own, others))
+        if (fit := fitted(here, there, mask)) is not None:
+            found.append(fit)
+    return found
 
 
 def within(box: Box) -> tuple[slice, slice, slice]:

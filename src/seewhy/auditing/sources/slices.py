@@ -179,7 +179,8 @@ def ranges(rows: Rows) -> Iterator[Slice]:
             inside = there & (fifth == number)
             if inside.any():
                 low, high = float(values[inside].min()), float(values[inside].max())
-                what = f"photos with {name.replace('_', ' ')} from {low:.4g} to {high:.4g}"
+                extent = f"from {low:.4g} to {high:.4g}" if low < high else f"{low:.4g}"
+                what = f"photos with {name.replace('_', ' ')} {extent}"
                 outside = there & ~inside
                 yield Slice(f"slice-{name}-{number + 1}", what, inside, outside, property=name, range=(low, high))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..candidate import Candidate
 from ..edits import Stamp
 from ..evidence import Evidence
 from .coloured_marks import coloured_mark
-from .fixed_stamps import LEAST_STEP, beyond, chance, fixed_stamps, median_steps, reduced, shown
+from .fixed_stamps import LEAST_STEP, beyond, chance, fitted_again, fixed_stamps, median_steps, reduced, shown
 from .moving_stamps import at_one_place, matching, moving_stamp
 from .pattern import Mask, Pattern, Pixels
 
@@ -68,7 +68,9 @@ def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Ca
                 found.append(candidate(evidence, sample.index, 1, fixed or tag, carriers, moving=fixed is None))
         for number, pattern in enumerate(patterns, 1):
             carriers = rows_that(evidence, sample, partial(shown, pattern=pattern))
-            found.append(candidate(evidence, sample.index, number, pattern, carriers, moving=False))
+            made = candidate(evidence, sample.index, number, pattern, carriers, moving=False)
+            again = fitted_again(sample.own, sample.others, pattern, random)
+            found.append(replace(made, as_likely=tuple(_stamp(evidence, each, moving=False) for each in again)))
     return found
 
 
@@ -130,10 +132,15 @@ def candidate(
         kind="stamp",
         class_index=index,
         class_name=name,
-        edit=Stamp(top, left, pattern.alpha, pattern.colour, moving, evidence.eye.classifier.input_size),
+        edit=_stamp(evidence, pattern, moving),
         carriers=carriers,
         repeats=True,
         why=f"a pattern of {height}×{width} pixels repeats {place} in {pattern.share:.0%} of the photos of {name} "
         f"that were looked at, and in {pattern.elsewhere:.0%} of the others",
         region={"box": [top, left, height, width], "of": list(evidence.eye.classifier.input_size)},
     )
+
+
+def _stamp(evidence: Evidence, pattern: Pattern, moving: bool) -> Stamp:
+    top, left, _, _ = pattern.box
+    return Stamp(top, left, pattern.alpha, pattern.colour, moving, evidence.eye.classifier.input_size)
