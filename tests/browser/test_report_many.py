@@ -89,6 +89,7 @@ def test_a_click_in_the_confusion_matrix_shows_those_photos_and_their_mean_map(p
     page.get_by_text("What is taken for what").click()
     truths = {truth: sum(casts.count(cast) for cast in casts) for truth, casts in PHOTOS.items()}
     table = page.get_by_role("region", name="Confusion matrix")
+    table.locator("tbody button").first.wait_for()
     assert table.locator("tbody button").count() > len(truths)
     table.get_by_label("1 of red called green", exact=True).click()
     settled(page)
