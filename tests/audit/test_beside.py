@@ -41,7 +41,7 @@ def test_windows_say_what_the_network_says(clf, tmp_path):
         assert said.shape == expected.shape
         assert np.abs(said - expected).max() < 1e-5
     assert eye.saved == 10  # of the two groups of many small changes
-    assert eye.forwards == 2 + 6 + 3
+    assert eye.forwards == 2 + 6 + 3 + 3  # three to see, once, whether images of a batch change each other's
 
 
 def test_small_photos_and_networks_that_cannot_be_followed_go_whole(tmp_path):

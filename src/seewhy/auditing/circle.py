@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -139,7 +139,8 @@ def audit(
                 unreadable = [*unreadable, *gone]
             else:
                 return Audit(
-                    model=about.model, photos=about.photos, findings=tuple(corrected(findings)),
+                    model=about.model, photos=_with_failures(about.photos, eye.failures),
+                    findings=tuple(corrected(findings)),
                     made={"seewhy": __version__, "seed": seed, "sources": list(chosen),
                         "forwards": eye.forwards + len(rows), "forwards_saved": eye.saved},
                 )  # fmt: skip
@@ -167,6 +168,12 @@ def _passed(
         },
         photos=_said_of(collection, evidence.rows, unreadable, evidence),
     )  # fmt: skip
+
+
+def _with_failures(photos: Mapping[str, Any], failures: Sequence[str]) -> dict[str, Any]:
+    """With a note on changed photos that the model said nothing of."""
+    said = [f"the model said nothing of {len(failures)} changed photos: {failures[0]}"] if failures else []
+    return {**photos, "notes": [*photos["notes"], *said]}
 
 
 def _classes(rows: Rows) -> list[int]:

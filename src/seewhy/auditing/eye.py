@@ -25,6 +25,8 @@ from .outputs import as_logits, ran
 Pixels = npt.NDArray[np.uint8]
 
 BATCH = 64
+APART = 1e-3
+"""Probabilities that differ by more are not the same up to rounding."""
 
 
 class Eye:
@@ -39,6 +41,7 @@ class Eye:
     Attributes:
         forwards: how many images the model was run on.
         saved: variants of photos of which only what differs was computed.
+        failures: why the model said nothing of an image, once for each.
         beside: photos beside their variants.
     """
 
@@ -53,6 +56,9 @@ class Eye:
         self.root = Path(root)
         self.batch_size = batch_size
         self._digests = digests or {}
+        self._classes: int | None = None
+        self._alone: bool | None = None  # whether images see each other in a batch, once that was looked at
+        self.failures: list[str] = []
         self.forwards = 0
         self.saved = 0
         self.beside = Beside(self)
@@ -86,32 +92,32 @@ class Eye:
         return self.classifier.normalised_pixels(pixels)
 
     def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8; NaN where the network fails.
+        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8; NaN where the network fails. One by
+        one where images of a batch change each other's.
 
         Raises:
-            ModelError: the output is no row of at least two class scores, or the network fails on a whole batch.
+            ModelError: the output is no row of at least two class scores, or the network fails on most images.
         """
-        batches = [self._said_of_each(self.inputs(part)) for part in in_batches(pixels, self.batch_size)]
+        if self._alone is None and len(pixels) > 1:
+            both, first = (self._said_of_each(self.inputs(pixels[:count])) for count in (2, 1))
+            self._alone = not np.allclose(both[:1], first, atol=APART, equal_nan=True)
+        size = 1 if self._alone else self.batch_size
+        batches = [self._said_of_each(self.inputs(part)) for part in in_batches(pixels, size)]
         return np.concatenate(batches) if batches else np.zeros((0, 0), np.float32)
 
     def _said_of_each(self, inputs: Tensor) -> npt.NDArray[np.float32]:
-        """The same as ``said``; NaN where the network fails on an image, unless it does on all."""
+        """The same as ``said``; NaN where the network fails on an image, unless it has done so more often than not."""
         try:
-            return self.said(inputs)
-        except ModelError:
-            if len(inputs) == 1:
+            said = self.said(inputs)
+            self._classes = said.shape[1]
+            return said
+        except ModelError as error:
+            if len(inputs) > 1:
+                return np.concatenate([self._said_of_each(inputs[n : n + 1]) for n in range(len(inputs))])
+            self.failures.append(str(error))
+            if self._classes is None or len(self.failures) > self.forwards:
                 raise
-        found: dict[int, npt.NDArray[np.float32]] = {}
-        errors: list[ModelError] = []
-        for number in range(len(inputs)):
-            try:
-                found[number] = self.said(inputs[number : number + 1])[0]
-            except ModelError as error:
-                errors.append(error)
-        if not found:
-            raise errors[0]
-        nothing = np.full_like(next(iter(found.values())), np.nan)
-        return np.stack([found.get(number, nothing) for number in range(len(inputs))])
+        return np.full((1, self._classes), np.nan, np.float32)
 
     def said(self, inputs: Tensor) -> npt.NDArray[np.float32]:
         """(B, K) float32, the softmax of the logits of one batch of inputs (B, C, H, W).

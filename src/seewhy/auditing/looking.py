@@ -15,6 +15,7 @@ from ..core.record import Record, recorded, recorded_for
 from ..errors import LayerError, MethodError, ModelError, NoGradientError, SeewhyError, TargetError
 from ..methods import GradCAM
 from ..models import Classifier
+from .eye import APART
 from .outputs import as_logits
 from .rows import UNKNOWN, Floats, Ints
 
@@ -59,7 +60,7 @@ class Look:
     def __init__(self, classifier: Classifier):
         self._classifier = classifier
         self._cam = self._grad_cam = True
-        self._alone = False
+        self._alone: bool | None = None  # whether photos see each other in a batch, once that was looked at
 
     def __call__(self, inputs: Tensor, truth: Ints) -> Looked:
         """One forward of ``inputs`` (B, C, H, W), for the maps of ``truth`` (B,) and of the predicted class.
@@ -69,9 +70,14 @@ class Look:
         """
         if not self._alone:
             try:
-                return self._looked(inputs, truth)
+                together = self._looked(inputs, truth)
+                if self._alone is None and len(inputs) > 1:
+                    said = self._looked(inputs[:1], truth[:1]).top_probabilities
+                    self._alone = not np.allclose(together.top_probabilities[:1], said, atol=APART)
+                if not self._alone:
+                    return together
             except CoupledError:
-                self._alone = True  # its photos see each other
+                self._alone = True
         each = [self._looked(inputs[i : i + 1], truth[i : i + 1]) for i in range(len(inputs))]
         return joined(each)
 

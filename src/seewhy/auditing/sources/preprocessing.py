@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ModelError
 from ...models import BorrowedPreprocessing, Classifier, Preprocessing
 from ...models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from ...pictures.cells import percentage
@@ -82,7 +83,10 @@ def preprocessing(evidence: Evidence) -> list[Finding]:
             pixels = np.concatenate(list(seen.values()))
             if np.array_equal(pixels, sample.pixels):
                 continue  # such as stretching, where all photos are square
-        after, probability = decided(other, pixels, sample.truth)
+        try:
+            after, probability = decided(other, pixels, sample.truth)
+        except ModelError:
+            continue  # the network fails on such inputs, so they are not what it was made for
         eye.forwards += other.forwards
         mended = tuple(evidence.rows.paths[row] for row in rows[after & ~own].tolist())
         tried.append(Tried(way, compared(own, after), probability, mended))
