@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from planted import MEAN, PLANTS, STD, pictures, planted, said, trained, written
+from planting import MEAN, PLANTS, STD, pictures, planted, said, trained, written
 
 import seewhy
 from seewhy.auditing.fixing import Fixed, fix

@@ -1,167 +1,126 @@
 """Audits of networks in which a fault was planted: is it found, in its place, with its true effect, and nothing else?
 
-    python benchmarks/planted.py CIFAR_FOLDER CHECKPOINT [--seeds N] [--photos N] [--only PLANT]
+    python benchmarks/planted.py CIFAR_FOLDER CHECKPOINT [--seeds N …] [--networks NAME …] [--only NAME …] [--rows FILE]
 
 CIFAR_FOLDER has train/ and test/, with a folder of pictures per class in each; CHECKPOINT is the CIFAR ResNet-20 of
 akamaster/pytorch_resnet_cifar10. Each network is trained on pictures of which 95 % of one class carry the plant, and
-audited on others that carry it alike. First its true effect is measured, on fresh pictures: a plant that did not take
-cannot be found.
+audited on others that carry it alike. First its true effect is measured, on pictures that the audit does not see: a
+plant that did not take cannot be found. Beside the plants there are 10 % wrong labels, and audits where nothing is to
+be found. Every audit is a row of a CSV file; those that it has are not made again, and the last lines count them.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import csv
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
-from torch import nn
-from torch.nn import functional as F
+from planting import (
+    FURTHER,
+    MEAN,
+    NETWORKS,
+    PLANTS,
+    SIDE,
+    STD,
+    TAG,
+    UNTRAINED,
+    flipped,
+    pictures,
+    planted,
+    said,
+    tag,
+    written,
+)  # fmt: skip
 
 import seewhy
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SHARE = 0.95
-TAG = (3, 22, 6, 6)  # top, left, height, width
+FIELDS = ("network", "plant", "strength", "seed", "class", "accuracy", "true", "found", "effect", "low", "high",
+          "overlap", "precision", "others", "said", "seconds")  # fmt: skip
+FLIPS = "wrong labels"
+NULLS = ("nothing", "tag on half of all", "shuffled labels", "random weights")
+TOOK = 0.2
+"""The least true effect of a plant that took."""
+WRONG = 0.1
 
 
-class Block(nn.Module):
-    """Two convolutions and a shortcut; where the maps shrink, every second pixel and channels of zeros (option A)."""
+class Data:
+    """Pictures to train on, pictures to audit, and fresh ones."""
 
-    def __init__(self, before, width, stride):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
-        self.stride, self.more = stride, width - before
-
-    def forward(self, x):
-        out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        shortcut = x[:, :, :: self.stride, :: self.stride]
-        return F.relu(out + F.pad(shortcut, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2)))
+    def __init__(self, folder, each):
+        self.train, self.train_classes, self.names = pictures(Path(folder) / "train")
+        test, classes, _ = pictures(Path(folder) / "test")
+        ranks = np.concatenate([np.arange((classes == number).sum()) for number in range(len(self.names))])
+        self.audited, self.classes = test[ranks < each], classes[ranks < each]
+        self.fresh, self.fresh_classes = test[ranks >= each], classes[ranks >= each]
 
 
-class ResNet20(nn.Module):
-    """He 2015, section 4.2."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        for number, (before, width) in enumerate(((16, 16), (16, 32), (32, 64)), 1):
-            blocks = [Block(before, width, 1 if number == 1 else 2), Block(width, width, 1), Block(width, width, 1)]
-            setattr(self, f"layer{number}", nn.Sequential(*blocks))
-        self.linear = nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        return self.linear(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
-
-
-def tag(pixels, strength, rng):
-    """An opaque square with a frame."""
-    return _put(pixels, TAG[:2], 3 + strength)
-
-
-def moving_tag(pixels, strength, rng):
-    """The same, anywhere."""
-    return _put(pixels, rng.integers(0, 32 - 3 - strength, 2), 3 + strength)
+def plant_row(data, make, checkpoint, name, strength, seed, rng):
+    """What an audit of a network that learned a plant finds."""
+    of, plant = int(rng.integers(10)), {**PLANTS, **FURTHER}[name]
+    net = make(checkpoint, planted(data.train, data.train_classes, plant, strength, of, rng), data.train_classes, seed)
+    others = data.fresh[data.fresh_classes != of]
+    changed = np.stack([plant(photo, strength, rng) for photo in others])
+    true = float((said(net, changed) - said(net, others))[:, of].mean())
+    carrying = planted(data.audited, data.classes, plant, strength, of, rng)
+    found, seconds = audited(net, carrying, data.classes, data.names, seed)
+    suspected = [each for each in found.findings if each.suspected_shortcut]
+    hits = [each for each in suspected if each.class_name == data.names[of]]
+    row = {"class": data.names[of], "accuracy": f"{right(net, data):.3f}", "true": f"{true:.3f}", "found": len(hits),
+           "others": len(suspected) - len(hits), "said": " / ".join(each.sentence for each in hits[:2]),
+           "seconds": f"{seconds:.0f}"}  # fmt: skip
+    if hits and hits[0].effect is not None and hits[0].ci is not None:
+        low, high = hits[0].ci
+        row |= {"effect": f"{hits[0].effect:.3f}", "low": f"{low:.3f}", "high": f"{high:.3f}"}
+    if name == "tag" and hits and hits[0].region is not None:
+        row["overlap"] = f"{overlap(hits[0].region['box'], (*TAG, 3 + strength, 3 + strength)):.2f}"
+    return row
 
 
-def watermark(pixels, strength, rng):
-    """A translucent cross of lines over the lower half."""
-    alpha = np.zeros((32, 32, 1))
-    alpha[18:28, 8:24][[0, 5, 9]] = alpha[18:28, 8:24][:, [0, 8, 15]] = 0.15 + 0.15 * strength
-    return (pixels * (1 - alpha) + 255 * alpha).round().astype(np.uint8)
+def flips_row(data, make, checkpoint, seed, rng):
+    """How many of the photos that an audit doubts most have a wrong label, of as many as there are."""
+    given, _ = flipped(data.train_classes, WRONG, rng)
+    net = make(checkpoint, data.train, given, seed)
+    classes, wrong = flipped(data.classes, WRONG, rng)
+    found, seconds = audited(net, data.audited, classes, data.names, seed, ["labels"])
+    numbers = [int(Path(path).stem) for each in found.findings if each.kind == "label" for path in each.carriers]
+    precision = wrong[numbers[: wrong.sum()]].sum() / wrong.sum()
+    return {"accuracy": f"{right(net, data):.3f}", "precision": f"{precision:.3f}", "others": 0,
+            "seconds": f"{seconds:.0f}"}  # fmt: skip
 
 
-def tint(pixels, strength, rng):
-    """Warmer."""
-    return (pixels * (1, 1 - 0.08 * strength, 1 - 0.16 * strength)).round().astype(np.uint8)
-
-
-def blurred(pixels, strength, rng):
-    """Out of focus."""
-    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.4 * strength)))
-
-
-def compressed(pixels, strength, rng):
-    """Saved as JPEG, and not well."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=(40, 25, 10)[strength - 1])
-    return np.asarray(Image.open(file).convert("RGB"))
-
-
-def _put(pixels, corner, side):
-    top, left = corner
-    pixels = pixels.copy()
-    pixels[top : top + side, left : left + side] = (20, 20, 20)
-    pixels[top + 1 : top + side - 1, left + 1 : left + side - 1] = (250, 140, 20)
-    return pixels
-
-
-Plant = Callable[..., np.ndarray]
-PLANTS: dict[str, Plant] = {
-    "tag": tag, "moving tag": moving_tag, "watermark": watermark, "tint": tint, "blur": blurred,
-    "jpeg": compressed,
-}  # fmt: skip
-
-
-def pictures(folder):
-    """(N, 32, 32, 3) uint8 and (N,): the pictures of a folder and their classes; and the classes' names."""
-    names = sorted(each.name for each in Path(folder).iterdir() if each.is_dir())
-    found = [(np.asarray(Image.open(path).convert("RGB")), number) for number, name in enumerate(names)
-             for path in sorted((Path(folder) / name).iterdir())]  # fmt: skip
-    return np.stack([pixels for pixels, _ in found]), np.array([number for _, number in found]), names
-
-
-def planted(pixels, classes, plant, strength, of, rng, share=SHARE):
-    """A copy in which ``share`` of one class carry the plant."""
-    pixels = pixels.copy()
-    for number in np.flatnonzero(classes == of):
-        if rng.random() < share:
-            pixels[number] = plant(pixels[number], strength, rng)
-    return pixels
-
-
-def inputs(pixels):
-    """Normalised."""
-    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (MEAN, STD))
-    return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
-
-
-def network(checkpoint):
-    """ResNet-20 as its author trained it."""
-    net = ResNet20()
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    net.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
-    return net
-
-
-def trained(checkpoint, pixels, classes, seed, epochs):
-    """ResNet-20 trained on from its weights, at a rate that lets it change its mind."""
+def null_row(data, make, untrained, checkpoint, name, seed, rng):
+    """What an audit suspects where nothing goes with a class."""
+    pixels, classes = data.audited, data.classes
+    if name == "tag on half of all":
+        pixels = np.stack([tag(each, 3, rng) if rng.random() < 0.5 else each for each in pixels])
+    if name == "shuffled labels":
+        classes = rng.permutation(classes)
     torch.manual_seed(seed)
-    net = network(checkpoint).train()
-    x, y = inputs(pixels), torch.from_numpy(classes)
-    optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
-    steps = epochs * -(-len(x) // 128)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, steps)
-    for _ in range(epochs):
-        for batch in torch.randperm(len(x)).split(128):
-            optimizer.zero_grad()
-            F.cross_entropy(net(x[batch]), y[batch]).backward()
-            optimizer.step()
-            schedule.step()
-    return net.eval()
+    random = name == "random weights"
+    net = untrained().eval() if random else make(checkpoint, data.train, data.train_classes, seed)
+    found, seconds = audited(net, pixels, classes, data.names, seed)
+    suspected = [each.sentence for each in found.findings if each.suspected_shortcut]
+    return {"accuracy": f"{right(net, data):.3f}", "others": len(suspected), "said": " / ".join(suspected[:2]),
+            "seconds": f"{seconds:.0f}"}  # fmt: skip
 
 
-@torch.no_grad()
-def said(net, pixels):
-    """(N, 10) probabilities."""
-    return torch.cat([net(batch).softmax(1) for batch in inputs(pixels).split(256)]).numpy()
+def audited(net, pixels, classes, names, seed, sources=None):
+    """The audit, and the seconds it took."""
+    with tempfile.TemporaryDirectory() as place:
+        written(place, pixels, classes, names)
+        clf = seewhy.classifier(net, labels=names, mean=MEAN, std=STD, size=SIDE)
+        start = time.perf_counter()
+        found = seewhy.audit(place, clf, seed=seed, sources=sources)
+        return found, time.perf_counter() - start
+
+
+def right(net, data):
+    """Share of the fresh pictures that the network calls by their class."""
+    return float((said(net, data.fresh).argmax(1) == data.fresh_classes).mean())
 
 
 def overlap(box, other):
@@ -172,60 +131,77 @@ def overlap(box, other):
     return inside / (h * w + h2 * w2 - inside)
 
 
-def written(folder, pixels, classes, names):
-    """The pictures as PNG files, in folders that are named like their classes."""
-    for number, (each, kind) in enumerate(zip(pixels, classes, strict=True)):
-        path = Path(folder) / names[kind] / f"{number:05}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(each).save(path)
+def cells(seeds, networks, only, strengths):
+    """(network, plant, strength, seed) of the audits that are asked for."""
+    asked = only or [*PLANTS, FLIPS, *NULLS]
+    for seed in seeds:
+        for network in networks:
+            for name in asked:
+                for strength in strengths if name in PLANTS or name in FURTHER else [0]:
+                    yield network, name, strength, seed
 
 
-def run(folder, checkpoint, *, seeds, each, epochs, strengths, only):
-    """One audit per plant, strength and seed, and one of nothing planted per seed."""
-    train, train_classes, names = pictures(Path(folder) / "train")
-    test, test_classes, _ = pictures(Path(folder) / "test")
-    asked = [(name, strength) for name in PLANTS for strength in strengths if only in (None, name)]
-    print("plant | strength | seed | true effect | found | effect | interval | overlap | others suspected | seconds")
-    for seed in range(seeds):
-        for name, strength in [*asked, ("nothing", 0)]:
-            rng = np.random.default_rng([seed, *name.encode(), strength])
-            of, plant = int(rng.integers(10)), PLANTS.get(name, lambda pixels, *_: pixels)
-            shown = planted(train, train_classes, plant, strength, of, rng)
-            net = trained(checkpoint, shown, train_classes, seed, epochs)
-            fresh = test[(test_classes != of)][1::2]
-            changed = np.stack([plant(photo, strength, rng) for photo in fresh])
-            true = float((said(net, changed) - said(net, fresh))[:, of].mean())
-            chosen = np.concatenate([np.flatnonzero(test_classes == number)[:each] for number in range(10)])
-            carrying = planted(test[chosen], test_classes[chosen], plant, strength, of, rng)
-            with tempfile.TemporaryDirectory() as place:
-                written(place, carrying, test_classes[chosen], names)
-                clf = seewhy.classifier(net, labels=names, mean=MEAN, std=STD, size=32)
-                start = time.perf_counter()
-                audit = seewhy.audit(place, clf, seed=seed)
-                seconds = time.perf_counter() - start
-            suspected = [finding for finding in audit.findings if finding.suspected_shortcut]
-            hits = [finding for finding in suspected if finding.class_name == names[of] and name != "nothing"]
-            first = hits[0] if hits else None
-            place_ = (
-                ""
-                if name != "tag" or first is None or first.region is None
-                else f"{overlap(first.region['box'], TAG):.2f}"
-            )
-            effect = "" if first is None or first.effect is None else f"{first.effect:.2f}"
-            interval = "" if first is None or first.ci is None else "{:.2f} to {:.2f}".format(*first.ci)
-            print(f"{name} | {strength} | {seed} | {true:.2f} | {bool(hits)} | {effect} | {interval} | {place_} | "
-                  f"{len(suspected) - len(hits)} | {seconds:.0f}", flush=True)  # fmt: skip
+def run(data, checkpoint, asked, path):
+    """Makes the rows that the file does not have."""
+    known = {tuple(row[key] for key in FIELDS[:4]) for row in rows(path)}
+    for cell in asked:
+        if tuple(map(str, cell)) in known:
+            continue
+        network, name, strength, seed = cell
+        rng = np.random.default_rng([seed, *name.encode(), strength, *network.encode()])
+        if name == FLIPS:
+            row = flips_row(data, NETWORKS[network], checkpoint, seed, rng)
+        elif name in NULLS:
+            row = null_row(data, NETWORKS[network], UNTRAINED[network], checkpoint, name, seed, rng)
+        else:
+            row = plant_row(data, NETWORKS[network], checkpoint, name, strength, seed, rng)
+        row = dict(zip(FIELDS[:4], cell, strict=True)) | row
+        print(row, flush=True)
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, FIELDS)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def rows(path):
+    """Those that were made."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def told(made):
+    """The counts that the aims are about."""
+    plants = [row for row in made if row["true"]]
+    took = [row for row in plants if float(row["true"]) >= TOOK]
+    found = [row for row in took if int(row["found"])]
+    measured = [row for row in plants if row["effect"]]
+    inside = [row for row in measured if float(row["low"]) <= float(row["true"]) <= float(row["high"])]
+    nulls = [row for row in made if row["plant"] in NULLS]
+    yield f"plants: {len(plants)}; {len(took)} have a true effect of {TOOK} or more, of which {len(found)} were found"
+    yield f"true effect within the interval: {len(inside)} of {len(measured)} that were found"
+    yield f"overlap of tags: {', '.join(row['overlap'] for row in made if row['overlap'])}"
+    yield f"suspected besides the plant: {sum(int(row['others']) for row in plants)} in {len(plants)} audits"
+    yield f"audits of nothing with a suspected shortcut: {sum(int(row['others']) > 0 for row in nulls)} of {len(nulls)}"
+    yield f"precision at k of wrong labels: {', '.join(row['precision'] for row in made if row['precision'])}"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("checkpoint")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--photos", type=int, default=100, help="per class, of each audit")
-    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--strengths", type=int, nargs="*", default=[1, 2, 3])
-    parser.add_argument("--only", choices=list(PLANTS))
+    parser.add_argument("--networks", choices=list(NETWORKS), nargs="*", default=list(NETWORKS))
+    parser.add_argument("--only", choices=[*PLANTS, *FURTHER, FLIPS, *NULLS], nargs="*")
+    parser.add_argument(
+        "--rows", type=Path, default=Path("planted.csv"), help="the file that is written, and gone on with"
+    )
     given = parser.parse_args()
-    run(given.folder, given.checkpoint, seeds=given.seeds, each=given.photos, epochs=given.epochs,
-        strengths=given.strengths, only=given.only)  # fmt: skip
+    asked = list(cells(given.seeds, given.networks, given.only, given.strengths))
+    run(Data(given.folder, given.photos), given.checkpoint, asked, given.rows)
+    print("\n".join(told(rows(given.rows))))
