@@ -153,6 +153,9 @@ def test_controls_of_the_same_class_tell_what_its_own_content_does(tmp_path):
     (found,) = decide([candidate(white(0, 0), carriers[:3])], evidence)
     assert found.controls["same class"] == pytest.approx(found.effect, abs=1e-6)
     assert found.detail["beyond_controls"]["effect"] == pytest.approx(found.effect / 2, abs=0.1)
+    (part,) = corrected(decide([candidate(white(0, 0), carriers[:3], repeats=False)], evidence))
+    assert part.detail["beyond_controls"]["effect"] == pytest.approx(0, abs=1e-6)
+    assert part.state == "not_proven"  # what may be the object does no more than any content of its class
 
 
 def test_without_a_true_effect_p_is_small_at_its_rate(tmp_path):

@@ -41,6 +41,8 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
     Each candidate is put into photos of other classes that do not carry it. Of each photo,
     ``d = change under it - mean change under its controls``, of the probability of the candidate's class; p is of the
     sign-flip test of all d. Controls have the content of photos of the same class and of others, at the same place.
+    What does not repeat as no object does must do more than any content of the class: of its controls those count of
+    the kind that does more. (Of what repeats, photos of the class may well have it and not be known as carriers.)
     A photo whose truth is not known is of the class that is predicted.
 
     Each finding: ``effect`` and ``ci`` are the mean change of probability under the candidate and its bootstrap
@@ -85,11 +87,11 @@ class Pasted:
     after: npt.NDArray[np.bool_]
     called: dict[str, float]
 
-    @property
-    def beyond(self) -> Doubles:
-        """(n,), the change beyond the mean of the controls."""
-        drawn = np.concatenate(list(self.controls.values()), 1)
-        beyond: Doubles = self.change - drawn.mean(1)
+    def beyond(self, *, any_kind: bool) -> Doubles:
+        """(n,), the change beyond the mean of the controls; ``any_kind``: of those of the kind that does more."""
+        drawn = self.controls.values()
+        counted = max(drawn, key=np.mean) if any_kind else np.concatenate(list(drawn), 1)
+        beyond: Doubles = self.change - counted.mean(1)
         return beyond
 
     @property
@@ -111,7 +113,7 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
     if pasted is None or count < FEWEST:
         sentence = f"too few photos to tell what {about['name']} does: {count} of other classes than "
         return _finding(candidate, evidence, about, sentence + candidate.class_name, removal, state="too_few")
-    beyond = pasted.beyond
+    beyond = pasted.beyond(any_kind=not candidate.repeats)
     flipped = int((pasted.after & ~pasted.before).sum())
     if not removal.change:
         called = measured & carries & (evidence.rows.predicted == candidate.class_index)
