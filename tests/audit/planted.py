@@ -96,6 +96,13 @@ def folder(place, pixels, kinds):
     return place
 
 
+def audited(place, classifier, pixels, kinds, sources):
+    """An audit of pictures, and the pictures, in two folders of a place."""
+    photos = folder(place / "photos", pixels, kinds)
+    seewhy.audit(photos, classifier, output_dir=place / "audit", sources=sources).save(place / "audit")
+    return place / "audit", photos
+
+
 def spurious(each, seed, share=0.95, *, core, plain):
     """Features (N, 8), classes (N,), and where the shortcut tells the class: the first coordinate does, ``core``
     deviations from the middle; the second, on ``share`` of the photos, ``plain`` deviations.

@@ -60,7 +60,7 @@ def test_the_command_and_an_audit_made_again(tmp_path, seewhy_command):
              "-o", str(tmp_path / "out"), "--source", "stamps"]  # fmt: skip
     assert seewhy_command(*given)[0] == 0
     page = (tmp_path / "out" / "audit.html").read_text()
-    assert "seewhy answer AUDIT_DIR stamp-checks-1" in page
+    assert f"seewhy answer {tmp_path / 'out'} stamp-checks-1 spurious" in page
     code, out, err = seewhy_command("answer", str(tmp_path / "out"), "stamp-checks-1", "real")
     assert code == 0, err
     assert "real" in out

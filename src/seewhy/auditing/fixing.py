@@ -23,7 +23,7 @@ from .remedies.again import Again, measured_again
 from .remedies.comparing import Comparison, Measured
 from .remedies.head import Head, copied, head_of, probabilities, with_head
 from .remedies.known import REMEDIES, Remedy
-from .remedies.lessons import lessons, variants
+from .remedies.lessons import has_both, lessons, variants
 from .result import Audit
 from .shards import rows_folder
 from .sources.components import components
@@ -47,6 +47,8 @@ CANDIDATES: dict[str, Callable[[Evidence], Sequence[Finding | Candidate]]] = {
     "global": global_properties,
 }
 """Where findings that can be put into photos come from, by their kind."""
+GROUPED = ("stamp", "global")
+"""Kinds that photos carry or do not, so that they tell groups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +132,11 @@ def fix(
 ) -> Fixed:  # fmt: skip
     """Train the last layer again.
 
-    Against a stamp: with as many photos of each class with and without it, which is put into photos of other classes
-    and taken out of those that carry it ("dfr": ``remedies.last_layer``, after Kirichenko et al. 2023). Against a
-    component, a slice or a property of the whole photo, and where nothing was found that is a suspected shortcut: with
-    those photos of each class that it is least sure about ("self": ``remedies.selective``, after LaBonte et al. 2023).
+    Against a stamp or a property of the whole photo: with as many photos of each class with and without it, which is
+    put into photos of other classes and taken out of those that carry it ("dfr": ``remedies.last_layer``, after
+    Kirichenko et al. 2023). Against a component or a slice, where nothing was found that is a suspected shortcut, and
+    where there are no photos of its class without what was found and none can be made, as of a blur: with those photos
+    of each class that the model is least sure about ("self": ``remedies.selective``, after LaBonte et al. 2023).
 
     The proposing half of the audit's photos is what it is trained on; the other half, what it is measured on, beside
     the same training on photos as they are. Groups are each class with and without what was found; where nothing was,
@@ -144,7 +147,8 @@ def fix(
         audit_dir: what ``audit`` wrote with ``output_dir``: findings.json and rows.
         photos: the audited folder.
         classifier: the audited model.
-        finding_id: a stamp, component, slice or property; None: the first stamp that is a suspected shortcut, or none.
+        finding_id: a stamp, component, slice or property; None: the first stamp or property that is a suspected
+            shortcut, proven ones before others, or none.
         seeds: how many times it is trained, at least 5; medians count.
         remedy: a name of ``remedies.known.REMEDIES``; None: as above.
         truth: as for ``audit``.
@@ -154,7 +158,7 @@ def fix(
 
     Raises:
         InputError: there is no such finding or remedy, there are no rows, or too few photos of a class, or with or
-            without the stamp.
+            without what was found.
         ModelError: the network has no linear last layer on pooled features; says why.
         OutputError: the rows are of another model or of other photos.
     """
@@ -162,7 +166,7 @@ def fix(
         raise InputError("a median needs seeds", expected="at least 5", got=seeds)
     found = Audit.load(audit_dir)
     finding = _finding(found, finding_id)
-    way = _remedy(remedy, finding)
+    _known(remedy, finding)
     evidence = _evidence(Path(audit_dir), photos, copied(classifier), found, truth, batch_size)
     candidate = None if finding is None or finding.kind == "slice" else _candidate(evidence, finding)
     rows, eye = evidence.rows, evidence.eye
@@ -172,8 +176,9 @@ def fix(
         raise InputError("the rows do not hold what the last layer reads", expected="as many features", got=got)
     carries = _carries(evidence, found, finding)
     rng = evidence.random(f"fix {'' if finding is None else finding.id}")
-    stamp = candidate if finding is not None and finding.kind == "stamp" else None
-    taught = lessons(evidence, carries, stamp, len(head.weight), rng)
+    grouped = candidate if finding is not None and finding.kind in GROUPED else None
+    way = _remedy(remedy, grouped is not None and has_both(evidence, carries, grouped))
+    taught = lessons(evidence, carries, grouped if way.groups else None, len(head.weight), rng)
     there = put = beside = np.zeros((0, rows.features.shape[1]))
     if candidate is not None:
         hosts = ~evidence.proposing & rows.known & ~carries & (rows.truth != candidate.class_index)
@@ -207,7 +212,8 @@ def _finding(found: Audit, finding_id: str | None) -> Finding | None:
     kinds = (*CANDIDATES, "slice")
     known = {each.id: each for each in found.findings if each.kind in kinds}
     if finding_id is None:
-        suspected = [each for each in known.values() if each.kind == "stamp" and each.suspected_shortcut]
+        suspected = [each for each in known.values() if each.kind in GROUPED and each.transform is not None
+                     and each.suspected_shortcut and each.answer != "real"]  # fmt: skip
         return min(suspected, key=lambda each: each.state != "proven", default=None)
     if finding_id not in known:
         expected = ", ".join(known) or "an audit that found one"
@@ -215,21 +221,29 @@ def _finding(found: Audit, finding_id: str | None) -> Finding | None:
         raise InputError(what, expected=expected, close=close_matches(finding_id, known))
     if known[finding_id].answer == "real":
         raise InputError(f"{finding_id} was answered to be real, part of the object", expected="another finding")
+    if known[finding_id].kind in CANDIDATES and known[finding_id].transform is None:
+        expected = "a finding that can be put into photos"
+        raise InputError(f"no last layer can be trained against {finding_id}, which is of the files", expected=expected)
     return known[finding_id]
 
 
-def _remedy(name: str | None, finding: Finding | None) -> Remedy:
-    stamp = finding is not None and finding.kind == "stamp"
-    if name is None:
-        return next(each for each in REMEDIES if stamp or not each.groups)
+def _known(name: str | None, finding: Finding | None) -> None:
+    """Refuses a remedy that there is not, and one that does not fit."""
     known = {each.name: each for each in REMEDIES}
+    if name is None:
+        return
     if name not in known:
         close = close_matches(name, known)
         raise InputError(f"there is no remedy {name!r}", expected=" or ".join(known), close=close)
-    if known[name].groups and not stamp:
+    if known[name].groups and (finding is None or finding.kind not in GROUPED):
         got = "no suspected shortcut" if finding is None else f"a {finding.kind}"
-        raise InputError(f"{name} needs groups, which only a stamp tells", expected="a stamp", got=got)
-    return known[name]
+        expected = "a stamp or a property of the whole photo"
+        raise InputError(f"{name} needs groups of photos with and without what was found", expected=expected, got=got)
+
+
+def _remedy(name: str | None, both: bool) -> Remedy:
+    """The one of that name; else the first that fits photos of which there are ``both`` groups, or not."""
+    return next(each for each in REMEDIES if each.name == name or (name is None and (both or not each.groups)))
 
 
 def _evidence(folder: Path, photos: Any, classifier: Classifier, found: Audit, truth: Any, batch_size: int) -> Evidence:

@@ -30,7 +30,7 @@ from .page_pictures import MOST_PICTURES, Picture, Pictures
 from .result import Audit
 from .rows import Rows
 from .templating import LONGEST_TEXT, environment
-from .told import told
+from .told import USUAL, told
 
 FILE = "audit.html"
 STRIP = 8
@@ -46,6 +46,7 @@ def render(
     root: str | os.PathLike[str],
     classifier: Classifier,
     *,
+    folder: str | os.PathLike[str] = USUAL,
     rows: Rows | None = None,
     pictures: Pictures | None = None,
 ) -> str:
@@ -58,6 +59,7 @@ def render(
         audit: what was found.
         root: the folder of the photos.
         classifier: the model, which tells what it sees of photos.
+        folder: where the audit is kept, for the commands that the page names.
         rows: of the pass, for the mean maps; None: there are none.
         pictures: of photos that were read before.
     """
@@ -69,9 +71,10 @@ def render(
     proven = [each for each in numbered if each[1].state == "proven"]
     others = [each for each in numbered if each[1].state != "proven"]
     # What is looked at first opens, where not all photos can.
-    first = [_finding(*each, audit, root, shown, means) for each in proven]
+    places = root, Path(folder)
+    first = [_finding(*each, audit, places, shown, means) for each in proven]
     errors = [{**each, "picture": shown.error(each)} for each in tables.errors(audit.photos, ERRORS)]
-    later = [_finding(*each, audit, root, shown, means) for each in others]
+    later = [_finding(*each, audit, places, shown, means) for each in others]
     groups = tables.groups(audit.findings)
     folded = [
         (name, title, some)
@@ -149,9 +152,9 @@ class _Shown:
 
 
 def _finding(
-    number: int, finding: Finding, audit: Audit, root: Path, shown: _Shown, means: MeanMaps | None
+    number: int, finding: Finding, audit: Audit, places: tuple[Path, Path], shown: _Shown, means: MeanMaps | None
 ) -> dict[str, Any]:
-    about = told(number, finding, audit.model.get("spec"), root)
+    about = told(number, finding, audit.model.get("spec"), *places)
     about |= {"pictures": shown.of(finding), "mean": _drawn(None if means is None else means.of(finding))}
     events.progress(number, len(audit.findings))
     return about

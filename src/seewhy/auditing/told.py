@@ -29,11 +29,18 @@ UNITS = {
 """What an effect is of, and what the row of the drawing is called; else it is a change of a probability."""
 
 ANSWERS = {"spurious": "answered: spurious", "real": "answered: part of the object", "unknown": "answered: not known"}
+USUAL = Path("seewhy-audit")
+"""The folder of an audit, where none is named."""
 ASKED = ("stamp", "component", "global")
 """Kinds of which a person has to say whether they are part of the object."""
 
 
-def told(number: int, finding: Finding, spec: Any, root: Path) -> dict[str, Any]:
+def to_answer(finding: Finding) -> bool:
+    """Whether a person has to say of it if it is part of the object."""
+    return finding.state == "proven" and finding.answer is None and finding.kind in ASKED
+
+
+def told(number: int, finding: Finding, spec: Any, root: Path, folder: Path = USUAL) -> dict[str, Any]:
     """What the template writes of a finding, but for its pictures.
 
     Args:
@@ -41,6 +48,7 @@ def told(number: int, finding: Finding, spec: Any, root: Path) -> dict[str, Any]
         finding: to be told.
         spec: of the model.
         root: the folder of the photos.
+        folder: of the audit.
     """
     box = _box(finding)
     of = "" if finding.class_name is None else f" of {finding.class_name}"
@@ -55,8 +63,8 @@ def told(number: int, finding: Finding, spec: Any, root: Path) -> dict[str, Any]
         "levels": numbers(finding.controls) if finding.kind in LEVELS else {},
         "why": str(finding.detail.get("why") or ""), "answer": ANSWERS.get(finding.answer or ""),
         "outlined": finding.kind == "stamp" and not (finding.transform or {}).get("moving"),
-        "quoted": shell_quoted(finding.id), "carriers": len(finding.carriers),
-        "asked": finding.state == "proven" and finding.answer is None and finding.kind in ASKED,
+        "carriers": len(finding.carriers), "asked": to_answer(finding),
+        "answering": f"seewhy answer {shell_quoted(str(folder))} {shell_quoted(finding.id)} spurious|real|unknown",
         "pictures": [], "mean": None,
     }  # fmt: skip
 

@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from .. import events
 from ..auditing.result import FILE, Audit
+from ..auditing.told import USUAL, shell_quoted, to_answer
 from ..errors import InputError, OutputError
 from ..files import make_folder
 from ..legible import in_one_line, message
 from ..pictures.cells import percentage
-from .console import console, shown
+from .console import console, plain_table, shown
 from .options import foreign, load_model, model_options, tell_notes
 from .progress import Bar
 from .streams import output
 
-USUAL = "seewhy-audit"
 SOURCES = "preprocessing, stamps, global, components, sensitivity, labels, duplicates, slices, calibration"
+SHOWN = 20
+WIDEST_ID = 32
 STATES = {"proven": "[bold]proven[/bold]", "not_proven": "not proven", "too_few": "too few photos"}
 
 
@@ -93,7 +94,9 @@ def command(photos: str, **given: Any) -> None:
         if given["page"]:
             path = folder / PAGE
             with events.job("Page", listener=bar.listen):
-                page = render(found, photos, classifier, rows=read_rows(folder / ROWS), pictures=growing.pictures)
+                page = render(
+                    found, photos, classifier, folder=folder, rows=read_rows(folder / ROWS), pictures=growing.pictures
+                )
             growing.finish(page)
     if given["as_json"]:
         click.echo(json.dumps(found.describe()), file=output())
@@ -106,14 +109,22 @@ def command(photos: str, **given: Any) -> None:
     accuracy = found.photos["accuracy"]
     said = "" if accuracy is None else f"; {percentage(accuracy)} of these right"
     terminal.print(f"{counted}{said}\n[bold]{shown(found.headline)}[/bold]\n", soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("state", "kind", "finding"):
-        table.add_column(heading, overflow="fold", no_wrap=heading != "finding")
-    for each in found.findings[:20]:
-        table.add_row(STATES[each.state], each.kind, shown(each.sentence))
+    table = plain_table()
+    table.add_column("state", no_wrap=True)
+    table.add_column("id", overflow="fold", max_width=WIDEST_ID)
+    table.add_column("finding", overflow="fold")
+    for each in found.findings[:SHOWN]:
+        table.add_row(STATES[each.state], shown(each.id), shown(each.sentence))
     terminal.print(table)
-    if (left := len(found.findings) - 20) > 0:
+    if (left := len(found.findings) - SHOWN) > 0:
         terminal.print(f"and {left} more")
+    if (open_ := next(filter(to_answer, found.findings), None)) is not None:
+        command = f"seewhy answer {shell_quoted(str(folder))} {shell_quoted(open_.id)} spurious|real|unknown"
+        asked = (
+            f"Is the first of these part of {shown(open_.class_name)}, or spurious? No measurement tells it. Say so:"
+        )
+        terminal.print(f"\n{asked}", soft_wrap=True)
+        terminal.print(f"  {shown(command)}", soft_wrap=True)
     terminal.print(f"\n[bold]{shown(path)}[/bold]", soft_wrap=True)
 
 

@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 import click
-from rich.table import Table
 
 from ..core.target import Target, Versus
 from ..pictures import read_photo
 from ..session import Session
 from ..strongest import Channels
-from .console import console, shown
+from .console import console, plain_table, shown
 from .options import WholeNumbers, foreign, load_model, model_options, tell_notes
 from .streams import output
 
@@ -56,7 +55,7 @@ def _tell(photo: str, found: Channels) -> None:
     terminal = console()
     terminal.print(f"[bold]{shown(photo)}[/bold]", soft_wrap=True)
     terminal.print(f"  {shown(found.head)}", soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = plain_table()
     for heading in ("channel", "effect", "activation"):
         table.add_column(heading, justify="right", header_style="dim")
     for each in found.channels:

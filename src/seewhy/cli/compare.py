@@ -16,7 +16,7 @@ from ..errors import InputError, OutputError
 from ..files import make_folder
 from ..legible import in_one_line
 from ..pictures.cells import percentage
-from .console import console, shown
+from .console import console, plain_table, shown
 from .options import foreign, load_model, load_models, models_options, tell_notes
 from .progress import Bar
 from .streams import output
@@ -190,7 +190,7 @@ def _parts(heading: str, parts: Sequence[Compared]) -> Table:
 
 def _table(headings: Sequence[str], names: int, rows: Iterable[Sequence[str]]) -> Table:
     """A table whose first ``names`` columns hold names, and the others numbers."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = plain_table()
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number < names else "right")
     for row in rows:

@@ -7,6 +7,7 @@ import sys
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from ..legible import legible
 from .streams import output
@@ -18,6 +19,11 @@ NARROWEST, WIDEST, USUAL = 40, 400, 80
 def console(*, error: bool = False) -> Console:
     """On stdout, or on stderr; as wide as the terminal, whatever COLUMNS says."""
     return Console(file=sys.stderr if error else output(), highlight=False, width=_width(), height=25)
+
+
+def plain_table(*, show_header: bool = True) -> Table:
+    """Columns with room between them, and no lines."""
+    return Table(box=None, padding=(0, 2, 0, 0), show_header=show_header)
 
 
 def shown(text: object) -> str:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from ..errors import InputError, OutputError
 from ..files import write_text
 from ..legible import in_one_line
 from .audit import STATES
-from .console import console, shown
+from .console import console, plain_table, shown
 from .options import foreign, load_model, model_options, tell_notes
 from .streams import output
 
@@ -94,7 +93,7 @@ def command(audit_dir: str, photos: str | None, **given: Any) -> None:
     terminal.print(f"{fixed.remedy.name}: trained on {fixed.remedy.title}", soft_wrap=True)
     for note in fixed.notes:
         terminal.print(f"[dim]{shown(note)}[/dim]", soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("")
     for way in fixed.values:
         table.add_column(way, justify="right")
@@ -125,7 +124,7 @@ def _tell_again(again: Again, terminal: Console) -> None:
             terminal.print(f"proven now: {shown(each.sentence)}", soft_wrap=True)
     if again.error is not None:
         terminal.print(f"calibration error: {again.error['before']:.3f} before, {again.error['after']:.3f} after")
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = plain_table()
     for heading in ("accuracy of", "photos", "before", "after"):
         table.add_column(heading, justify="left" if heading == "accuracy of" else "right")
     changed = sorted(again.classes.items(), key=lambda each: -abs(each[1]["after"] - each[1]["before"]))

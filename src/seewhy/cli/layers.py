@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 import torch
-from rich.table import Table
 
 from ..layer_table import layers
-from .console import console, shown
+from .console import console, plain_table, shown
 from .options import foreign, load_model, model_options
 from .streams import output
 
@@ -28,7 +27,7 @@ def command(as_json: bool, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps([asdict(layer) for layer in found]), file=output())
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = plain_table()
     for heading in ("layer", "kind", "output"):
         table.add_column(heading, style="" if heading == "layer" else "dim", overflow="fold")
     for layer in found:

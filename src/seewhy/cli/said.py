@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from ..legible import in_one_line, message
 from ..pictures import percentage
@@ -15,7 +14,7 @@ from ..results import CLASS_VISUALIZATION, Explanation, View
 from ..results.saved import figures
 from ..session import PENDING
 from .asked import Asked
-from .console import console, shown
+from .console import console, plain_table, shown
 from .photos import Found
 
 FEW = 8
@@ -79,7 +78,7 @@ class Teller:
         self._to.print(f"\n[bold]{shown(report)}[/bold]  ← open this: the report{more}", soft_wrap=True)
 
     def _in_full(self, explanation: Explanation, folder: Path, figure: bool) -> None:
-        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        table = plain_table(show_header=False)
         targets = [found.target for found in explanation.targets]
         explained = {(target.index, target.sign): target for target in targets}
         for key, entry in ({(entry.index, entry.sign): entry for entry in explanation.top} | explained).items():

@@ -16,7 +16,7 @@ from ..patch import FILLS, SHAPES, Patch
 from ..patched import Answer, WhatIf
 from ..pictures import percentage, png_bytes, read_photo
 from ..session import Session
-from .console import console, shown
+from .console import console, plain_table, shown
 from .options import WholeNumbers, colour, foreign, load_model, model_options, tell_notes
 from .streams import output
 
@@ -125,7 +125,7 @@ def _tell(found: WhatIf, files: list[Path]) -> None:
 
 
 def _table(answer: Answer) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = plain_table()
     for heading in ("class", "before", "after", "score by"):
         table.add_column(heading, justify="left" if heading == "class" else "right", header_style="dim")
     for each in answer.classes:

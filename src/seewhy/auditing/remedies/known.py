@@ -65,7 +65,7 @@ def _selective(by: By) -> Fit:
 
 
 REMEDIES = (
-    Remedy("dfr", "as many photos of each class with and without the stamp", True, _balanced, _plain),
+    Remedy("dfr", "as many photos of each class with and without what was found", True, _balanced, _plain),
     Remedy("self", "the photos of each class that it is least sure about", False,
            _selective("disagreement"), _selective("chance")),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """What a last layer learns from, and what it is measured on: photos in groups, some made with the finding's edit.
 
-A group is a class with or without what was found. Photos of other classes hardly ever carry a stamp by themselves, and
+A group is a class with or without what was found. Photos of other classes hardly ever carry it by themselves, and
 without them nothing tells the last layer that it is no evidence; the class itself may hardly ever be without it. So it
 is put into the former and taken out of the latter.
 """
@@ -32,7 +32,7 @@ ENOUGH = 20
 """Photos of a group on the measuring half below which those that are made are counted with it."""
 
 MADE = 2000
-"""About the most photos of other classes that the stamp is put into, on either half; as many of each class."""
+"""About the most photos of other classes that it is put into, on either half; as many of each class."""
 
 NONE = -1
 """The group of photos that count in none."""
@@ -62,7 +62,7 @@ class Lessons:
 
     Attributes:
         plain: of the proposing half, as they are.
-        made: of the same half, with the stamp put in or taken out; none where there is no stamp.
+        made: of the same half, with the candidate put in or taken out; none where there is no candidate.
         measured: of the other half, as they are, and made ones of groups that have too few.
         real: (n,) bool, which of ``measured`` are as they are.
         counts: photos of each group, by its name: learned from, and measured on.
@@ -85,12 +85,12 @@ def lessons(
     Args:
         evidence: the photos and the model.
         carries: (N,) bool, which rows carry it.
-        candidate: a stamp, to put into photos and take out of them; None: only photos as they are.
+        candidate: to put into photos and take out of them; None: only photos as they are.
         outputs: K, of the last layer.
         rng: draws the photos that are changed.
 
     Raises:
-        InputError: there is a class without photos, or too few photos to put the stamp into.
+        InputError: there is a class without photos, or too few photos with or without the candidate.
     """
     rows = evidence.rows
     features, groups = rows.features.astype(np.float64), np.where(rows.known, 2 * rows.truth + carries, NONE)
@@ -106,7 +106,7 @@ def lessons(
         notes += [f"made of others: {_name(evidence, group)}, {(added.groups == group).sum()} of the photos measured on"
                   for group in few if group % 2 == 0]  # fmt: skip
         if carried := [group for group in few if group % 2]:
-            notes.append(f"photos of {len(carried)} classes were measured on with the stamp put into them as well")
+            notes.append(f"photos of {len(carried)} classes were measured on with it put into them as well")
     everything = Photos.together(real, added)
     counts = {}
     groups = everything.groups.copy()
@@ -122,6 +122,17 @@ def lessons(
     return Lessons(plain, made, everything._replace(groups=groups), whether, counts, tuple(notes))
 
 
+def has_both(evidence: Evidence, carries: Mask, candidate: Candidate) -> bool:
+    """Whether either half has photos of the candidate's class without it, or can have them made; else nothing tells
+    what the class is without it. A stamp can always be taken out; of details of the whole photo, such as a blur,
+    nothing can.
+    """
+    rows = evidence.rows
+    bare = rows.known & (rows.truth == candidate.class_index) & ~carries
+    halves = (int((bare & side).sum()) for side in (evidence.proposing, ~evidence.proposing))
+    return bool(candidate.edit.describe().get("fills")) or min(halves) >= FEWEST
+
+
 def variants(
     evidence: Evidence, candidate: Candidate, hosts: Ints, rng: np.random.Generator
 ) -> tuple[Doubles, Doubles, Doubles]:
@@ -131,7 +142,7 @@ def variants(
         InputError: there are too few hosts.
     """
     if len(hosts) < FEWEST:
-        raise InputError("too few photos of other classes to put the stamp into", got=len(hosts))
+        raise InputError("too few photos of other classes to put it into", got=len(hosts))
     pixels = seen(evidence, hosts.astype(np.int64))
     others = np.roll(pixels, 1, 0)  # hosts are in a random order
     draws = [int(each) for each in rng.integers(1 << 62, size=len(hosts))]
@@ -147,7 +158,7 @@ def variants(
 def _made(
     evidence: Evidence, candidate: Candidate, rows: Ints, groups: Ints, rng: np.random.Generator, fills: int
 ) -> Photos:
-    """Photos of other classes with the stamp put into them, and carriers with it taken out, ``fills`` times each."""
+    """Photos of other classes with the candidate in them, and carriers with it taken out, ``fills`` times each."""
     truth, index = evidence.rows.truth, candidate.class_index
     drawn = rng.permutation(rows)
     bare = drawn[(groups[drawn] % 2 == 0) & (truth[drawn] != index)]
@@ -182,7 +193,7 @@ def _check(
     for group, how in ((2 * candidate.class_index, "without"), (2 * candidate.class_index + 1, "with")):
         if (learned.groups == group).sum() < FEWEST or not (measured == group).any():
             raise InputError(
-                f"too few photos of {candidate.class_name} {how} the stamp",
+                f"too few photos of {candidate.class_name} {how} what was found",
                 expected=f"at least {FEWEST} on either half",
             )
 
