@@ -151,7 +151,8 @@ def repeat(
 
 
 def _repeated(candidate: Candidate, a: Pasted, b: Pasted, seed: int) -> Repeated:
-    differences = np.round(b.beyond(any_kind=False) - a.beyond(any_kind=False), DECIMALS)
+    a_beyond, b_beyond = (each.beyond(any_kind=False) for each in (a, b))
+    differences = np.round(b_beyond - a_beyond, DECIMALS)
 
     def rng() -> np.random.Generator:  # the same for either model, so that equal models have equal intervals
         return _random(seed, f"test {candidate.id}")
@@ -159,8 +160,8 @@ def _repeated(candidate: Candidate, a: Pasted, b: Pasted, seed: int) -> Repeated
     return Repeated(
         id=candidate.id, name=candidate.edit.describe()["name"], class_name=candidate.class_name,
         photos=len(differences), a=float(a.change.mean()), a_ci=bootstrap_interval(a.change, rng()),
-        b=float(b.change.mean()), b_ci=bootstrap_interval(b.change, rng()), a_beyond=float(a.beyond(any_kind=False).mean()),
-        b_beyond=float(b.beyond(any_kind=False).mean()), difference=float(differences.mean()),
+        b=float(b.change.mean()), b_ci=bootstrap_interval(b.change, rng()), a_beyond=float(a_beyond.mean()),
+        b_beyond=float(b_beyond.mean()), difference=float(differences.mean()),
         ci=bootstrap_interval(differences, rng()), p=sign_flip(differences, rng()),
     )  # fmt: skip
 
