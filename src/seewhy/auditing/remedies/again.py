@@ -14,7 +14,6 @@ from ...models import Classifier
 from ..candidate import Candidate
 from ..collection import Collection
 from ..correction import corrected
-from ..edits import Stamp
 from ..evidence import Evidence
 from ..eye import Eye
 from ..finding import Finding
@@ -89,11 +88,9 @@ def measured_again(finding: Finding | None, candidate: Candidate | None, before:
 
 def _same(one: Candidate, other: Candidate) -> bool:
     """Whether two are one stamp."""
-    a, b = one.edit, other.edit
-    if not (isinstance(a, Stamp) and isinstance(b, Stamp)) or one.class_index != other.class_index:
+    if type(one.edit) is not type(other.edit) or one.class_index != other.class_index:
         return False
-    where = a.moving == b.moving and (a.top, a.left, a.alpha.shape) == (b.top, b.left, b.alpha.shape)
-    return where and np.array_equal(a.alpha, b.alpha) and np.array_equal(a.colour, b.colour)
+    return all(map(np.array_equal, vars(one.edit).values(), vars(other.edit).values()))
 
 
 def _told_apart(one: Candidate, given: Sequence[Candidate]) -> Candidate:

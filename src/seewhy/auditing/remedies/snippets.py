@@ -123,7 +123,9 @@ def snippet(audit: Audit) -> str:
 def _lines(finding: Finding) -> Iterator[str]:
     about = finding.transform or {}
     try:
-        if finding.kind == "stamp":
+        if about.get("edit") == "pattern":
+            yield _global("noise", about["amount"])
+        elif finding.kind == "stamp":
             yield _tag(about)
         elif finding.kind == "global":
             yield _global(str(about["edit"]), about["amount"])

@@ -16,11 +16,14 @@ from .coloured_marks import coloured_mark
 from .fixed_stamps import LEAST_STEP, beyond, chance, fitted_again, fixed_stamps, median_steps, reduced, shown
 from .moving_stamps import at_one_place, matching, moving_stamp
 from .pattern import Mask, Pattern, Pixels
+from .whole_patterns import WholePattern, unlike, whole_pattern
 
 LEAST = 20
 """Fewer proposing photos of a class than this say nothing of it."""
 OWN, OTHERS = 300, 600
 """At most so many photos of a class, and of the others, are looked at for patterns."""
+OF_OTHERS = 96
+"""Photos of others that two kinds of stamps are put on, to tell which of them it is."""
 CARRIERS = 4000
 """Carriers are looked for among at most so many rows of the class."""
 
@@ -41,8 +44,9 @@ class Sample:
 def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Candidate]:
     """Stamps of every class with at least 20 proposing photos, as candidates for interventions.
 
-    Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017. Where a class has
-    none, moving ones: ``moving_stamps.py``, ``coloured_marks.py``. The same evidence gives the same candidates.
+    Fixed ones, opaque or translucent: ``fixed_stamps.py``, after Dekel et al. 2017; or a pattern that is added to the
+    whole photo, where that makes other photos more like those of the class: ``whole_patterns.py``. Where a class has
+    neither, moving ones: ``moving_stamps.py``, ``coloured_marks.py``. The same evidence gives the same candidates.
 
     Args:
         evidence: the photos and the model.
@@ -59,6 +63,10 @@ def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Ca
             continue
         random = evidence.random(f"stamps of {sample.index}")
         patterns = fixed_stamps(sample.own, sample.others, limit, random)
+        whole = whole_pattern(sample.own, sample.others, evidence.rows.truth[sample.other_rows], random)
+        if whole is not None and _nearer(evidence, sample, whole, patterns):
+            found.append(_of_whole_photo(evidence, sample, whole))
+            continue
         if not patterns:
             maps = evidence.rows.maps[sample.own_rows]
             tag = moving_stamp(sample.own, maps, sample.others, random) or coloured_mark(sample.own, sample.others)
@@ -140,6 +148,29 @@ def candidate(
         region={"box": [top, left, height, width], "of": list(evidence.eye.classifier.input_size)},
         as_likely=tuple(_stamp(evidence, each, moving) for each in again),
     )
+
+
+def _nearer(evidence: Evidence, sample: Sample, whole: WholePattern, patterns: Sequence[Pattern]) -> bool:
+    """Whether what is added to the whole photo makes others more like photos of the class than fixed stamps do."""
+    rng = np.random.default_rng(0)  # fixed stamps draw nothing
+    some = sample.others[:: -(-len(sample.others) // OF_OTHERS)]
+    stamped = list(some)
+    for each in patterns:
+        stamp = _stamp(evidence, each, moving=False)
+        stamped = [stamp.added(photo, rng) for photo in stamped]
+    put = np.stack([whole.edit.added(photo, rng) for photo in some])
+    return unlike(sample.own, put) < unlike(sample.own, np.stack(stamped))
+
+
+def _of_whole_photo(evidence: Evidence, sample: Sample, pattern: WholePattern) -> Candidate:
+    name = evidence.label(sample.index)
+    return Candidate(
+        id=f"stamp-{name}-1", kind="stamp", class_index=sample.index, class_name=name, edit=pattern.edit,
+        carriers=rows_that(evidence, sample, pattern.shown), repeats=True,
+        why=f"one pattern is added to the whole photo in {pattern.share:.0%} of the photos of {name} that were looked "
+        f"at, and in {pattern.elsewhere:.0%} of the others",
+        as_likely=pattern.again,
+    )  # fmt: skip
 
 
 def _stamp(evidence: Evidence, pattern: Pattern, moving: bool) -> Stamp:
