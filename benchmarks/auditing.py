@@ -13,8 +13,8 @@ import torch
 from paired import median, paired, ratio
 
 import seewhy
-from seewhy.auditing.collection import Collection, collection_of
-from seewhy.auditing.passing import rows_of
+from seewhy.auditing.passing.collection import Collection, collection_of
+from seewhy.auditing.passing.one_pass import rows_of
 from seewhy.pictures import read_photo
 
 if __name__ == "__main__":

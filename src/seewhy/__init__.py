@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .api import attribute
     from .asking import channels, what_if
     from .auditing.circle import audit
-    from .auditing.comparing import compare
-    from .auditing.comparison import Comparison
+    from .auditing.comparing.comparison import Comparison
+    from .auditing.comparing.models import compare
     from .auditing.result import Audit
     from .core.attribution import Attribution
     from .core.method import Method
@@ -44,7 +44,7 @@ _HOMES = {
     "Audit": "auditing.result",
     "Channels": "strongest",
     "Classifier": "models",
-    "Comparison": "auditing.comparison",
+    "Comparison": "auditing.comparing.comparison",
     "Explanation": "results",
     "Method": "core.method",
     "Patch": "patch",
@@ -59,7 +59,7 @@ _HOMES = {
     "channels": "asking",
     "checks": "",
     "classifier": "models.from_memory",
-    "compare": "auditing.comparing",
+    "compare": "auditing.comparing.models",
     "errors": "",
     "events": "",
     "explain": "session",

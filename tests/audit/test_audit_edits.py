@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from seewhy.auditing.edits import Stamp
-from seewhy.auditing.global_edits import Global
+from seewhy.auditing.edits.global_edits import Global
+from seewhy.auditing.edits.stamp import Stamp
 from seewhy.errors import InputError
 
 

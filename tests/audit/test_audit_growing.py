@@ -15,12 +15,12 @@ from test_audit_page import Parsed, blocks
 
 import seewhy
 from seewhy import events
-from seewhy.auditing import growing
 from seewhy.auditing.candidate import Candidate
 from seewhy.auditing.circle import audit
 from seewhy.auditing.finding import Finding
-from seewhy.auditing.growing import Growing, unfinished
-from seewhy.auditing.page import render
+from seewhy.auditing.pages import growing
+from seewhy.auditing.pages.growing import Growing, unfinished
+from seewhy.auditing.pages.page import render
 from seewhy.auditing.result import Audit
 from seewhy.auditing.stages import Passed, Plan, Proposed
 from seewhy.errors import OutputError, PhotoError

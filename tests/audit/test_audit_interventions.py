@@ -12,13 +12,13 @@ from scipy import stats
 from seewhy.auditing.album import Album
 from seewhy.auditing.candidate import Candidate
 from seewhy.auditing.correction import corrected
-from seewhy.auditing.edits import Stamp
+from seewhy.auditing.edits.global_edits import Global
+from seewhy.auditing.edits.stamp import Stamp
 from seewhy.auditing.evidence import Evidence
 from seewhy.auditing.eye import Eye
 from seewhy.auditing.finding import Finding
-from seewhy.auditing.global_edits import Global
 from seewhy.auditing.interventions import decide
-from seewhy.auditing.rows import Rows
+from seewhy.auditing.passing.rows import Rows
 from seewhy.errors import PhotoError
 from seewhy.models import Classifier, Preprocessing
 

@@ -16,17 +16,17 @@ import torch
 from PIL import Image
 
 import seewhy
-from seewhy.auditing.axis import points
 from seewhy.auditing.eye import Eye
 from seewhy.auditing.finding import Finding
-from seewhy.auditing.interval import drawn
-from seewhy.auditing.looking import Look
-from seewhy.auditing.mean_maps import MeanMaps
 from seewhy.auditing.mistakes import confused, errors
-from seewhy.auditing.page import STRIP, render
+from seewhy.auditing.pages.axis import points
+from seewhy.auditing.pages.interval import drawn
+from seewhy.auditing.pages.mean_maps import MeanMaps
+from seewhy.auditing.pages.page import STRIP, render
+from seewhy.auditing.pages.told import shell_quoted
+from seewhy.auditing.passing.looking import Look
+from seewhy.auditing.passing.rows import UNKNOWN, Rows
 from seewhy.auditing.result import Audit
-from seewhy.auditing.rows import UNKNOWN, Rows
-from seewhy.auditing.told import shell_quoted
 from seewhy.pictures.overlay import overlay
 from seewhy.viewer.planes import values_of
 
@@ -184,7 +184,7 @@ def test_a_network_without_cam_opens_with_grad_cam(root):
 
 
 def test_a_page_opens_no_more_photos_than_it_may(root, classifier, monkeypatch):
-    monkeypatch.setattr("seewhy.auditing.opened.MOST_OPENED", 3)
+    monkeypatch.setattr("seewhy.auditing.pages.opened.MOST_OPENED", 3)
     wrong = [{"path": path, "class": "checks", "called": "rings", "probability": 0.9} for path in paths(root)]
     page = render(audit_of(stamp(root), errors=wrong), root, classifier)
     assert len(blocks(page)) == 3

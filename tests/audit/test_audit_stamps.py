@@ -10,7 +10,7 @@ from PIL import Image
 
 from seewhy.auditing.evidence import Evidence
 from seewhy.auditing.eye import Eye
-from seewhy.auditing.rows import Rows
+from seewhy.auditing.passing.rows import Rows
 from seewhy.auditing.sources.fixed_stamps import from_steps
 from seewhy.auditing.sources.pattern import components, gradients
 from seewhy.auditing.sources.stamps import stamps

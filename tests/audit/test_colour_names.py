@@ -2,7 +2,7 @@
 
 import pytest
 
-from seewhy.auditing.colour_names import colour_name
+from seewhy.auditing.edits.colour_names import colour_name
 
 
 @pytest.mark.parametrize(

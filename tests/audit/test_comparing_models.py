@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 
 import seewhy
 from seewhy.auditing.circle import audit
-from seewhy.auditing.collection import collection_of
-from seewhy.auditing.comparing import compare
+from seewhy.auditing.comparing.models import compare
 from seewhy.auditing.evidence import Evidence
 from seewhy.auditing.eye import Eye
-from seewhy.auditing.passing import rows_of
+from seewhy.auditing.passing.collection import collection_of
+from seewhy.auditing.passing.one_pass import rows_of
 from seewhy.auditing.sources.stamps import stamps
 from seewhy.auditing.split import alike, proposing
 from seewhy.errors import InputError

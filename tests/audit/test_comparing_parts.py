@@ -10,9 +10,9 @@ from PIL import Image
 from torch import nn
 
 import seewhy
-from seewhy.auditing.both import Side, comparison_of
-from seewhy.auditing.parts import Part, measured
-from seewhy.auditing.rows import Rows
+from seewhy.auditing.comparing.both import Side, comparison_of
+from seewhy.auditing.comparing.parts import Part, measured
+from seewhy.auditing.passing.rows import Rows
 from seewhy.auditing.statistics import paired_interval
 from seewhy.errors import InputError
 

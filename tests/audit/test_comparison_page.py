@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from test_audit_page import HOSTILE, Parsed
 
-from seewhy.auditing.axis import EDGE, WIDTH, axis_of
-from seewhy.auditing.comparison import Changed, Comparison, Paired, short
-from seewhy.auditing.comparison_page import render
+from seewhy.auditing.comparing.comparison import Changed, Comparison, Paired, short
+from seewhy.auditing.comparing.paired_maps import drawn, scale_of
+from seewhy.auditing.comparing.parts import Part, measured
+from seewhy.auditing.comparing.repeating import Repeated
 from seewhy.auditing.finding import Finding
-from seewhy.auditing.paired_maps import drawn, scale_of
-from seewhy.auditing.parts import Part, measured
-from seewhy.auditing.repeating import Repeated
+from seewhy.auditing.pages.axis import EDGE, WIDTH, axis_of
+from seewhy.auditing.pages.comparison_page import render
 from seewhy.errors import OutputError
 
 GREY = Image.new("RGB", (200, 200), "#888")

@@ -14,10 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import seewhy
-from seewhy.auditing.collection import collection_of
 from seewhy.auditing.eye import Eye
 from seewhy.auditing.fixing import fix
-from seewhy.auditing.passing import rows_of
+from seewhy.auditing.passing.collection import collection_of
+from seewhy.auditing.passing.one_pass import rows_of
 from seewhy.auditing.remedies.head import with_head
 from seewhy.auditing.remedies.last_layer import last_layer
 from seewhy.auditing.remedies.temperature import temperature

@@ -15,11 +15,11 @@ from torch import nn
 
 import seewhy
 from seewhy.auditing import circle
-from seewhy.auditing.collection import collection_of
 from seewhy.auditing.eye import Eye
-from seewhy.auditing.outputs import as_logits
-from seewhy.auditing.passing import rows_of
-from seewhy.auditing.rows import UNKNOWN
+from seewhy.auditing.passing.collection import collection_of
+from seewhy.auditing.passing.one_pass import rows_of
+from seewhy.auditing.passing.outputs import as_logits
+from seewhy.auditing.passing.rows import UNKNOWN
 from seewhy.errors import InputError, ModelError, OutputError, SeewhyError
 
 EACH = 12

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import seewhy
-from seewhy.auditing.collection import collection_of
-from seewhy.auditing.passing import rows_of
+from seewhy.auditing.passing.collection import collection_of
+from seewhy.auditing.passing.one_pass import rows_of
 from seewhy.errors import InputError, ModelError
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")

@@ -16,12 +16,12 @@ from PIL import Image
 from torch import nn
 
 import seewhy
-from seewhy.auditing.collection import collection_of
-from seewhy.auditing.facts import border_of, facts_of, jpeg_of
-from seewhy.auditing.hashes import distance, hash_of, near_pairs
-from seewhy.auditing.passing import rows_of
-from seewhy.auditing.rows import UNKNOWN
-from seewhy.auditing.shards import read_rows
+from seewhy.auditing.passing.collection import collection_of
+from seewhy.auditing.passing.facts import border_of, facts_of, jpeg_of
+from seewhy.auditing.passing.hashes import distance, hash_of, near_pairs
+from seewhy.auditing.passing.one_pass import rows_of
+from seewhy.auditing.passing.rows import UNKNOWN
+from seewhy.auditing.passing.shards import read_rows
 from seewhy.errors import InputError, OutputError, TargetError
 
 
@@ -254,8 +254,8 @@ PASS = """
 import sys, time
 import torch
 import planted, seewhy
-from seewhy.auditing import passing
-from seewhy.auditing.collection import collection_of
+from seewhy.auditing.passing import one_pass as passing
+from seewhy.auditing.passing.collection import collection_of
 place, rows, slow = sys.argv[1:]
 torch.manual_seed(0)
 clf = seewhy.classifier(planted.Net().eval(), labels=list(planted.LABELS), mean=planted.MEAN, std=planted.STD, size=32)

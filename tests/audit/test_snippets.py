@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from seewhy.auditing.collection import collection_of
 from seewhy.auditing.finding import Finding
+from seewhy.auditing.passing.collection import collection_of
 from seewhy.auditing.remedies.lists import duplicate_list, relabel_list, write_lists
 from seewhy.auditing.remedies.snippets import snippet
 from seewhy.auditing.result import Audit

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seewhy.auditing.evidence import Evidence
-from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.auditing.passing.rows import UNKNOWN, Rows
 from seewhy.auditing.sources.calibration import calibration, calibration_error
 from seewhy.auditing.sources.slices import clusters_of, fisher_less, slices
 

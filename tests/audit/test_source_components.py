@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import seewhy
-from seewhy.auditing.cutouts import Cutouts
+from seewhy.auditing.edits.cutouts import Cutouts
 from seewhy.auditing.sources.components import box_of, principal
 
 SIZE = 32

@@ -12,8 +12,8 @@ from torch import nn
 
 import seewhy
 from seewhy.auditing.correction import corrected
+from seewhy.auditing.edits.global_edits import Global
 from seewhy.auditing.finding import Finding
-from seewhy.auditing.global_edits import Global
 from seewhy.auditing.sources.global_properties import told_apart
 from seewhy.auditing.sources.jpeg_traces import NONE, quality
 from seewhy.auditing.sources.ranks import area, best_threshold

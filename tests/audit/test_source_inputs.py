@@ -11,7 +11,7 @@ from torch import nn
 import seewhy
 from seewhy.auditing.evidence import Evidence
 from seewhy.auditing.eye import Eye
-from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.auditing.passing.rows import UNKNOWN, Rows
 from seewhy.auditing.sources.paired import compared, stratified
 from seewhy.auditing.sources.preprocessing import preprocessing, ways
 from seewhy.auditing.sources.sensitivity import sensitivity

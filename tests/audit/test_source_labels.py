@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seewhy.auditing.evidence import Evidence
-from seewhy.auditing.rows import UNKNOWN, Rows
+from seewhy.auditing.passing.rows import UNKNOWN, Rows
 from seewhy.auditing.sources.duplicates import duplicates
 from seewhy.auditing.sources.labels import confident, labels
 from seewhy.errors import PhotoError

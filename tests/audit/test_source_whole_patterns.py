@@ -7,7 +7,7 @@ import planted
 import pytest
 
 import seewhy
-from seewhy.auditing.added_pattern import AddedPattern
+from seewhy.auditing.edits.added_pattern import AddedPattern
 from seewhy.auditing.fixing import fix
 from seewhy.auditing.remedies.snippets import snippet
 from seewhy.auditing.sources.whole_patterns import agreed, likeness, whole_pattern

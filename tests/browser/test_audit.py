@@ -10,8 +10,8 @@ import seewhy
 from browser.axe import violations
 from browser.looking import VIEWER, drawn, field, pictures, settled, slide, stage, until
 from browser.made import HOSTILE, audit_all
-from seewhy.auditing.growing import Growing
-from seewhy.auditing.shards import read_rows
+from seewhy.auditing.pages.growing import Growing
+from seewhy.auditing.passing.shards import read_rows
 from seewhy.auditing.stages import Passed, Plan, Proposed
 from seewhy.events import Event
 from seewhy.legible import in_one_line
@@ -181,9 +181,9 @@ def grown(path, root, net):
 
 
 def test_one_that_grows_loads_itself_again_until_it_is_finished(open_page, audited, found, tmp_path, monkeypatch):
-    monkeypatch.setattr("seewhy.auditing.growing.RELOADED", 1)
-    monkeypatch.setattr("seewhy.auditing.growing.EVERY", 0)
-    monkeypatch.setattr("seewhy.auditing.growing.SHARE", 0)
+    monkeypatch.setattr("seewhy.auditing.pages.growing.RELOADED", 1)
+    monkeypatch.setattr("seewhy.auditing.pages.growing.EVERY", 0)
+    monkeypatch.setattr("seewhy.auditing.pages.growing.SHARE", 0)
     net = seewhy.classifier(planted.Net().eval(), mean=planted.MEAN, std=planted.STD, size=planted.SIDE)
     growing = grown(tmp_path / "audit.html", audited.parent.parent / "photos", net)
     growing.listen(Event("progress", ("Audit", "Photos"), 0.1, 16, 64))
@@ -211,7 +211,7 @@ def test_one_that_grows_loads_itself_again_until_it_is_finished(open_page, audit
 
 
 def test_one_that_grows_loads_itself_again_without_scripts(open_page, audited, tmp_path, monkeypatch):
-    monkeypatch.setattr("seewhy.auditing.growing.RELOADED", 1)
+    monkeypatch.setattr("seewhy.auditing.pages.growing.RELOADED", 1)
     net = seewhy.classifier(planted.Net().eval(), mean=planted.MEAN, std=planted.STD, size=planted.SIDE)
     growing = grown(tmp_path / "audit.html", tmp_path, net)
     growing.listen(Event("progress", ("Audit", "Photos"), 0.1, 16, 64))

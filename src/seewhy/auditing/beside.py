@@ -11,7 +11,7 @@ import torch
 
 from ..errors import MethodError
 from ..incremental import Programs, Rescorer
-from .outputs import as_logits
+from .passing.outputs import as_logits
 
 if TYPE_CHECKING:
     from .eye import Eye, Pixels

@@ -17,19 +17,19 @@ from ..errors import InputError, PhotoError, close_matches
 from ..models import Classifier
 from ..session import Session
 from .candidate import Candidate
-from .collection import Collection, collection_of
 from .correction import corrected
 from .evidence import Evidence
 from .eye import Eye
 from .finding import Finding
-from .gone import still_there
 from .interventions import decide
 from .mistakes import confused, errors
 from .other_folder import other_folder
-from .passing import rows_of
+from .passing.collection import Collection, collection_of
+from .passing.gone import still_there
+from .passing.one_pass import rows_of
+from .passing.rows import Rows
+from .passing.shards import ROWS
 from .result import Audit
-from .rows import Rows
-from .shards import ROWS
 from .sources.calibration import calibration
 from .sources.components import components
 from .sources.duplicates import duplicates

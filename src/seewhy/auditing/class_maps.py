@@ -7,7 +7,7 @@ from ..core.needs import Needs
 from ..core.record import recorded
 from ..errors import SeewhyError
 from .eye import Eye, Pixels
-from .outputs import failure
+from .passing.outputs import failure
 
 
 def class_map(eye: Eye, pixels: Pixels) -> ClassMap:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .eye import Eye
 from .other_folder import OtherFolder
-from .rows import Rows
+from .passing.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)

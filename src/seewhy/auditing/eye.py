@@ -20,7 +20,7 @@ from ..legible import in_one_line
 from ..models import Classifier
 from ..pictures import read_photo
 from .beside import Beside
-from .outputs import as_logits, ran
+from .passing.outputs import as_logits, ran
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -14,18 +14,18 @@ import numpy.typing as npt
 from ..errors import InputError, close_matches
 from ..models import Classifier
 from .candidate import Candidate
-from .collection import collection_of
 from .evidence import Evidence
 from .eye import Eye
 from .finding import Finding
-from .passing import rows_of
+from .passing.collection import collection_of
+from .passing.one_pass import rows_of
+from .passing.shards import rows_folder
 from .remedies.again import Again, measured_again
 from .remedies.comparing import Comparison, Measured
 from .remedies.head import Head, copied, head_of, probabilities, with_head
 from .remedies.known import REMEDIES, Remedy
 from .remedies.lessons import has_both, lessons, variants
 from .result import Audit
-from .shards import rows_folder
 from .sources.components import components
 from .sources.global_properties import global_properties
 from .sources.slices import slice_of

@@ -15,8 +15,8 @@ from .album import Album
 from .candidate import Candidate
 from .evidence import Evidence
 from .finding import Finding
+from .passing.rows import Rows
 from .removal import TOGETHER, Removal, measured_removal, parts
-from .rows import Rows
 from .statistics import bootstrap_interval, sign_flip, wilson_interval
 
 Ints = npt.NDArray[np.integer[Any]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .rows import Rows
+from .passing.rows import Rows
 
 MOST_ERRORS = 100
 MOST_PAIRS = 1000

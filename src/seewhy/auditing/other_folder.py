@@ -14,7 +14,7 @@ from ..errors import InputError, PhotoError
 from ..exemplars import photos_in
 from ..legible import in_one_line
 from ..pictures import read_photo
-from .hashes import hash_of
+from .passing.hashes import hash_of
 
 AHEAD = 256
 

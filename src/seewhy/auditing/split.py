@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .rows import Rows
+from .passing.rows import Rows
 
 Ints = npt.NDArray[np.integer[Any]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .candidate import Candidate
 from .finding import Finding
-from .rows import Rows
+from .passing.rows import Rows
 
 MOST_CARRIERS = 64
 """Photos of a candidate that are told before it is decided."""

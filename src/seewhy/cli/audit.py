@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from .. import events
+from ..auditing.pages.told import USUAL, shell_quoted, to_answer
 from ..auditing.result import FILE, Audit
-from ..auditing.told import USUAL, shell_quoted, to_answer
 from ..errors import InputError, OutputError
 from ..files import make_folder
 from ..legible import in_one_line, message
@@ -58,11 +58,11 @@ def command(photos: str, **given: Any) -> None:
     shows with photos what was found; and the rows of the pass, so that an audit that was interrupted goes on.
     """
     from ..auditing.circle import audit
-    from ..auditing.growing import Growing, unfinished
-    from ..auditing.page import FILE as PAGE
-    from ..auditing.page import render
+    from ..auditing.pages.growing import Growing, unfinished
+    from ..auditing.pages.page import FILE as PAGE
+    from ..auditing.pages.page import render
+    from ..auditing.passing.shards import ROWS, read_rows
     from ..auditing.remedies.lists import DUPLICATES, RELABEL, write_lists
-    from ..auditing.shards import ROWS, read_rows
 
     folder = make_folder(Path(given["output_dir"] or USUAL))
     for name in (FILE, RELABEL, DUPLICATES, PAGE) if given["page"] else (FILE, RELABEL, DUPLICATES):

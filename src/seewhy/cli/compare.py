@@ -22,8 +22,8 @@ from .progress import Bar
 from .streams import output
 
 if TYPE_CHECKING:
-    from ..auditing.comparison import Comparison
-    from ..auditing.parts import Compared
+    from ..auditing.comparing.comparison import Comparison
+    from ..auditing.comparing.parts import Compared
 
 UNSAID = ("efficientnet_lite0",)
 """--model where it is not given."""
@@ -61,7 +61,7 @@ def command(a: str, b: str | None, photos: str | None, **given: Any) -> int:
     on PHOTOS_DIR first. --weights and --labels are given once for each model. Exit code 3: something got significantly
     worse.
     """  # noqa: D301
-    from ..auditing.comparison import FILE, PAGE
+    from ..auditing.comparing.comparison import FILE, PAGE
 
     place = None if given["output_dir"] is None else make_folder(Path(given["output_dir"]))
     for name in (FILE, PAGE) if given["page"] else (FILE,):
@@ -86,7 +86,7 @@ def command(a: str, b: str | None, photos: str | None, **given: Any) -> int:
 
 def _of_models(photos: str, given: dict[str, Any]) -> Comparison:
     """Two models on a folder, and an audit's stamps on both."""
-    from ..auditing.comparing import compare
+    from ..auditing.comparing.models import compare
 
     if len(given["spec"]) != 2:
         raise InputError("two models are compared", expected="--model twice", got=f"{len(given['spec'])}")
@@ -102,7 +102,7 @@ def _of_models(photos: str, given: dict[str, Any]) -> Comparison:
 
 def _of_audits(sides: tuple[str, str], photos: str | None, given: dict[str, Any]) -> Comparison:
     """Two audits; what is none is a model, which is audited first."""
-    from ..auditing.comparing import compare, is_audit
+    from ..auditing.comparing.models import compare, is_audit
 
     with tempfile.TemporaryDirectory(prefix="seewhy-compare-") as folder:
         for number, side in enumerate(sides):

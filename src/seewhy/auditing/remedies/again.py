@@ -12,13 +12,13 @@ import numpy as np
 from ...errors import InputError
 from ...models import Classifier
 from ..candidate import Candidate
-from ..collection import Collection
 from ..correction import corrected
 from ..evidence import Evidence
 from ..eye import Eye
 from ..finding import Finding
 from ..interventions import decide
-from ..passing import rows_of
+from ..passing.collection import Collection
+from ..passing.one_pass import rows_of
 from ..sources.calibration import calibration
 from ..sources.slices import retold
 from ..sources.stamps import stamps

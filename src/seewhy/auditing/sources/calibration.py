@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..finding import Finding
-from ..rows import Floats, Ints, Rows
+from ..passing.rows import Floats, Ints, Rows
 
 BINS = 15
 LEAST = 50

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...errors import MethodError
 from ..candidate import Candidate
 from ..class_maps import class_map
-from ..cutouts import Box, Cutouts
+from ..edits.cutouts import Box, Cutouts
 from ..evidence import Evidence
 from ..eye import Eye, Pixels, in_batches
 

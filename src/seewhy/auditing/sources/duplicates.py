@@ -16,9 +16,9 @@ from PIL import Image
 from ...pictures import read_photo
 from ..evidence import Evidence
 from ..finding import Finding
-from ..hashes import near_pairs
 from ..likeness import Likeness, Read, linked
-from ..rows import Ints, Rows
+from ..passing.hashes import near_pairs
+from ..passing.rows import Ints, Rows
 
 MOST_GROUPS = 1_000
 """Groups that are listed in a finding."""

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..candidate import Candidate
+from ..edits.global_edits import Global
 from ..evidence import Evidence
 from ..eye import Pixels
 from ..finding import Finding
-from ..global_edits import Global
 from .jpeg_traces import QUALITIES, quality
 from .photo_sizes import photo_sizes
 from .ranks import area, best_threshold

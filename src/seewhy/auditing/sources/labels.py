@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..finding import Finding
-from ..rows import UNKNOWN, Floats, Ints, Rows
+from ..passing.rows import UNKNOWN, Floats, Ints, Rows
 
 NEIGHBOURS = 10
 AGREED = 0.8

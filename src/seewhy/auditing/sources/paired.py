@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ...errors import SeewhyError
 from ..evidence import Evidence
 from ..eye import Eye, Pixels
-from ..rows import Ints
+from ..passing.rows import Ints
 from ..statistics import mcnemar
 
 MOST = 400

@@ -18,7 +18,7 @@ from ...errors import InputError
 from ...pictures.cells import percentage
 from ..evidence import Evidence
 from ..finding import Finding
-from ..rows import Rows
+from ..passing.rows import Rows
 from .labels import unit
 
 LEAST = 15

@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from ...pictures.cells import percentage
 from ..candidate import Candidate
-from ..edits import Stamp
+from ..edits.stamp import Stamp
 from ..evidence import Evidence
 from .coloured_marks import coloured_mark
 from .fixed_stamps import LEAST_STEP, beyond, chance, fitted_again, fixed_stamps, median_steps, reduced, shown
@@ -143,8 +144,7 @@ def candidate(
         edit=_stamp(evidence, pattern, moving),
         carriers=carriers,
         repeats=True,
-        why=f"a pattern of {height}×{width} pixels repeats {place} in {pattern.share:.0%} of the photos of {name} "
-        f"that were looked at, and in {pattern.elsewhere:.0%} of the others",
+        why=f"a pattern of {height}×{width} pixels repeats {place} {_among(name, pattern)}",
         region={"box": [top, left, height, width], "of": list(evidence.eye.classifier.input_size)},
         as_likely=tuple(_stamp(evidence, each, moving) for each in again),
     )
@@ -167,10 +167,14 @@ def _of_whole_photo(evidence: Evidence, sample: Sample, pattern: WholePattern) -
     return Candidate(
         id=f"stamp-{name}-1", kind="stamp", class_index=sample.index, class_name=name, edit=pattern.edit,
         carriers=rows_that(evidence, sample, pattern.shown), repeats=True,
-        why=f"one pattern is added to the whole photo in {pattern.share:.0%} of the photos of {name} that were looked "
-        f"at, and in {pattern.elsewhere:.0%} of the others",
+        why=f"one pattern is added to the whole photo {_among(name, pattern)}",
         as_likely=pattern.again,
     )  # fmt: skip
+
+
+def _among(name: str, pattern: Pattern | WholePattern) -> str:
+    share, elsewhere = percentage(pattern.share), percentage(pattern.elsewhere)
+    return f"in {share} of the photos of {name} that were looked at, and in {elsewhere} of the others"
 
 
 def _stamp(evidence: Evidence, pattern: Pattern, moving: bool) -> Stamp:

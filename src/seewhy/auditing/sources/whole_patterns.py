@@ -15,7 +15,7 @@ from itertools import product as product_of
 import numpy as np
 import numpy.typing as npt
 
-from ..added_pattern import AddedPattern, fine
+from ..edits.added_pattern import AddedPattern, fine
 from .fixed_stamps import from_steps, median_steps
 from .pattern import Floats, Mask, Pixels, gradients
 from .ranks import area, best_threshold

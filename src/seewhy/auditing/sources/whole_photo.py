@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..edits.global_edits import Global
 from ..eye import Pixels
-from ..global_edits import Global
 from .jpeg_traces import quality
 
 Doubles = npt.NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Two models, or two audits, side by side."""

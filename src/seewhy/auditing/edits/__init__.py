@@ -1,0 +1,1 @@
+"""What is put into photos and taken out of them."""

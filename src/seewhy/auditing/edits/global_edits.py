@@ -1,0 +1,132 @@
+"""Global: a change of the whole photo, such as a tint."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ...core.gaussian import blur
+from ...errors import InputError
+from ..eye import Pixels
+from .fills import rounded
+
+Name = Literal["tint", "gain", "brightness", "contrast", "saturation", "blur", "noise", "jpeg"]
+
+
+@dataclass(frozen=True, eq=False)
+class Global:
+    """A change of the whole photo.
+
+    Attributes:
+        name: "tint": adds ``amount`` (red, green, blue); "gain": multiplies by it, each above 0;
+            "brightness": adds ``amount`` to all; "contrast": multiplies what differs from the photo's mean by it;
+            "saturation": multiplies what differs from each pixel's grey by it; "blur": a Gaussian of ``amount`` pixels;
+            "noise": adds independent Gaussian noise; "jpeg": stored at quality ``amount`` and read again.
+        amount: in grey levels of 255, as a factor, in pixels or a quality.
+
+    Raises:
+        InputError: no such name, or an amount that does not fit.
+    """
+
+    name: Name
+    amount: float | tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(Name):
+            raise InputError("no such change of a whole photo", expected=" or ".join(get_args(Name)), got=self.name)
+        if np.shape(self.amount) != ((3,) if self._in_colours else ()) or not np.isfinite(self.amount).all():
+            raise InputError(f"the amount of {self.name} is {'three numbers' if self._in_colours else 'a number'}")
+        if self.name not in ("tint", "brightness") and min(self._shift) <= 0:
+            raise InputError(f"the amount of {self.name} is above 0", got=self.amount)
+        if self.name == "jpeg" and not 1 <= self._number <= 100:
+            raise InputError("the amount of jpeg does not fit", expected="a quality in 1 to 100", got=self.amount)
+
+    def added(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        """The photo, changed."""
+        if self.name == "blur":
+            photo = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
+            return rounded(blur(photo, self._number)[0].permute(1, 2, 0).numpy())
+        if self.name == "noise":
+            return rounded(pixels + rng.normal(0, self._number, pixels.shape))
+        if self.name == "jpeg":
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "JPEG", quality=round(self._number))
+            return np.asarray(Image.open(file).convert("RGB"))
+        if self.name == "gain":
+            return rounded(pixels * self._shift)
+        if self.name in ("contrast", "saturation"):
+            return rounded(self._kept(pixels) + self._shift * (pixels - self._kept(pixels)))
+        return rounded(pixels + self._shift)
+
+    def removed(self, pixels: Pixels) -> list[Pixels]:
+        """The photo with a change of its light or colours taken off; of its details none can be."""
+        if self._of_details:
+            return []
+        if self.name == "gain":
+            return [rounded(pixels / self._shift)]
+        if self.name in ("contrast", "saturation"):
+            return [rounded(self._kept(pixels) + (pixels - self._kept(pixels)) / self._shift)]
+        return [rounded(pixels - self._shift)]
+
+    def control(self, pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
+        """The photo under another change as large, whatever ``other`` is: noise for blur and JPEG, else a colour."""
+        if self._of_details and self.name != "noise":
+            return rounded(pixels + rng.normal(0, self._size(pixels, rng), pixels.shape))
+        if self.name == "gain":  # the same three, or their inverses, of other channels
+            gains = rng.permutation(np.log(self._shift)) * rng.choice((-1, 1))
+            return rounded(pixels * np.exp(gains - max(gains.max(), 0.0)))
+        large = float(np.linalg.norm(self._shift))
+        if self.name not in ("tint", "brightness"):
+            large = float(np.sqrt(3)) * self._size(pixels, rng)
+        direction = rng.normal(size=3)
+        return rounded(pixels + direction * (large / np.linalg.norm(direction)))
+
+    def describe(self) -> dict[str, Any]:
+        """Its name in words and its amount, ready for JSON."""
+        red, green, blue = (float(each) for each in self._shift)
+        words = {
+            "tint": f"a tint of {red:+.0f} red, {green:+.0f} green, {blue:+.0f} blue",
+            "gain": f"{100 * red:.0f} % of the red, {100 * green:.0f} % of the green, {100 * blue:.0f} % of the blue",
+            "brightness": f"brightness {red:+.0f}",
+            "contrast": f"{100 * red:.0f} % of the contrast",
+            "saturation": f"{100 * red:.0f} % of the saturation",
+            "noise": f"noise of {red:.2g} grey levels",
+            "blur": f"a blur of {red:.2g} pixels",
+            "jpeg": f"JPEG at quality {red:.0f}",
+        }
+        amount = [red, green, blue] if self._in_colours else red
+        return {
+            "edit": self.name, "name": words[self.name], "amount": amount,
+            "fills": [] if self._of_details else ["taken off"],
+            "control": "under another change as large",
+        }  # fmt: skip
+
+    def _kept(self, pixels: Pixels) -> Any:
+        """What a change of contrast or saturation leaves: the photo's mean, or each pixel's."""
+        return pixels.mean() if self.name == "contrast" else pixels.mean(2, keepdims=True)
+
+    def _size(self, pixels: Pixels, rng: np.random.Generator) -> float:
+        """The root mean square of the change."""
+        change = self.added(pixels, rng).astype(np.float64) - pixels
+        return float(np.sqrt((change**2).mean()))
+
+    @property
+    def _of_details(self) -> bool:
+        return self.name in ("blur", "noise", "jpeg")
+
+    @property
+    def _in_colours(self) -> bool:
+        return self.name in ("tint", "gain")
+
+    @property
+    def _number(self) -> float:
+        return float(self._shift[0])
+
+    @property
+    def _shift(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.broadcast_to(np.asarray(self.amount, np.float64), 3)

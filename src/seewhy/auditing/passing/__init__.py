@@ -1,0 +1,1 @@
+"""One pass over the photos: what is kept of each."""
