@@ -10,7 +10,7 @@ objects also have steps in common, but hardly in all four corners.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product as product_of
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ class WholePattern:
 
     def shown(self, pixels: Pixels) -> Mask:
         """(N,), which of photos (N, H, W, 3) carry it."""
-        shown: Mask = likeness(pixels, self.steps)[0] > self.threshold
+        shown: Mask = likeness(pixels, self.steps) > self.threshold
         return shown
 
 
@@ -78,18 +78,20 @@ def whole_pattern(
     others, classes = others[picked], classes[picked]
     if min(own.shape[1:3]) < 2 * CORNER:
         return None
-    beside = median_steps(others[::2])
-    halves = [_parted(own[half::2], own[1 - half :: 2], others[1::2], beside) for half in (0, 1)]
-    if np.mean([area(here[0], there[0]) for here, there in halves]) < APART:
+    tall, wide = (side // CORNER for side in own.shape[1:3])
+    for down, across in product((slice(tall), slice(-tall, None)), (slice(wide), slice(-wide, None))):
+        halves = _crossed(own[:, down, across], others[:, down, across])
+        if np.mean([area(*each) for each in halves]) < IN_A_CORNER:
+            return None  # of most classes in the first corner: the rest is not looked at
+    halves = _crossed(own, others)
+    if np.mean([area(*each) for each in halves]) < APART:
         return None
-    corners = [[area(own, rest) for own, rest in zip(here[1:], there[1:], strict=True)] for here, there in halves]
-    if np.mean(corners, 0).min() < IN_A_CORNER:
-        return None
-    here, there = np.concatenate([each[0] for each, _ in halves]), halves[0][1][0]
+    here, there = np.concatenate([each for each, _ in halves]), halves[0][1]
     if min(area(here, there[classes[1::2] == index]) for index in np.unique(classes[1::2])) < EACH:
         return None
+    beside = median_steps(others[::2])
     steps = median_steps(own) - beside
-    told, besides = likeness(own, steps)[0], likeness(others, steps)[0]
+    told, besides = likeness(own, steps), likeness(others, steps)
     threshold = best_threshold(told, besides)
     drawn = [own[random.integers(len(own), size=len(own))] for _ in range(AGAIN)]
     return WholePattern(
@@ -124,24 +126,19 @@ def unlike(own: Pixels, others: Pixels) -> float:
 
 
 def likeness(pixels: Pixels, steps: Floats) -> Doubles:
-    """(5, N): how well the steps of photos (N, H, W, 3) go with these, in the whole photo and in each corner."""
-    products, energies = [], []
+    """(N,): how well the steps of photos (N, H, W, 3) go with these."""
+    cosines = []
     for each in pixels:  # one by one: the steps of all are several times the photos
-        own = np.clip(np.stack(gradients(each.astype(np.int16))), -STEEPEST, STEEPEST).astype(np.float32)
-        products.append((own * steps).sum((0, 3)))
-        energies.append((own**2).sum((0, 3)))
-    product, energy = np.stack(products), np.stack(energies)
-    tall, wide = (side // CORNER for side in product.shape[1:])
-    every = slice(None)
-    places = [(every, every), *product_of((slice(tall), slice(-tall, None)), (slice(wide), slice(-wide, None)))]
-    return np.stack([product[:, down, across].sum((1, 2)) / np.sqrt(energy[:, down, across].sum((1, 2)) + 1)
-                     for down, across in places])  # fmt: skip
+        own = np.clip(np.stack(gradients(each.astype(np.int16))), -STEEPEST, STEEPEST).astype(np.float64)
+        cosines.append(float((own * steps).sum() / np.sqrt((own**2).sum() + 1)))
+    return np.array(cosines)
 
 
-def _parted(fitted: Pixels, told: Pixels, others: Pixels, beside: Floats) -> tuple[Doubles, Doubles]:
-    """The likeness of photos of the class, and of others, to steps fitted on further photos of the class."""
-    steps = median_steps(fitted) - beside
-    return likeness(told, steps), likeness(others, steps)
+def _crossed(own: Pixels, others: Pixels) -> list[tuple[Doubles, Doubles]]:
+    """For either half of a class's photos, their likeness to the steps of the other half; and that of other photos."""
+    beside, rest = median_steps(others[::2]), others[1::2]
+    fitted = [median_steps(own[half::2]) - beside for half in (0, 1)]
+    return [(likeness(own[1 - half :: 2], steps), likeness(rest, steps)) for half, steps in enumerate(fitted)]
 
 
 def _fitted(own: Pixels, beside: Floats) -> AddedPattern:
