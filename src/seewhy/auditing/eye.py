@@ -20,13 +20,11 @@ from ..legible import in_one_line
 from ..models import Classifier
 from ..pictures import read_photo
 from .beside import Beside
-from .passing.outputs import as_logits, ran
+from .passing.outputs import APART, as_logits, ran
 
 Pixels = npt.NDArray[np.uint8]
 
 BATCH = 64
-APART = 1e-3
-"""Probabilities that differ by more are not the same up to rounding."""
 
 
 class Eye:

@@ -13,11 +13,11 @@ from ...legible import in_one_line
 from ...pictures import read_photo
 from ..finding import Finding
 from ..passing.rows import Rows
+from ..passing.seen import seen_by
 from ..passing.shards import ROWS, read_rows, rows_folder
 from ..result import Audit
 from .both import Side, comparison_of
 from .comparison import Comparison
-from .seen import seen_by
 
 
 def compare_audits(

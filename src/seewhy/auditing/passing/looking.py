@@ -15,8 +15,7 @@ from ...core.record import Record, recorded, recorded_for
 from ...errors import LayerError, MethodError, ModelError, NoGradientError, SeewhyError, TargetError
 from ...methods import GradCAM
 from ...models import Classifier
-from ..eye import APART
-from .outputs import as_logits
+from .outputs import APART, as_logits
 from .rows import UNKNOWN, Floats, Ints
 
 TOP = 20

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from ...core.inputs import at_least_float32
 from ...errors import ModelError, SeewhyError
 
+APART = 1e-3
+"""Probabilities that differ by more are not the same up to rounding."""
 ROUNDING = 1e-3
 """How far probabilities may be from adding up to 1: half precision has three digits."""
 

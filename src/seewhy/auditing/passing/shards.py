@@ -15,15 +15,14 @@ from ...errors import InputError, OutputError
 from ...files import make_folder, write_atomically, write_text
 from ...legible import in_one_line
 from ...models import Classifier
-from ..comparing.seen import kept
 from .collection import Collection
 from .facts import FACTS
 from .rows import Ints, Rows
+from .seen import ABOUT, kept
 
 ROWS = "rows"
 """The folder of the rows, in that of an audit."""
 FORMAT = 3
-ABOUT = "rows.json"
 SHARDS = "*.parquet"
 
 
