@@ -78,18 +78,19 @@ def whole_pattern(
     others, classes = others[picked], classes[picked]
     if min(own.shape[1:3]) < 2 * CORNER:
         return None
+    basis, rest, classes = others[::2], others[1::2], classes[1::2]
     tall, wide = (side // CORNER for side in own.shape[1:3])
     for down, across in product((slice(tall), slice(-tall, None)), (slice(wide), slice(-wide, None))):
-        halves = _crossed(own[:, down, across], others[:, down, across])
+        halves = _crossed(own[:, down, across], rest[:, down, across], median_steps(basis[:, down, across]))
         if np.mean([area(*each) for each in halves]) < IN_A_CORNER:
             return None  # of most classes in the first corner: the rest is not looked at
-    halves = _crossed(own, others)
+    beside = median_steps(basis)
+    halves = _crossed(own, rest, beside)
     if np.mean([area(*each) for each in halves]) < APART:
         return None
     here, there = np.concatenate([each for each, _ in halves]), halves[0][1]
-    if min(area(here, there[classes[1::2] == index]) for index in np.unique(classes[1::2])) < EACH:
+    if min(area(here, there[classes == index]) for index in np.unique(classes)) < EACH:
         return None
-    beside = median_steps(others[::2])
     steps = median_steps(own) - beside
     told, besides = likeness(own, steps), likeness(others, steps)
     threshold = best_threshold(told, besides)
@@ -134,9 +135,10 @@ def likeness(pixels: Pixels, steps: Floats) -> Doubles:
     return np.array(cosines)
 
 
-def _crossed(own: Pixels, others: Pixels) -> list[tuple[Doubles, Doubles]]:
-    """For either half of a class's photos, their likeness to the steps of the other half; and that of other photos."""
-    beside, rest = median_steps(others[::2]), others[1::2]
+def _crossed(own: Pixels, rest: Pixels, beside: Floats) -> list[tuple[Doubles, Doubles]]:
+    """For either half of a class's photos, their likeness to the steps of the other half; and that of other photos.
+    Steps are those beyond the steps ``beside``, of further other photos.
+    """
     fitted = [median_steps(own[half::2]) - beside for half in (0, 1)]
     return [(likeness(own[1 - half :: 2], steps), likeness(rest, steps)) for half, steps in enumerate(fitted)]
 
