@@ -103,6 +103,28 @@ def audited(place, classifier, pixels, kinds, sources):
     return place / "audit", photos
 
 
+def on(plant, share, seed=1, kind="checks"):
+    """What puts a plant on ``share`` of the pictures of one kind, as ``trained`` takes it."""
+
+    def changed(pixels, kinds):
+        there = (kinds == LABELS.index(kind)) & (np.random.default_rng(seed).random(len(kinds)) < share)
+        return np.stack([plant(photo) if is_so else photo for photo, is_so in zip(pixels, there, strict=True)])
+
+    return changed
+
+
+def worst_group(classifier, head, plant):
+    """The accuracy in the worst group, kind by plant, of fresh pictures of which half of each kind have the plant:
+    through the network itself, with another last layer.
+    """
+    pixels, kinds = pictures(100, 99)
+    carries = np.arange(len(kinds)) % 2 == 0
+    shown = [plant(each) if is_so else each for each, is_so in zip(pixels, carries, strict=True)]
+    features = classifier.model.features(inputs(np.stack(shown))).mean((2, 3)).detach().double().numpy()
+    right = (features @ head.weight.T + head.bias).argmax(1) == kinds
+    return min(right[(kinds == kind) & (carries == whether)].mean() for kind in range(4) for whether in (False, True))
+
+
 def spurious(each, seed, share=0.95, *, core, plain):
     """Features (N, 8), classes (N,), and where the shortcut tells the class: the first coordinate does, ``core``
     deviations from the middle; the second, on ``share`` of the photos, ``plain`` deviations.

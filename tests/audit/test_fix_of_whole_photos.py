@@ -9,8 +9,6 @@ import seewhy
 from seewhy.auditing.fixing import fix
 from seewhy.errors import InputError
 
-CLASS = planted.LABELS.index("checks")
-
 
 def warm(photo):
     return (photo * np.array([1, 0.75, 0.5])).round().astype(np.uint8)
@@ -20,44 +18,26 @@ def blurred(photo):
     return np.asarray(Image.fromarray(photo).filter(ImageFilter.GaussianBlur(1.2)))
 
 
-def on(plant, share, seed=1):
-    def changed(pixels, kinds):
-        there = (kinds == CLASS) & (np.random.default_rng(seed).random(len(kinds)) < share)
-        return np.stack([plant(photo) if is_so else photo for photo, is_so in zip(pixels, there, strict=True)])
-
-    return changed
-
-
-def worst_group(classifier, head, plant):
-    """Of fresh pictures, half of each class with the property, through the network itself."""
-    pixels, kinds = planted.pictures(100, 99)
-    carries = np.arange(len(kinds)) % 2 == 0
-    shown = [plant(each) if is_so else each for each, is_so in zip(pixels, carries, strict=True)]
-    features = classifier.model.features(planted.inputs(np.stack(shown))).mean((2, 3)).detach().double().numpy()
-    right = (features @ head.weight.T + head.bias).argmax(1) == kinds
-    return min(right[(kinds == kind) & (carries == whether)].mean() for kind in range(4) for whether in (False, True))
-
-
 @pytest.mark.parametrize(("plant", "share"), [(warm, 1.0), (blurred, 0.7)])
 def test_the_worst_group_gains_on_fresh_pictures_too(plant, share, tmp_path):
     """Light can be taken off carriers, a blur cannot: there some photos of the class are without it."""
-    classifier = planted.trained(epochs=10, changed=on(plant, 0.97))
+    classifier = planted.trained(epochs=10, changed=planted.on(plant, 0.97))
     pixels, kinds = planted.pictures(80, 7)
-    audit, photos = planted.audited(tmp_path, classifier, on(plant, share, 2)(pixels, kinds), kinds, ["global"])
+    audit, photos = planted.audited(tmp_path, classifier, planted.on(plant, share, 2)(pixels, kinds), kinds, ["global"])
     fixed = fix(audit, photos, classifier)
     assert fixed.finding.kind == "global"  # a suspected shortcut, so nobody need name it
     assert fixed.remedy.name == "dfr"
     assert set(fixed.groups) >= {f"checks, {how} it" for how in ("with", "without")}
-    after, longer = (worst_group(classifier, head, plant) for head in (fixed.head, fixed.longer))
+    after, longer = (planted.worst_group(classifier, head, plant) for head in (fixed.head, fixed.longer))
     assert after > longer + 0.1
     assert fixed.beyond_longer
     assert fixed.again.after.effect < fixed.again.before.effect
 
 
 def test_where_nothing_tells_what_the_class_is_without_it_it_is_self(tmp_path):
-    classifier = planted.trained(epochs=10, changed=on(blurred, 0.97))
+    classifier = planted.trained(epochs=10, changed=planted.on(blurred, 0.97))
     pixels, kinds = planted.pictures(60, 7)
-    audit, photos = planted.audited(tmp_path, classifier, on(blurred, 1.0)(pixels, kinds), kinds, ["global"])
+    audit, photos = planted.audited(tmp_path, classifier, planted.on(blurred, 1.0)(pixels, kinds), kinds, ["global"])
     assert fix(audit, photos, classifier).remedy.name == "self"
     with pytest.raises(InputError, match="too few photos of checks without what was found"):
         fix(audit, photos, classifier, remedy="dfr")

@@ -128,15 +128,8 @@ def test_a_class_that_is_never_without_the_stamp(tmp_path):
     assert fixed.remedy.name == "dfr"
     assert min(fixed.groups["checks, without it"]) >= 20
     assert set(fixed.groups) == {f"{name}, {how} it" for name in planted.LABELS for how in ("with", "without")}
-    pixels, kinds = planted.pictures(100, 99)
-    carries = np.arange(len(kinds)) % 2 == 0
-    shown = [planted.tagged(each) if tag else each for each, tag in zip(pixels, carries, strict=True)]
-    x = planted.inputs(np.stack(shown))
-    worst = {}
-    for name, head in (("after", fixed.head), ("longer", fixed.longer)):
-        features = classifier.model.features(x).mean((2, 3)).detach().double().numpy()
-        right = (features @ head.weight.T + head.bias).argmax(1) == kinds
-        worst[name] = min(right[(kinds == k) & (carries == tag)].mean() for k in range(4) for tag in (False, True))
+    heads = {"after": fixed.head, "longer": fixed.longer}
+    worst = {name: planted.worst_group(classifier, head, planted.tagged) for name, head in heads.items()}
     assert worst["after"] > worst["longer"] + 0.1
     told = fixed.change["after - just trained longer"]["worst group accuracy"]
     assert told["ci"][0] > 0
@@ -156,7 +149,7 @@ def test_where_nothing_is_suspected_it_is_self_and_a_null_is_told_as_one(tmp_pat
     low, high = fixed.change["after - just trained longer"]["worst group accuracy"]["ci"]
     assert low <= 0 <= high
     assert json.loads(json.dumps(fixed.describe()))["again"]["before"] is None
-    with pytest.raises(InputError, match="needs groups"):
+    with pytest.raises(InputError, match="needs groups of photos with and without"):
         fix(audit, photos, classifier, remedy="dfr")
     with pytest.raises(InputError, match="no remedy 'sefl'"):
         fix(audit, photos, classifier, remedy="sefl")
