@@ -35,11 +35,12 @@ from planting import (
     tag,
     written,
 )  # fmt: skip
+from torch.nn import functional as F
 
 import seewhy
 
 FIELDS = ("network", "plant", "strength", "seed", "class", "accuracy", "true", "found", "effect", "low", "high",
-          "overlap", "precision", "others", "said", "seconds")  # fmt: skip
+          "overlap", "precision", "ceiling", "others", "said", "seconds")  # fmt: skip
 FLIPS = "wrong labels"
 NULLS = ("nothing", "tag on half of all", "shuffled labels", "random weights")
 TOOK = 0.2
@@ -88,8 +89,22 @@ def flips_row(data, make, checkpoint, seed, rng):
     found, seconds = audited(net, data.audited, classes, data.names, seed, ["labels"])
     numbers = [int(Path(path).stem) for each in found.findings if each.kind == "label" for path in each.carriers]
     precision = wrong[numbers[: wrong.sum()]].sum() / wrong.sum()
-    return {"accuracy": f"{right(net, data):.3f}", "precision": f"{precision:.3f}", "others": 0,
+    return {"accuracy": f"{right(net, data):.3f}", "precision": f"{precision:.3f}",
+            "ceiling": f"{ceiling(net, data, classes, int(wrong.sum())):.3f}", "others": 0,
             "seconds": f"{seconds:.0f}"}  # fmt: skip
+
+
+def ceiling(net, data, classes, count):
+    """The precision to expect of the best ranking by what a network says: by how probable it is that a class is wrong.
+
+    Its probabilities are calibrated on the fresh pictures, and the share of wrong classes is known.
+    """
+    fresh, audited = (torch.from_numpy(said(net, each)).clamp_min(1e-30).log() for each in (data.fresh, data.audited))
+    losses = {temperature: F.cross_entropy(fresh / temperature, torch.from_numpy(data.fresh_classes))
+              for temperature in np.geomspace(0.25, 4, 33)}  # fmt: skip
+    own = (audited / min(losses, key=losses.get)).softmax(1).numpy()[np.arange(len(classes)), classes]
+    wrong = WRONG / (len(data.names) - 1) * (1 - own)
+    return np.sort(wrong / (wrong + (1 - WRONG) * own))[-count:].mean()
 
 
 def null_row(data, make, untrained, checkpoint, name, seed, rng):
@@ -186,7 +201,8 @@ def told(made):
     yield f"overlap of tags: {', '.join(row['overlap'] for row in made if row['overlap'])}"
     yield f"suspected besides the plant: {sum(int(row['others']) for row in plants)} in {len(plants)} audits"
     yield f"audits of nothing with a suspected shortcut: {sum(int(row['others']) > 0 for row in nulls)} of {len(nulls)}"
-    yield f"precision at k of wrong labels: {', '.join(row['precision'] for row in made if row['precision'])}"
+    labels = ", ".join(f"{row['precision']} of {row['ceiling']}" for row in made if row["precision"])
+    yield f"precision at k of wrong labels, of what the network's probabilities let expect: {labels}"
 
 
 if __name__ == "__main__":

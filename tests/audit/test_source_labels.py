@@ -85,6 +85,18 @@ def test_a_network_that_learned_its_wrong_labels_by_heart_is_told_by_neighbours(
     assert len(found.carriers) >= 0.9 * wrong.sum()
 
 
+def test_a_network_that_half_learned_its_wrong_labels_still_doubts_them_first():
+    # Hardly any photo reaches the threshold of another class then: the list must not end before the wrong labels do.
+    random = np.random.default_rng(5)
+    rows, true, wrong = drawn(5, noise=0.7)
+    learned = 0.2 * np.eye(CLASSES)[rows.truth] + 0.8 * np.eye(CLASSES)[true]
+    scores = random.uniform(2, 9, (len(rows), 1)) * learned + 0.7 * random.normal(size=learned.shape)
+    probabilities = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    (found,) = labels(evidence_of(rows_of(rows.truth, probabilities, np.zeros((len(rows), 0)))))
+    ranked = [rows.paths.index(path) for path in found.carriers]
+    assert wrong[ranked[: wrong.sum()]].sum() >= 0.7 * wrong.sum()
+
+
 def test_confident_learning_by_hand():
     # Thresholds: class 0: (.9 + .2 + .9) / 3 = .67; class 1: (.75 + .6) / 2 = .675.
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1], [0.25, 0.75], [0.4, 0.6]])
