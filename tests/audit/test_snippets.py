@@ -74,7 +74,7 @@ def test_every_transform_that_an_audit_can_ask_for_runs(run):
     image = torch.randint(0, 256, (3, 32, 40), dtype=torch.uint8)
     for name, amount in (
         ("gain", [1.0, 0.8, 0.6]), ("tint", [30.0, 0.0, -30.0]), ("brightness", -40.0), ("blur", 1.5), ("jpeg", 20.0),
-        ("contrast", 0.5), ("saturation", 1.6), ("noise", 9.0),
+        ("contrast", 0.5), ("saturation", 1.6), ("noise", 9.0), ("vignette", 0.6),
     ):  # fmt: skip
         augmentation = run(audit(whole(name, amount)))["augmentation"]
         assert len(augmentation.transforms) == 1

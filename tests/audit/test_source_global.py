@@ -17,7 +17,7 @@ from seewhy.auditing.finding import Finding
 from seewhy.auditing.sources.global_properties import told_apart
 from seewhy.auditing.sources.jpeg_traces import NONE, quality
 from seewhy.auditing.sources.ranks import area, best_threshold
-from seewhy.auditing.sources.whole_photo import noise, sharpness, tint
+from seewhy.auditing.sources.whole_photo import light_outwards, noise, sharpness, tint
 
 SIDE = 32
 
@@ -261,6 +261,42 @@ def test_pale_and_faded_photos_are_found():
     assert told.found.fit(own, others).amount == pytest.approx(60, rel=0.2)
 
 
+def dark_corners(photo, amount):
+    """The light of a point falls with the square of its distance from the middle."""
+    height, width = photo.shape[:2]
+    y, x = np.mgrid[:height, :width] * 1.0
+    y, x = y - y.mean(), x - x.mean()
+    kept = 1 - amount * (y**2 + x**2) / (y**2 + x**2).max()
+    return (photo * kept[..., None]).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("amount", [0.7, 0.9])
+def test_a_vignette_is_found_with_its_strength(amount):
+    own, others, classes = planted_in(lambda photo: dark_corners(photo, amount))
+    told = told_apart(own, others, classes)
+    assert (told.found.name, told.side) == ("vignette", -1)
+    assert told.found.fit(own, others).amount == pytest.approx(amount, abs=0.08)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (96, 160), (224, 224)])
+def test_the_light_of_a_flat_photo_falls_as_its_vignette_says(size):
+    photo = dark_corners(np.full((*size, 3), 200, np.uint8), 0.5)
+    # By q, the logarithm of 1 - q / 2 falls by 1/2 / (1 - q / 2): .73 at .63, the median of q; .69 with 8 of 200 added.
+    assert light_outwards(photo[None])[0] == pytest.approx(-0.69, abs=0.04)
+    assert light_outwards(np.full((1, *size, 3), 90, np.uint8))[0] == 0
+    assert light_outwards(photo[None, :2, :2])[0] == 0
+
+
+def test_what_is_bright_in_the_middle_is_no_vignette():
+    pixels, classes = natural(60, 5)
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    for index in np.flatnonzero(classes == 2):
+        near = np.hypot(y, x) < 6 + index % 5
+        pixels[index] = np.where(near[..., None], pixels[index], pixels[index] // 12)
+    told = told_apart(pixels[classes == 2], pixels[classes != 2], classes[classes != 2])
+    assert told is None or told.found.name != "vignette"
+
+
 def test_the_deviation_of_noise_on_flat_pictures_is_its_own():
     rng = np.random.default_rng(2)
     flat = (128 + rng.normal(0, 6, (4, 64, 64, 3))).round().astype(np.uint8)
@@ -278,8 +314,12 @@ def test_contrast_is_taken_off_again_and_its_control_is_as_large():
     assert np.abs(faint.removed(added)[0].astype(int) - photo).max() <= 2
     sizes = [((each.astype(float) - photo) ** 2).mean() ** 0.5 for each in (added, faint.control(photo, photo, rng))]
     assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
-    with pytest.raises(seewhy.SeewhyError):
-        Global("contrast", 0.0)
+    for name, amount in (("contrast", 0.0), ("vignette", 1.0), ("vignette", 0.0)):
+        with pytest.raises(seewhy.SeewhyError):
+            Global(name, amount)
+    vignette = Global("vignette", 0.6)
+    assert (vignette.added(photo, rng) == dark_corners(photo, 0.6)).all()
+    assert np.abs(vignette.removed(vignette.added(photo, rng))[0].astype(int) - photo).max() <= 2
     pale = Global("saturation", 0.5)
     grey = photo.mean(2)
     assert np.abs(pale.added(photo, rng).mean(2) - grey).max() <= 0.67

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -15,7 +16,15 @@ from ...errors import InputError
 from ..eye import Pixels
 from .fills import rounded
 
-Name = Literal["tint", "gain", "brightness", "contrast", "saturation", "blur", "noise", "jpeg"]
+Name = Literal["tint", "gain", "brightness", "contrast", "saturation", "vignette", "blur", "noise", "jpeg"]
+
+
+def from_middle(height: int, width: int) -> npt.NDArray[np.float64]:
+    """(H, W), the squared distance from the middle of a photo, 1 in its corners."""
+    down, across = (np.arange(side) - (side - 1) / 2 for side in (height, width))
+    squared = down[:, None] ** 2 + across**2
+    share: npt.NDArray[np.float64] = squared / max(float(squared.max()), 1e-9)
+    return share
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +34,10 @@ class Global:
     Attributes:
         name: "tint": adds ``amount`` (red, green, blue); "gain": multiplies by it, each above 0;
             "brightness": adds ``amount`` to all; "contrast": multiplies what differs from the photo's mean by it;
-            "saturation": multiplies what differs from each pixel's grey by it; "blur": a Gaussian of ``amount`` pixels;
-            "noise": adds independent Gaussian noise; "jpeg": stored at quality ``amount`` and read again.
-        amount: in grey levels of 255, as a factor, in pixels or a quality.
+            "saturation": multiplies what differs from each pixel's grey by it; "vignette": darkens the corners by
+            ``amount``, and less what is nearer to the middle; "blur": a Gaussian of ``amount`` pixels; "noise": adds
+            independent Gaussian noise; "jpeg": stored at quality ``amount`` and read again.
+        amount: in grey levels of 255, as a factor, as a share, in pixels or a quality.
 
     Raises:
         InputError: no such name, or an amount that does not fit.
@@ -43,6 +53,8 @@ class Global:
             raise InputError(f"the amount of {self.name} is {'three numbers' if self._in_colours else 'a number'}")
         if self.name not in ("tint", "brightness") and min(self._shift) <= 0:
             raise InputError(f"the amount of {self.name} is above 0", got=self.amount)
+        if self.name == "vignette" and self._number >= 1:
+            raise InputError("the amount of vignette does not fit", expected="a share below 1", got=self.amount)
         if self.name == "jpeg" and not 1 <= self._number <= 100:
             raise InputError("the amount of jpeg does not fit", expected="a quality in 1 to 100", got=self.amount)
 
@@ -59,6 +71,8 @@ class Global:
             return np.asarray(Image.open(file).convert("RGB"))
         if self.name == "gain":
             return rounded(pixels * self._shift)
+        if self.name == "vignette":
+            return rounded(pixels * (1 - self._number * from_middle(*pixels.shape[:2])[..., None]))
         if self.name in ("contrast", "saturation"):
             return rounded(self._kept(pixels) + self._shift * (pixels - self._kept(pixels)))
         return rounded(pixels + self._shift)
@@ -69,6 +83,8 @@ class Global:
             return []
         if self.name == "gain":
             return [rounded(pixels / self._shift)]
+        if self.name == "vignette":
+            return [rounded(pixels / (1 - self._number * from_middle(*pixels.shape[:2])[..., None]))]
         if self.name in ("contrast", "saturation"):
             return [rounded(self._kept(pixels) + (pixels - self._kept(pixels)) / self._shift)]
         return [rounded(pixels - self._shift)]
@@ -95,6 +111,7 @@ class Global:
             "brightness": f"brightness {red:+.0f}",
             "contrast": f"{100 * red:.0f} % of the contrast",
             "saturation": f"{100 * red:.0f} % of the saturation",
+            "vignette": f"a vignette (corners {100 * red:.0f} % darker)",
             "noise": f"noise of {red:.2g} grey levels",
             "blur": f"a blur of {red:.2g} pixels",
             "jpeg": f"JPEG at quality {red:.0f}",

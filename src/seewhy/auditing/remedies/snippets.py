@@ -95,7 +95,25 @@ class RandomNoise(torch.nn.Module):
 
 '''
 
-CODE = {"RandomTag(": TAG, "RandomLight(": LIGHT, "RandomNoise(": NOISE}
+VIGNETTE = '''
+class RandomVignette(torch.nn.Module):
+    """Some photos of whatever class with less light in their corners, up to ``most`` of it. Images are uint8."""
+
+    def __init__(self, most, p=0.5):
+        super().__init__()
+        self.most, self.p = most, p
+
+    def forward(self, image):
+        if torch.rand(()) >= self.p:
+            return image
+        down, across = (torch.linspace(-1, 1, side, device=image.device) * side for side in image.shape[-2:])
+        squared = down[:, None] ** 2 + across**2
+        kept = 1 - self.most * float(torch.rand(())) * squared / squared.max()
+        return (image * kept).round().clamp(0, 255).to(image.dtype)
+
+'''
+
+CODE = {"RandomTag(": TAG, "RandomLight(": LIGHT, "RandomNoise(": NOISE, "RandomVignette(": VIGNETTE}
 
 
 def snippet(audit: Audit) -> str:
@@ -163,6 +181,8 @@ def _global(name: str, amount: Any) -> str:
         return f"v2.ColorJitter({name}=({max(0.0, low - (high - low) / 4):.3g}, {high + (high - low) / 4:.3g}))"
     if name == "noise":
         return f"RandomNoise({1.25 * number:.3g})"
+    if name == "vignette":
+        return f"RandomVignette({min(1.25 * number, 1.0):.3g})"
     raise ValueError(f"no such change: {name}")
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..edits.global_edits import Global
+from ..edits.global_edits import Global, Name, from_middle
 from ..eye import Pixels
 from .jpeg_traces import quality
 
 Doubles = npt.NDArray[np.float64]
+Measure: TypeAlias = Callable[[Pixels], Doubles]
 
 TRIED = 64
 """Photos of other classes that a transform is fitted on."""
@@ -20,6 +22,13 @@ STEEP = 6
 """The norm of the edges of a photo: between their mean (1) and the steepest of them."""
 LEAST_NOISE = 0.1
 """Added to the deviation of noise, in grey levels, before its logarithm is taken."""
+DARK = 8.0
+"""Grey levels that are added before a logarithm of light is taken."""
+FINE = 48
+"""Pixels of a side, about, that the light of a photo is looked at in: in small steps of 8 bits a slope is lost."""
+OUTSIDE = 0.5
+"""Of the squared distance of the corners, where the light begins to be looked at: what is bright in the middle, as
+objects are, ends before."""
 LEAST_CHANGE = 0.02
 """Photos of the class and others, in a measure, that differ by less than this are alike."""
 
@@ -37,7 +46,7 @@ class Property:
     """
 
     name: str
-    measure: Callable[[Pixels], Doubles]
+    measure: Measure
     sides: tuple[int, ...]
     fit: Callable[[Pixels, Pixels], Global]
     unit: float = LEAST_CHANGE
@@ -117,6 +126,26 @@ def noise(pixels: Pixels) -> Doubles:
     return deviation
 
 
+def light_outwards(pixels: Pixels) -> Doubles:
+    """(N,), how the logarithm of light changes from the middle to the corners: the median over pixels of its slope by
+    the squared distance. What is in a photo rises outwards as often as it falls (Zheng et al. 2008, "Single-image
+    vignetting correction using radial gradient symmetry").
+    """
+    coarse = max(1, min(pixels.shape[1:3]) // FINE)
+    high, wide = (side // coarse for side in pixels.shape[1:3])
+    if min(high, wide) < 3:
+        return np.zeros(len(pixels))
+    blocks = pixels[:, : high * coarse, : wide * coarse].reshape(len(pixels), high, coarse, wide, coarse, 3)
+    down, across = np.gradient(np.log(blocks.mean((2, 4, 5)) + DARK), axis=(1, 2))
+    squared = from_middle(high, wide)
+    y, x = np.meshgrid(np.arange(high) - (high - 1) / 2, np.arange(wide) - (wide - 1) / 2, indexing="ij")
+    away = squared > OUTSIDE
+    # Along a radius the squared distance grows by 2 r / R**2 a pixel.
+    outwards = (down * y + across * x)[:, away] / (2 * squared[away])
+    slope: Doubles = np.median(outwards, axis=1)
+    return slope
+
+
 def _edges(pixels: Pixels) -> Doubles:
     """(N, 3), the logarithm of the norm of each channel's differences of neighbours."""
     values = pixels.astype(np.float64)
@@ -143,7 +172,7 @@ def _fitted_cast(own: Pixels, others: Pixels) -> Global:
     return Global("tint", (red, green, blue))
 
 
-def _apart(measure: Callable[[Pixels], Doubles], own: Pixels, others: Pixels) -> float:
+def _apart(measure: Measure, own: Pixels, others: Pixels) -> float:
     """The difference of the medians of a measure."""
     return float(np.median(measure(own)) - np.median(measure(others)))
 
@@ -171,14 +200,24 @@ def _fitted_noise(own: Pixels, others: Pixels) -> Global:
 
 
 def _fitted_blur(own: Pixels, others: Pixels) -> Global:
-    """The blur that makes other photos as little sharp: the wider it is, the less sharp they are."""
-    goal, some = np.median(sharpness(own)), some_of(others)
-    low, high = 0.2, max(max(own.shape[1:3]) / 20, 3.0)
+    """The wider a blur is, the less sharp other photos are."""
+    return Global("blur", _fitted("blur", sharpness, own, others, 0.2, max(max(own.shape[1:3]) / 20, 3.0)))
+
+
+def _fitted_vignette(own: Pixels, others: Pixels) -> Global:
+    """The more light is taken off the corners, the more it falls outwards."""
+    return Global("vignette", _fitted("vignette", light_outwards, own, others, 0.02, 0.98))
+
+
+def _fitted(
+    name: Name, measure: Callable[[Pixels], Doubles], own: Pixels, others: Pixels, low: float, high: float
+) -> float:
+    """By bisection, the amount of a change that lowers a measure of other photos to that of the class's."""
+    goal, some = np.median(measure(own)), some_of(others)
     for _ in range(8):
         middle = float(np.sqrt(low * high))
-        sharper = np.median(sharpness(given(Global("blur", middle), some))) > goal
-        low, high = (middle, high) if sharper else (low, middle)
-    return Global("blur", float(np.sqrt(low * high)))
+        low, high = (middle, high) if np.median(measure(given(Global(name, middle), some))) > goal else (low, middle)
+    return float(np.sqrt(low * high))
 
 
 def _fitted_jpeg(own: Pixels, others: Pixels) -> Global:
@@ -204,6 +243,7 @@ PROPERTIES = (
     Property("black", black, (1,), _fitted_black, 1.0),
     Property("contrast", contrast, (-1, 1), _fitted_contrast),
     Property("saturation", saturation, (-1, 1), _fitted_saturation),
+    Property("vignette", light_outwards, (-1,), _fitted_vignette),
     Property("blur", sharpness, (-1,), _fitted_blur),
     Property("noise", noise, (1,), _fitted_noise),
     Property("jpeg", quality, (-1,), _fitted_jpeg, 10.0),
