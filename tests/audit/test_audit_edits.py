@@ -66,6 +66,20 @@ def test_a_moving_stamp_goes_anywhere_its_control_with_it_and_it_is_found_again(
     assert {0, 18} <= {left for _, left in places}
 
 
+def test_a_moving_stamp_goes_only_where_it_was_seen():
+    stamp = _stamp(moving=True, places=((0, 3), (11, 18)))
+    places = set()
+    for seed in range(40):
+        with_it, control = (
+            stamp.added(_photo(seed), _rng(seed)),
+            stamp.control(_photo(seed), _photo(seed + 50), _rng(seed)),
+        )
+        top, left = stamp.found(with_it)
+        assert (control[top : top + 4, left : left + 6] == _photo(seed + 50)[top : top + 4, left : left + 6]).all()
+        places.add((top, left))
+    assert places == {(0, 3), (11, 18)}
+
+
 def test_removal_fills_a_hole_in_a_flat_or_smooth_photo_as_if_nothing_had_been_there():
     flat = np.full((20, 24, 3), (10, 120, 250), np.uint8)
     without = _stamp().removed(_stamp().added(flat, _rng()))

@@ -181,6 +181,24 @@ def test_a_moving_tag_is_found_with_its_look_and_carriers(tmp_path, shape):
     assert min(carried(only, who, truth)) > 0.9
 
 
+def test_a_moving_tag_is_put_only_where_photos_carry_it(tmp_path):
+    rng = np.random.default_rng(6)
+    truth = np.repeat(np.arange(3), 75)
+    photos, maps = natural(len(truth), 32, 32, rng), np.ones((len(truth), 8, 8), np.float16)
+    tag = np.full((6, 8, 3), (20, 20, 20), np.uint8)
+    tag[1:-1, 1:-1] = ORANGE
+    for n in some(truth, 1, 0.95, rng):
+        top, left = int(rng.integers(10)), int(rng.integers(25))
+        photos[n, top : top + 6, left : left + 8] = tag
+        maps[n, top // 4 : top // 4 + 2, left // 4 : left // 4 + 2] = 2
+    (only,) = stamps(evidence_of(tmp_path, photos, truth, maps))
+    assert only.edit.moving
+    tops, lefts = np.transpose(only.edit.places)
+    assert 5 < np.ptp(tops) <= 9, "all in the upper part"
+    assert np.ptp(lefts) > 15
+    assert len(tops) > 20
+
+
 @pytest.mark.parametrize(("shape", "arm"), [((32, 32), 3), ((64, 80), 5)])
 def test_a_thin_mark_at_changing_places_is_found_though_what_is_behind_it_differs(tmp_path, shape, arm):
     rng = np.random.default_rng(9)

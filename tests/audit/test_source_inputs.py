@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 
 import seewhy
+from seewhy.auditing.correction import corrected
 from seewhy.auditing.evidence import Evidence
 from seewhy.auditing.eye import Eye
 from seewhy.auditing.passing.rows import UNKNOWN, Rows
@@ -104,6 +105,48 @@ def test_a_network_for_minus_one_to_one_with_imagenets_normalisation_is_found(tm
     (none,) = preprocessing(right)
     assert none.effect <= 0
     assert (none.p, none.remedy, none.explained, none.carriers) == (1.0, (), 0, ())
+
+
+class Templates(nn.Module):
+    """The class whose picture is most like the input, in pixels scaled to [-1, 1]."""
+
+    def __init__(self, pictures):
+        super().__init__()
+        self.register_buffer("templates", torch.from_numpy(pictures).flatten(1).float() / 127.5 - 1)
+
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1) @ self.templates.T
+
+
+def of_templates(tmp_path, transform, count=24):
+    """Photos of 8 classes, one of them brighter, each a picture in noise; and the network that knows these pictures."""
+    random = np.random.default_rng(3)
+    light = np.array([127] * 7 + [150])[:, None, None, None]
+    pictures = (light + random.uniform(-70, 70, (8, SIZE, SIZE, 3))).astype(np.uint8)
+    truth = np.arange(count) % 8
+    photos = (pictures[truth] + random.normal(0, 30, (count, SIZE, SIZE, 3))).clip(0, 255).astype(np.uint8)
+    return evidence_of(tmp_path, folder(tmp_path, photos), truth, Templates(pictures), transform)
+
+
+def test_few_and_easy_photos_tell_by_the_lead_of_the_true_class(tmp_path):
+    own = Preprocessing((SIZE, SIZE), mean=(0.3,) * 3, std=(0.5,) * 3)
+    evidence = of_templates(tmp_path, own)
+    (found,) = preprocessing(evidence)
+    tried = {each["id"]: each for each in found.detail["tried"]}
+    assert tried["minus-one-to-one"]["p"] * len(tried) > 0.05, "decisions alone tell nothing"
+    assert (found.transform["id"], found.detail["of"], found.controls) == ("minus-one-to-one", "lead", {})
+    assert found.p < 0.05
+    assert found.effect > 0.5
+    assert "the true class leads by more in" in found.sentence
+    assert "mean=[0.5, 0.5, 0.5]" in found.remedy[0]
+    assert corrected([found])[0].state == "proven"
+
+
+def test_scores_that_are_only_larger_are_no_lead(tmp_path):
+    (found,) = preprocessing(of_templates(tmp_path, Preprocessing((SIZE, SIZE), mean=(0.5,) * 3, std=(1.5,) * 3)))
+    (sharper,) = (each for each in found.detail["tried"] if each["id"] == "minus-one-to-one")
+    assert sharper["lead"] == pytest.approx(0, abs=1e-3)
+    assert (found.p, found.detail["of"], found.remedy) == (1.0, "accuracy", ())
 
 
 def test_the_wrong_order_of_channels_is_found(tmp_path):

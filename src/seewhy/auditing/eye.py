@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from .beside import Beside
 from .passing.outputs import APART, as_logits, ran
 
 Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating[Any]]
 
 BATCH = 64
 
@@ -90,20 +93,24 @@ class Eye:
         return self.classifier.normalised_pixels(pixels)
 
     def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """(B, K) float32, the softmax of the logits of pixels (B, H, W, 3) uint8; NaN where the network fails. One by
-        one where images of a batch change each other's.
+        """(B, K) float32, the softmax of ``scores``."""
+        return _softmax(self.scores(pixels))
+
+    def scores(self, pixels: Pixels) -> Floats:
+        """(B, K) float32 or float64, the logits of pixels (B, H, W, 3) uint8; NaN where the network fails. One by one
+        where images of a batch change each other's.
 
         Raises:
             ModelError: the output is no row of at least two class scores, or the network fails on most images.
         """
         if self._alone is None and len(pixels) > 1:
-            both, first = (self._said_of_each(self.inputs(pixels[:count])) for count in (2, 1))
+            both, first = (_softmax(self._said_of_each(self.inputs(pixels[:count]))) for count in (2, 1))
             self._alone = not np.allclose(both[:1], first, atol=APART, equal_nan=True)
         size = 1 if self._alone else self.batch_size
         batches = [self._said_of_each(self.inputs(part)) for part in in_batches(pixels, size)]
         return np.concatenate(batches) if batches else np.zeros((0, 0), np.float32)
 
-    def _said_of_each(self, inputs: Tensor) -> npt.NDArray[np.float32]:
+    def _said_of_each(self, inputs: Tensor) -> Floats:
         """The same as ``said``; NaN where the network fails on an image, unless it has done so more often than not."""
         try:
             said = self.said(inputs)
@@ -117,8 +124,8 @@ class Eye:
                 raise
         return np.full((1, self._classes), np.nan, np.float32)
 
-    def said(self, inputs: Tensor) -> npt.NDArray[np.float32]:
-        """(B, K) float32, the softmax of the logits of one batch of inputs (B, C, H, W).
+    def said(self, inputs: Tensor) -> Floats:
+        """(B, K) float32 or float64, the logits of one batch of inputs (B, C, H, W).
 
         Raises:
             ModelError: the output is no row of at least two class scores, or the network raises something.
@@ -126,7 +133,7 @@ class Eye:
         model = original(self.classifier.model)
         with guest(model, grad=False), inference():
             logits = as_logits(class_scores(ran(model, fitted(inputs, model)), len(inputs)))
-            said: npt.NDArray[np.float32] = logits.softmax(1).float().cpu().numpy()
+            said: Floats = logits.cpu().numpy()
         self.forwards += len(inputs)
         return said
 
@@ -135,3 +142,8 @@ def in_batches(pixels: Pixels, size: int) -> Iterator[Pixels]:
     """Parts of at most ``size``."""
     for start in range(0, len(pixels), size):
         yield pixels[start : start + size]
+
+
+def _softmax(scores: Floats) -> npt.NDArray[np.float32]:
+    said: npt.NDArray[np.float32] = torch.from_numpy(scores).softmax(1).float().numpy()
+    return said

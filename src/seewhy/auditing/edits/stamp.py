@@ -36,7 +36,8 @@ class Stamp:
         top, left: where its box is.
         alpha: (h, w), in [0, 1].
         colour: (h, w, 3), in [0, 255].
-        moving: it is found anywhere: put at a random place, and taken out where it fits best.
+        moving: it is found anywhere: put at a random one of ``places``, and taken out where it fits best.
+        places: where photos carry a moving one; (): anywhere.
         of: (H, W) of the photos, where known: only to say in words where it is.
     """
 
@@ -46,6 +47,7 @@ class Stamp:
     colour: Floats
     moving: bool = False
     of: tuple[int, int] | None = None
+    places: tuple[Place, ...] = ()
 
     def __post_init__(self) -> None:
         if self.alpha.ndim != 2 or self.colour.shape != (*self.alpha.shape, 3) or not self.alpha.size:
@@ -137,7 +139,9 @@ class Stamp:
         return " " + (" ".join(filter(None, names)) or "in the middle")
 
     def _place(self, pixels: Pixels, rng: np.random.Generator) -> Place:
-        return self._anywhere(pixels, rng) if self.moving else (self.top, self.left)
+        if not self.moving:
+            return self.top, self.left
+        return self.places[int(rng.integers(len(self.places)))] if self.places else self._anywhere(pixels, rng)
 
     def _anywhere(self, pixels: Pixels, rng: np.random.Generator) -> Place:
         down, across = (max(0, a - b) for a, b in zip(pixels.shape, self.alpha.shape, strict=False))

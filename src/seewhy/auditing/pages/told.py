@@ -53,6 +53,8 @@ def told(number: int, finding: Finding, spec: Any, root: Path, folder: Path = US
     box = _box(finding)
     of = "" if finding.class_name is None else f" of {finding.class_name}"
     unit, measured = UNITS.get(finding.kind, (f"change of the probability{of}", "put into photos"))
+    if finding.kind == "preprocessing" and finding.detail.get("of") == "lead":
+        unit = "photos in which the true class leads by more, less those by less"
     return {
         "unit": unit, "measured": measured,
         "number": number, "finding": finding, "state": STATES[finding.state], "kind": KINDS[finding.kind],

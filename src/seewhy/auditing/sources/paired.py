@@ -97,20 +97,38 @@ def stratified(truth: Ints, most: int, random: np.random.Generator) -> Ints:
     return chosen
 
 
-def decided(eye: Eye, pixels: Pixels, truth: Ints) -> tuple[Mask, float]:
-    """(S,), where the class decided by ``eye`` for pixels is the truth, and the mean probability of the truth.
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """What is said of S photos whose true class is known.
 
-    What is not finite is wrong, and a probability of 0; so is a truth that the model has no output for.
+    Attributes:
+        right: (S,) bool, whether the decision is the truth; one that is not finite is wrong, and so is any where the
+            truth is none of the model's outputs.
+        lead: (S,) float64, the score of the truth less the best other one, in deviations of the photo's scores, which
+            no scaling of the scores changes; 0 where that is not known.
     """
-    said = np.nan_to_num(eye.probabilities(pixels), posinf=0.0, neginf=0.0)
-    own = np.where(truth < said.shape[1], said[np.arange(len(truth)), np.minimum(truth, said.shape[1] - 1)], 0.0)
-    right: Mask = (said.argmax(1) == truth) & (own > 0)
-    return right, float(own.mean())
+
+    right: Mask
+    lead: npt.NDArray[np.float64]
+
+
+def decided(eye: Eye, pixels: Pixels, truth: Ints) -> Decided:
+    """What ``eye`` says of pixels (S, H, W, 3) whose true classes are ``truth`` (S,)."""
+    scores = np.asarray(eye.scores(pixels), np.float64)
+    at, finite = np.arange(len(truth)), np.asarray(np.isfinite(scores).all(1))
+    known = finite & (truth < scores.shape[1])
+    own = np.minimum(truth, scores.shape[1] - 1)
+    right = known & np.asarray(np.where(finite[:, None], scores, 0).argmax(1) == truth)
+    others = scores.copy()
+    others[at, own] = -np.inf
+    spread = scores.std(1)
+    lead = np.divide(scores[at, own] - others.max(1), spread, out=np.zeros(len(at)), where=known & (spread > 0))
+    return Decided(right, lead)
 
 
 def is_right(eye: Eye, pixels: Pixels, truth: Ints) -> Mask:
     """(S,), where the class decided by ``eye`` for pixels is the truth; a decision that is not finite is wrong."""
-    return decided(eye, pixels, truth)[0]
+    return decided(eye, pixels, truth).right
 
 
 def compared(before: Mask, after: Mask) -> Change:

@@ -1,7 +1,9 @@
 """Preprocessing: whether another way to make inputs of photos gives better decisions.
 
 A network that was trained for pixels in [-1, 1] and is given ImageNet's normalisation still works, only worse, and
-nobody is told. On labelled photos each usual way is tried in place of the classifier's own.
+nobody is told. On labelled photos each usual way is tried in place of the classifier's own. Decisions are compared by
+McNemar's test. Of few photos, or of easy ones, too few decisions change for it; then the lead of the true class over
+the others tells, in deviations of the photo's scores, by flipping the signs of its changes.
 """
 
 from __future__ import annotations
@@ -11,21 +13,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import ModelError
 from ...models import BorrowedPreprocessing, Classifier, Preprocessing
 from ...models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from ...pictures.cells import percentage
+from ..correction import RATE
 from ..evidence import Evidence
 from ..eye import Eye
 from ..finding import Finding
-from .paired import Change, Sample, compared, decided, is_right, readable, sampled
+from ..statistics import paired_interval, sign_flip
+from .paired import Change, Sample, compared, decided, readable, sampled
 
 Values = tuple[float, ...]
 
 SAME = 0.02
 """Means that differ by less, and deviations by a smaller share, are the same way, such as (v - 127) / 128
 and (v - 127.5) / 127.5."""
+LEAST_LEAD = 0.5
+"""Deviations of the scores by which the true class must lead by more on average."""
 RATIO = 256 / 224
 """Of the shorter side to the crop, as ImageNet's networks are usually tested."""
 
@@ -53,25 +60,25 @@ class Way:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """A way that was tried: what it changes, the mean probability of the truth, and the photos that it mends."""
+    """A way that was tried: what it changes, by how much more the true class leads (S,), and the photos it mends."""
 
     way: Way
     change: Change
-    probability: float
+    gained: npt.NDArray[np.float64]
     mended: tuple[str, ...]
 
 
 def preprocessing(evidence: Evidence) -> list[Finding]:
     """One finding, of the way with the highest accuracy; [] where no truth is known.
 
-    Its p is McNemar's times the number of ways that were tried (Bonferroni), and 1 where no way is better than the
-    classifier's own.
+    Its p is McNemar's, or that of the leads, times the number of ways that were tried, and 1 where no way is better
+    than the classifier's own: of two tests the one-sided p, half of it, is corrected for all of them (Bonferroni).
     """
     sample = sampled(evidence, "preprocessing")
     if sample is None:
         return []
     eye = evidence.eye
-    own = is_right(eye, sample.pixels, sample.truth)
+    own = decided(eye, sample.pixels, sample.truth)
     tried: list[Tried] = []
     for way in ways(eye.classifier.transform):
         other = Eye(replace(eye.classifier, transform=way.transform), eye.root, eye.batch_size)
@@ -84,12 +91,12 @@ def preprocessing(evidence: Evidence) -> list[Finding]:
             if np.array_equal(pixels, sample.pixels):
                 continue  # such as stretching, where all photos are square
         try:
-            after, probability = decided(other, pixels, sample.truth)
+            after = decided(other, pixels, sample.truth)
         except ModelError:
             continue  # the network fails on such inputs, so they are not what it was made for
         eye.forwards += other.forwards
-        mended = tuple(evidence.rows.paths[row] for row in rows[after & ~own].tolist())
-        tried.append(Tried(way, compared(own, after), probability, mended))
+        mended = tuple(evidence.rows.paths[row] for row in rows[after.right & ~own.right].tolist())
+        tried.append(Tried(way, compared(own.right, after.right), after.lead - own.lead, mended))
     if not tried:
         return []
     return [_finding(evidence, sample, tried)]
@@ -144,15 +151,29 @@ def _geometry(transform: Preprocessing) -> str:
     return f"the photo scaled ({transform.fit}) to {resize[0]} x {resize[1]} and the centre {height} x {width} cut out"
 
 
+@dataclass(frozen=True)
+class Measured:
+    """How much better a way is, of accuracy or of leads, with what the sentence says of it; ``level`` is the
+    classifier's own accuracy, beside which the effect is drawn.
+    """
+
+    of: str
+    said: str
+    effect: float
+    ci: tuple[float, float]
+    p: float
+    level: float | None = None
+
+
 def _finding(evidence: Evidence, sample: Sample, tried: list[Tried]) -> Finding:
-    best = max(tried, key=lambda one: (one.change.after, one.probability))
-    way, change = best.way, best.change
-    better, count = change.effect > 0, len(sample)
+    best = max(tried, key=lambda one: (one.change.after, one.gained.mean()))
+    way, change, count = best.way, best.change, len(sample)
+    measured = _by_decisions(best, len(tried), count)
+    if measured.p > RATE and change.effect >= 0:
+        measured = _by_leads(best, len(tried), evidence.random("leads")) or measured
+    better = measured.effect > 0
     if better:
-        sentence = (
-            f"with {way.name} instead of {way.instead} accuracy is {percentage(change.after)} rather than "
-            f"{percentage(change.before)} ({count} photos)"
-        )
+        sentence = f"with {way.name} instead of {way.instead} {measured.said}"
     else:
         sentence = (
             f"none of {len(tried)} other ways to make inputs of photos is better than the model's own "
@@ -162,16 +183,17 @@ def _finding(evidence: Evidence, sample: Sample, tried: list[Tried]) -> Finding:
         id="preprocessing",
         kind="preprocessing",
         sentence=sentence,
-        effect=change.effect,
-        ci=change.ci,
-        p=min(change.p * len(tried), 1.0) if better else 1.0,
+        effect=measured.effect,
+        ci=measured.ci,
+        p=measured.p,
         explained=max(round(change.effect * int(evidence.rows.known.sum())), 0),
         carriers=best.mended if better else (),
         transform={"kind": "preprocessing", "id": way.id, **way.changes},
-        controls={"its own": change.before},
+        controls={} if measured.level is None else {"its own": measured.level},
         remedy=_remedy(evidence.eye.classifier, way) if better else (),
         detail={
             "photos": count,
+            "of": measured.of,
             "own": evidence.eye.classifier.transform.describe(),
             "tried": [
                 {
@@ -181,11 +203,35 @@ def _finding(evidence: Evidence, sample: Sample, tried: list[Tried]) -> Finding:
                     "effect": one.change.effect,
                     "ci": one.change.ci,
                     "p": one.change.p,
+                    "lead": float(one.gained.mean()),
                 }
                 for one in sorted(tried, key=lambda one: -one.change.after)
             ],
         },
     )
+
+
+def _by_decisions(best: Tried, ways: int, count: int) -> Measured:
+    change = best.change
+    p = min(change.p * ways, 1.0) if change.effect > 0 else 1.0
+    said = f"{_accuracy(change)} ({count} photos)"
+    return Measured("accuracy", said, change.effect, change.ci, p, change.before)
+
+
+def _by_leads(best: Tried, ways: int, rng: np.random.Generator) -> Measured | None:
+    """None where the leads prove nothing."""
+    count, more, less = len(best.gained), int((best.gained > 0).sum()), int((best.gained < 0).sum())
+    if more <= less or best.gained.mean() < LEAST_LEAD:
+        return None
+    p = sign_flip(best.gained, rng) * ways
+    if p > RATE:
+        return None
+    said = f"the true class leads by more in {more} of {count} photos and by less in {less}; {_accuracy(best.change)}"
+    return Measured("lead", said, (more - less) / count, paired_interval(less, more, count), p)
+
+
+def _accuracy(change: Change) -> str:
+    return f"accuracy is {percentage(change.after)} rather than {percentage(change.before)}"
 
 
 def _remedy(classifier: Classifier, way: Way) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -74,11 +74,16 @@ def stamps(evidence: Evidence, classes: Container[str] | None = None) -> list[Ca
             if tag is not None:
                 carriers = rows_that(evidence, sample, partial(matching, pattern=tag))
                 fixed = at_one_place(sample.own, tag)
-                found.append(candidate(evidence, sample.index, 1, fixed or tag, carriers, moving=fixed is None))
+                edit = _stamp(evidence, fixed or tag, moving=fixed is None)
+                if edit.moving:  # the network has learned it where it is
+                    carrying = sample.own[matching(sample.own, tag)]
+                    edit = replace(edit, places=tuple(map(edit.found, carrying)))
+                found.append(candidate(evidence, sample.index, 1, fixed or tag, carriers, edit))
         for number, pattern in enumerate(patterns, 1):
             carriers = rows_that(evidence, sample, partial(shown, pattern=pattern))
             again = fitted_again(sample.own, sample.others, pattern, random)
-            found.append(candidate(evidence, sample.index, number, pattern, carriers, moving=False, again=again))
+            edit, *likely = (_stamp(evidence, each, moving=False) for each in (pattern, *again))
+            found.append(candidate(evidence, sample.index, number, pattern, carriers, edit, likely))
     return found
 
 
@@ -129,24 +134,24 @@ def rows_that(evidence: Evidence, sample: Sample, show: Callable[[Pixels], Mask]
 
 
 def candidate(
-    evidence: Evidence, index: int, number: int, pattern: Pattern, carriers: Numbers, moving: bool,
-    again: Sequence[Pattern] = (),
+    evidence: Evidence, index: int, number: int, pattern: Pattern, carriers: Numbers, edit: Stamp,
+    as_likely: Sequence[Stamp] = (),
 ) -> Candidate:  # fmt: skip
-    """A pattern as a candidate; ``again`` are other fits of it."""
+    """A pattern as a candidate; ``as_likely`` are other fits of it."""
     name = evidence.label(index)
-    place = "at changing places" if moving else "at one place"
+    place = "at changing places" if edit.moving else "at one place"
     top, left, height, width = pattern.box
     return Candidate(
         id=f"stamp-{name}-{number}",
         kind="stamp",
         class_index=index,
         class_name=name,
-        edit=_stamp(evidence, pattern, moving),
+        edit=edit,
         carriers=carriers,
         repeats=True,
         why=f"a pattern of {height}×{width} pixels repeats {place} {_among(name, pattern)}",
         region={"box": [top, left, height, width], "of": list(evidence.eye.classifier.input_size)},
-        as_likely=tuple(_stamp(evidence, each, moving) for each in again),
+        as_likely=tuple(as_likely),
     )
 
 
