@@ -1,6 +1,8 @@
 """What interventions say of networks whose answer is known in closed form."""
 
+import base64
 import hashlib
+import io
 import json
 
 import numpy as np
@@ -12,6 +14,7 @@ from scipy import stats
 from seewhy.auditing.album import Album
 from seewhy.auditing.candidate import Candidate
 from seewhy.auditing.correction import corrected
+from seewhy.auditing.edits.added_pattern import AddedPattern
 from seewhy.auditing.edits.global_edits import Global
 from seewhy.auditing.edits.stamp import Stamp
 from seewhy.auditing.evidence import Evidence
@@ -101,6 +104,42 @@ def test_a_stamp_that_decides_is_proven_with_the_effect_of_the_closed_form(tmp_p
     )
     assert found.carriers == tuple(evidence.rows.paths[row] for row in carriers)
     assert json.loads(json.dumps(found.detail, allow_nan=False))["why"] == "it was said so"
+
+
+def opened(uri):
+    kind, data = uri.split(";base64,")
+    assert kind.startswith("data:image/")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
+
+
+def test_an_example_is_the_photo_of_the_median_change_that_is_turned(tmp_path):
+    evidence, photos, carriers = evidence_of(tmp_path, Corner())
+    (found,) = decide([candidate(white(0, 0), carriers)], evidence)
+    example = found.detail["example"]
+    row = evidence.rows.paths.index(example["path"])
+    assert not evidence.proposing[row]
+    assert (example["before"]["class"], example["after"]["class"]) == ("cup", "bag")
+    assert example["after"]["probability"] == pytest.approx(1 / (1 + np.exp(-4)), abs=1e-4)
+    hosts = np.flatnonzero(~evidence.proposing & (evidence.rows.truth == 0))
+    light = photos[hosts, :TAG, :TAG].mean((1, 2, 3))  # the darker the corner was, the larger the change
+    rank = sorted(light.tolist()).index(photos[row, :TAG, :TAG].mean())
+    assert rank in (len(hosts) // 2 - 1, len(hosts) // 2)
+    assert np.abs(opened(example["picture"])[: TAG - 1, : TAG - 1] - 255).max() < 30
+    assert "difference" not in example, "only a part of the photo was changed"
+
+
+def test_what_is_faint_all_over_is_shown_enlarged(tmp_path):
+    evidence, _, carriers = evidence_of(tmp_path, Corner())
+    stripes = np.zeros((SIDE, SIDE, 3))
+    stripes[:, ::2], stripes[:, 1::2] = 9, -9
+    wave, faint = candidate(AddedPattern(stripes), carriers), candidate(Global("brightness", 14.0), carriers, "g")
+    none, some = decide([wave, faint], evidence)
+    assert none.detail["example"] is None, "it does nothing"
+    assert 0.05 < some.effect < 0.5
+    example = some.detail["example"]
+    assert example["before"]["class"] == example["after"]["class"] == "cup"
+    assert example["times"] == round(64 / 14)
+    assert np.abs(opened(example["difference"]) - (128 + 14 * example["times"])).max() < 12
 
 
 def test_an_estimated_edit_widens_the_interval_by_how_far_others_as_likely_are_apart(tmp_path):

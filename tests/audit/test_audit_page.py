@@ -28,6 +28,7 @@ from seewhy.auditing.passing.looking import Look
 from seewhy.auditing.passing.rows import UNKNOWN, Rows
 from seewhy.auditing.result import Audit
 from seewhy.pictures.overlay import overlay
+from seewhy.results.viewed import data_uri
 from seewhy.viewer.planes import values_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=http://evil.example/x>\n\u202e{{ 7*7 }}"
@@ -150,6 +151,48 @@ def test_names_from_outside_are_text(root, classifier):
     assert "\u202e" not in page
     assert "{{ 7*7 }}" in page
     assert len([text for text in parsed.texts if "<script>alert(1)</script>" in text]) >= 8
+
+
+def example(root, **given):
+    image = Image.new("RGB", (8, 8), (250, 140, 20))
+    usual = {
+        "path": paths(root)[-1], "before": {"class": "rings", "probability": 0.91},
+        "after": {"class": "checks", "probability": 0.97}, "picture": data_uri(image, 80),
+    }  # fmt: skip
+    return {"example": {**usual, **given}}
+
+
+def test_an_example_is_shown_before_and_after(root, classifier):
+    about = {"name": "an orange stamp"}
+    page = render(audit_of(stamp(root, detail=example(root), transform=about)), root, classifier)
+    (after,) = (each for each in Parsed(page).all("img") if each["src"] == example(root)["example"]["picture"])
+    assert after["alt"] == ""
+    for text in (
+        "What it does to a photo of another class, of median effect",
+        "with an orange stamp",
+        "91.0 %",
+        "97.0 %",
+    ):
+        assert text in page
+    assert "what was added" not in page
+    faint = example(root, difference=data_uri(Image.new("RGB", (8, 8)), 80), times=6)
+    assert "what was added, 6 ×" in render(audit_of(stamp(root, detail=faint)), root, classifier)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"picture": "https://example.org/a.png"}, {"picture": "data:image/svg+xml;base64,PHN2Zz4="},
+    {"picture": 'data:image/webp;base64,AA"onerror="alert(1)'},
+    {"picture": "data:image/webp;base64," + "A" * (1 << 21)},
+    {"picture": None}, {"before": None}, {"after": {"class": "checks", "probability": float("nan")}}, {"path": 3},
+])  # fmt: skip
+def test_an_example_that_no_audit_wrote_is_left_out(root, classifier, wrong):
+    page = render(audit_of(stamp(root, detail=example(root, **wrong))), root, classifier)
+    assert "What it does to a photo" not in page
+    assert all(each["src"].startswith(("data:image/webp;", "data:image/jpeg;")) for each in Parsed(page).all("img"))
+    odd = example(root, difference="javascript:alert(1)", times=6)
+    assert "what was added" not in render(audit_of(stamp(root, detail=odd)), root, classifier)
+    gone = example(root, path="../../etc/passwd", before={"class": HOSTILE, "probability": 1})
+    assert "cannot be read" in render(audit_of(stamp(root, detail=gone)), root, classifier)
 
 
 def test_a_photo_opens_with_the_map_of_its_class(root, classifier):

@@ -13,7 +13,9 @@ from .. import events
 from .advice import advised
 from .album import Album
 from .candidate import Candidate
+from .correction import SMALLEST
 from .evidence import Evidence
+from .example import example_of
 from .finding import Finding
 from .passing.rows import Rows
 from .removal import TOGETHER, Removal, measured_removal, parts
@@ -48,6 +50,7 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, photos: int = 20
     Each finding: ``effect`` and ``ci`` are the mean change of probability under the candidate and its bootstrap
     interval, wider where the candidate was estimated (``detail["ci_of_this_change"]`` is without that);
     ``detail["beyond_controls"]`` the same of d; ``controls`` the mean change under either kind of control;
+    ``detail["example"]`` one photo under it, where the effect is not small (``example.example_of``);
     ``explained`` how many decisions for the class, of measured carriers, change with every fill when it is taken out;
     where it cannot be taken out, it is estimated: as many of them as photos are called the class because of it.
     ``state`` is "too_few" below ``FEWEST`` photos; otherwise it is left to ``correction.corrected``.
@@ -75,12 +78,15 @@ class Pasted:
     """What was measured on n photos of other classes.
 
     Attributes:
+        rows, seeds: (n,), which photos, and the seeds with which they were changed.
         change: (n,), of p(class) under the candidate.
         controls: by kind (n, draws of that kind), the same under controls; kinds without content are left out.
         before, after: (n,) bool, whether they are called the class without it and with it.
         called: by kind, the share called the class under controls.
     """
 
+    rows: Ints
+    seeds: Ints
     change: Doubles
     controls: dict[str, Doubles]
     before: npt.NDArray[np.bool_]
@@ -130,8 +136,19 @@ def _decided(candidate: Candidate, album: Album, photos: int, draws: int) -> Fin
             "called_under_controls": pasted.called,
             "ci_of_this_change": interval,
             "beyond_controls": {"effect": float(beyond.mean()), "ci": bootstrap_interval(beyond, rng)},
+            "example": _example(candidate, album, pasted) if abs(effect) >= SMALLEST else None,
         },
     )  # fmt: skip
+
+
+def _example(candidate: Candidate, album: Album, pasted: Pasted) -> dict[str, Any]:
+    """The photo of the median change: of those called the class only with the candidate, if there are any."""
+    turned = pasted.after & ~pasted.before
+    among = np.flatnonzero(turned) if turned.any() else np.arange(len(turned))
+    one = int(among[np.argsort(pasted.change[among], kind="stable")[(len(among) - 1) // 2]])
+    row, seed = int(pasted.rows[one]), int(pasted.seeds[one])
+    photo = album[[row]][0]
+    return example_of(album.evidence, row, photo, candidate.edit.added(photo, np.random.default_rng(seed)))
 
 
 def hosts_of(candidate: Candidate, album: Album, photos: int = 200) -> tuple[Ints, dict[str, Ints]]:
@@ -174,11 +191,13 @@ def put_into(
     shares = dict(zip(kinds, ([draws - draws // 2, draws // 2] if len(kinds) == 2 else [draws]), strict=True))
     order = [kind for kind in kinds for _ in range(shares[kind])]
     pixels = {kind: album[content[kind]] for kind in kinds}
+    seeds = rng.integers(1 << 62, size=len(hosts))  # a moving stamp and its controls are at one place
+    seed_of = dict(zip(hosts.tolist(), seeds.tolist(), strict=True))
     changes, calls = [], []
     for rows in parts(hosts, TOGETHER):
         groups = []
         for row, photo in zip(rows, album[rows], strict=True):
-            seed = int(rng.integers(1 << 62))  # a moving stamp and its controls are at one place
+            seed = seed_of[int(row)]
             variants = [candidate.edit.added(photo, np.random.default_rng(seed))]
             for kind in order:
                 other = pixels[kind][_drawn(content[kind], row, rng)]
@@ -192,10 +211,9 @@ def put_into(
     usable = np.isfinite(change).all(1)  # of some photos a network may give NaN
     change, called = change[usable], called[usable]
     columns = {kind: [1 + index for index, each in enumerate(order) if each == kind] for kind in kinds}
-    return Pasted(
-        change[:, 0], {kind: change[:, picked] for kind, picked in columns.items()}, called[:, 0], called[:, 1],
-        {kind: float(called[:, [1 + column for column in picked]].mean()) for kind, picked in columns.items()},
-    )  # fmt: skip
+    under = {kind: float(called[:, [1 + column for column in picked]].mean()) for kind, picked in columns.items()}
+    controls = {kind: change[:, picked] for kind, picked in columns.items()}
+    return Pasted(hosts[usable], seeds[usable], change[:, 0], controls, called[:, 0], called[:, 1], under)
 
 
 def uncertainty(candidate: Candidate, album: Album, hosts: Ints, pasted: Pasted) -> float:

@@ -26,6 +26,7 @@ from ..passing.rows import Rows
 from ..result import Audit
 from . import tables
 from .axis import points
+from .example_shown import example_of
 from .mean_maps import MeanMap, MeanMaps
 from .opened import Opened
 from .page_pictures import MOST_PICTURES, Picture, Pictures
@@ -142,6 +143,15 @@ class _Shown:
         self._left -= len(found)
         return [self._opening(each, [finding.class_name]) for each in found]
 
+    def example(self, finding: Finding) -> dict[str, Any] | None:
+        """One photo of another class, beside which it is shown under what was found."""
+        example = example_of(finding)
+        if example is None or self._left < 1:
+            return None
+        (found,) = self._pictures.of([example["path"]])
+        self._left -= 1
+        return {**example, "photo": self._opening(found, [finding.class_name])}
+
     def error(self, about: Mapping[str, Any]) -> Picture:
         """A photo that is taken for another class, with the maps of both."""
         (found,) = self._pictures.of([str(about["path"])])
@@ -155,7 +165,10 @@ def _finding(
     number: int, finding: Finding, audit: Audit, places: tuple[Path, Path], shown: _Shown, means: MeanMaps | None
 ) -> dict[str, Any]:
     about = told(number, finding, audit.model.get("spec"), *places)
-    about |= {"pictures": shown.of(finding), "mean": _drawn(None if means is None else means.of(finding))}
+    about |= {
+        "pictures": shown.of(finding), "mean": _drawn(None if means is None else means.of(finding)),
+        "example": shown.example(finding),
+    }  # fmt: skip
     events.progress(number, len(audit.findings))
     return about
 

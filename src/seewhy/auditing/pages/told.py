@@ -67,7 +67,7 @@ def told(number: int, finding: Finding, spec: Any, root: Path, folder: Path = US
         "outlined": finding.kind == "stamp" and not (finding.transform or {}).get("moving"),
         "carriers": len(finding.carriers), "asked": to_answer(finding),
         "answering": f"seewhy answer {shell_quoted(str(folder))} {shell_quoted(finding.id)} spurious|real|unknown",
-        "pictures": [], "mean": None,
+        "pictures": [], "mean": None, "example": None,
     }  # fmt: skip
 
 
