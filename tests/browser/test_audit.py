@@ -37,7 +37,10 @@ def page(offline, audited):
     return offline
 
 
-def opened(page, number=0, within="article"):
+CARRIERS = "article .strip:not(.pair)"
+
+
+def opened(page, number=0, within=CARRIERS):
     page.locator(f"{within} button.open").nth(number).click()
     settled(page)
     return page
@@ -116,8 +119,17 @@ def test_errors_open_the_most_confident_first_with_both_classes(page, found):
     assert page.evaluate(f"{VIEWER}.target.name") == page.evaluate(f"{VIEWER}.shown.targets[1].name")
 
 
+def test_the_photo_before_a_change_opens_with_its_map_and_what_it_became_stands_beside_it(page, found):
+    example = next(each.detail["example"] for each in found.findings if each.detail.get("example"))
+    pair = page.locator(".pair").first
+    assert pair.locator("img").nth(1).get_attribute("src") == example["picture"]
+    assert example["after"]["class"] in pair.inner_text()
+    opened(page, within="article .pair")
+    assert page.locator("dialog .count").inner_text() == "1 of 1"
+
+
 def test_with_the_keyboard_alone(page):
-    button = page.locator("article button.open").first
+    button = page.locator(f"{CARRIERS} button.open").first
     button.focus()
     page.keyboard.press("Enter")
     settled(page)
