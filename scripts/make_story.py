@@ -92,7 +92,7 @@ def photographed(page: Path) -> None:
     from browser.chromium import executable, running
 
     with running(executable()) as browser:
-        shown = browser.new_page(viewport={"width": 1100, "height": 860}, device_scale_factor=2)
+        shown = browser.new_page(viewport={"width": 1100, "height": 1010}, device_scale_factor=2)
         shown.goto(page.as_uri())
         shown.screenshot(path=str(page.with_suffix(".png")))
     Image.open(page.with_suffix(".png")).convert("RGB").save(FIGURE, quality=80, method=6)

@@ -20,11 +20,18 @@ def img(image: Image.Image, alt: str) -> str:
     return f'<img src="{source}" alt="{html.escape(alt)}" style="{style}">'
 
 
+SMALL = 64
+"""Pixels of a side up to which a picture is encoded without loss: WebP keeps colours at half the resolution."""
+
+
 def encoded(image: Image.Image, quality: int, effort: int = 2) -> tuple[str, bytes]:
-    """The picture for a page, with its MIME type: WebP, or JPEG where Pillow was built without."""
+    """The picture for a page, with its MIME type: WebP, or JPEG where Pillow was built without.
+
+    A small one, whose single pixels are to be seen when it is enlarged, is kept as it is.
+    """
     buffer = io.BytesIO()
     if features.check("webp"):
-        image.save(buffer, "WEBP", quality=quality, method=effort)
+        image.save(buffer, "WEBP", quality=quality, method=effort, lossless=max(image.size) <= SMALL)
         return "image/webp", buffer.getvalue()
     image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return "image/jpeg", buffer.getvalue()

@@ -103,8 +103,10 @@ def lessons(
         added = _made(evidence, candidate, measured, groups, rng, 1)
         few = [group for group in np.unique(added.groups) if (real.groups == group).sum() < ENOUGH]
         added = added.where(np.isin(added.groups, few))
-        notes += [f"made of others: {_name(evidence, group)}, {(added.groups == group).sum()} of the photos measured on"
-                  for group in few if group % 2 == 0]  # fmt: skip
+        for group in few:
+            if group % 2 == 0:
+                count = int((added.groups == group).sum())
+                notes.append(f"made by taking it off: {_name(evidence, group)}, {count} of the photos measured on")
         if carried := [group for group in few if group % 2]:
             notes.append(f"photos of {len(carried)} classes were measured on with it put into them as well")
     everything = Photos.together(real, added)
