@@ -14,6 +14,7 @@ import seewhy
 from seewhy.auditing.correction import corrected
 from seewhy.auditing.edits.global_edits import Global
 from seewhy.auditing.finding import Finding
+from seewhy.auditing.sources import global_properties
 from seewhy.auditing.sources.global_properties import told_apart
 from seewhy.auditing.sources.jpeg_traces import NONE, quality
 from seewhy.auditing.sources.ranks import area, best_threshold
@@ -184,6 +185,20 @@ def test_a_network_that_looks_at_the_colour_is_caught(warm_folder):
 def test_a_network_that_does_not_look_at_it_is_not(warm_folder):
     (found,) = audited(warm_folder, Looks(colour=False))
     assert (found.id, found.state, found.suspected_shortcut) == ("global-tint-checks-1", "not_proven", False)
+
+
+def test_each_photo_is_measured_once(warm_folder, monkeypatch):
+    (plain,) = (each for each in global_properties.PROPERTIES if each.name == "tint")
+    measured = []
+
+    def counted(pixels):
+        measured.extend(photo.tobytes() for photo in pixels)
+        return plain.measure(pixels)
+
+    monkeypatch.setattr(global_properties, "PROPERTIES", (replace(plain, measure=counted),))
+    (found,) = audited(warm_folder, Looks(colour=True))
+    assert found.id == "global-tint-checks-1"
+    assert len(measured) == len(set(measured)) <= 240
 
 
 @pytest.mark.parametrize("again", ["png", 95])

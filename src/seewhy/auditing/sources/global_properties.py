@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ EACH = 0.72
 """The least area against each other class by itself: what two classes share is of their objects."""
 RARE = 0.98
 """The quantile of the others beyond which hardly any of them is."""
+TOGETHER = 32
+"""Photos that are measured at once."""
 LONGEST = 256
 """Pixels of a side of a photo that are looked at for traces of JPEG."""
 
@@ -68,33 +71,59 @@ def global_properties(evidence: Evidence) -> list[Candidate | Finding]:
         PhotoError: a photo cannot be read any more.
     """
     found: list[Candidate | Finding] = []
-    samples = list(sampled(evidence))
-    looked_at = np.unique([row for each in samples for row in (*each.own_rows, *each.other_rows)]).astype(np.int64)
-    by_row = np.zeros(len(evidence.rows))
-    by_row[looked_at] = file_quality(evidence, looked_at)
-    for sample in samples:
-        qualities = by_row[sample.own_rows], by_row[sample.other_rows]
-        told = told_apart(sample.own, sample.others, evidence.rows.truth[sample.other_rows], qualities)
+    measured = Measured(evidence)
+    for sample in sampled(evidence):
+        here, there = (sample.own_rows, sample.own), (sample.other_rows, sample.others)
+        values = {each.name: (measured(each, *here), measured(each, *there)) for each in PROPERTIES}
+        told = told_apart(sample.own, sample.others, evidence.rows.truth[sample.other_rows], values)
         if told is not None:
-            found.append(_candidate(evidence, sample, told, qualities))
+            found.append(_candidate(evidence, sample, told, measured))
     return [*found, *photo_sizes(evidence, APART, EACH)]
 
 
+class Measured:
+    """The properties of an audit's photos: each of a photo is measured once, however many classes it is beside.
+
+    The quality of JPEG is that of the file.
+    """
+
+    def __init__(self, evidence: Evidence):
+        self._evidence = evidence
+        self._values: dict[str, Doubles] = {}
+
+    def __call__(self, one: Property, numbers: npt.NDArray[Any], pixels: Pixels | None = None) -> Doubles:
+        """(n,), of the rows with these numbers, whose pixels (n, H, W, 3) are read where they are not given.
+
+        Raises:
+            PhotoError: a photo cannot be read any more.
+        """
+        values = self._values.setdefault(one.name, np.full(len(self._evidence.rows), np.nan))
+        missing = np.flatnonzero(np.isnan(values[numbers]))
+        for part in np.array_split(missing, -(-len(missing) // TOGETHER)) if len(missing) else ():
+            if one.measure is quality:
+                values[numbers[part]] = file_quality(self._evidence, numbers[part])
+            else:
+                values[numbers[part]] = one.measure(
+                    seen(self._evidence, numbers[part]) if pixels is None else pixels[part]
+                )
+        told: Doubles = values[numbers]
+        return told
+
+
 def told_apart(
-    own: Pixels, others: Pixels, classes: npt.NDArray[Any], qualities: tuple[Doubles, Doubles] | None = None
+    own: Pixels, others: Pixels, classes: npt.NDArray[Any], values: Mapping[str, tuple[Doubles, Doubles]] | None = None
 ) -> Told | None:
     """The property that sets a class apart; None where none does.
 
     Args:
         own, others: (N, H, W, 3) and (M, H, W, 3) uint8, photos of the class and of others.
         classes: (M,), of the others.
-        qualities: (N,) and (M,), of JPEG, where they were read from the files; None: from these pixels.
+        values: of properties that were measured, by their names, those of ``own`` (N,) and of ``others`` (M,); None:
+            all are measured in these pixels.
     """
     found: list[Told] = []
     for each in PROPERTIES:
-        here, there = each.measure(own), each.measure(others)
-        if each.measure is quality and qualities is not None:
-            here, there = qualities
+        here, there = (each.measure(own), each.measure(others)) if values is None else values[each.name]
         for side in each.sides:
             apart = area(side * here, side * there)
             if apart < APART:
@@ -168,22 +197,19 @@ def _far(pixels: Pixels, others: Pixels) -> float:
     return float(np.sqrt(((pixels.astype(np.float64) - others) ** 2).mean()))
 
 
-def _candidate(evidence: Evidence, sample: Sample, told: Told, qualities: tuple[Doubles, Doubles]) -> Candidate:
+def _candidate(evidence: Evidence, sample: Sample, told: Told, measured: Measured) -> Candidate:
     """How the class would look without the property is not known. It is taken to look like the other classes
     together; like each of them alone is as likely.
     """
     numbers = np.flatnonzero(evidence.rows.truth == sample.index)[:CARRIERS]
     compressed = told.found.measure is quality
-    values = [
-        file_quality(evidence, part) if compressed else told.found.measure(seen(evidence, part))
-        for part in np.array_split(numbers, -(-len(numbers) // 256))
-    ]
-    carriers = numbers[told.beyond(np.concatenate(values))]
+    carriers = numbers[told.beyond(measured(told.found, numbers))]
     as_likely: tuple[Global, ...] = ()
     if compressed:
-        edit = seen_jpeg(evidence, sample.other_rows, float(np.median(qualities[0][told.beyond(qualities[0])])))
+        qualities = measured(told.found, sample.own_rows)
+        edit = seen_jpeg(evidence, sample.other_rows, float(np.median(qualities[told.beyond(qualities)])))
     else:  # without those of the class that lack it
-        own = sample.own[told.beyond(told.found.measure(sample.own))]
+        own = sample.own[told.beyond(measured(told.found, sample.own_rows))]
         edit = told.found.fit(own, sample.others)
         classes = evidence.rows.truth[sample.other_rows]
         as_likely = tuple(told.found.fit(own, sample.others[classes == index]) for index in np.unique(classes))

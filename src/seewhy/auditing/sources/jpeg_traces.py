@@ -65,16 +65,16 @@ def _quality(pixels: Pixels) -> Doubles:
         return found
     whole = _blocks(np.asarray(((pixels > 0) & (pixels < 255)).all(3))).all((2, 3))
     luminance = _blocks(pixels.astype(np.float64) @ np.array([0.299, 0.587, 0.114]) - 128)
-    coefficients = (_COSINE @ luminance @ _COSINE.T)[..., _VARYING]
+    coefficients = (_COSINE @ luminance @ _COSINE.T)[..., _VARYING].astype(np.float32)
     for tried in QUALITIES:
-        step = steps(tried)[_VARYING]
+        step = steps(tried)[_VARYING].astype(np.float32)
         wide = step > 2.5 * BLUR  # a finer grid cannot be seen
         step, values = step[wide], coefficients[..., wide]
         multiple = np.round(values / step)
-        near = np.exp(-0.5 * ((values - step * multiple) / BLUR) ** 2) * step / (np.sqrt(2 * np.pi) * BLUR)
+        near = np.exp(-0.5 * ((values - step * multiple) / BLUR) ** 2) * (step / np.float32((2 * np.pi) ** 0.5 * BLUR))
         said = np.log(OUTLIERS + (1 - OUTLIERS) * near)
         said = np.where(multiple == 0, np.minimum(said, 0), said).sum(2)
-        evidence = (said * whole).sum(1)
+        evidence = (said * whole).sum(1, dtype=np.float64)
         found[evidence > best] = tried
         best = np.maximum(best, evidence)
     return found

@@ -115,10 +115,10 @@ def noise(pixels: Pixels) -> Doubles:
     edges cancel (Immerkaer 1996, "Fast noise variance estimation"), with the median in place of the mean. Fur and grass
     are fine in their light, noise also in its colours: so it is measured in these, where a photo has any.
     """
-    values = pixels.astype(np.float64)
+    values = pixels.astype(np.float32)
     colours = values - values.mean(3, keepdims=True)  # of independent noise they keep two thirds of the variance
     in_colour = (np.abs(colours) > 0).any((1, 2, 3))
-    looked_at = np.where(in_colour[:, None, None, None], colours * np.sqrt(1.5), values)
+    looked_at = np.where(in_colour[:, None, None, None], colours * np.float32(1.5**0.5), values)
     twice = np.diff(np.diff(looked_at, 2, axis=1), 2, axis=2)
     if not twice.size:
         return np.zeros(len(pixels))
@@ -149,7 +149,8 @@ def light_outwards(pixels: Pixels) -> Doubles:
 def _edges(pixels: Pixels) -> Doubles:
     """(N, 3), the logarithm of the norm of each channel's differences of neighbours."""
     values = pixels.astype(np.float64)
-    down, across = ((np.abs(np.diff(values, axis=axis)) ** STEEP).mean((1, 2)) for axis in (1, 2))
+    squares = (np.diff(values, axis=axis) ** 2 for axis in (1, 2))
+    down, across = ((each * each * each).mean((1, 2)) for each in squares)  # a power of 6 is slow
     edges: Doubles = np.log((down + across) / 2 + 1e-6) / STEEP
     return edges
 
