@@ -29,8 +29,11 @@ def reduced(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[1] // factor * factor, pixels.shape[2] // factor * factor
     if factor == 1:
         return pixels
-    squares = pixels[:, :height, :width].reshape(len(pixels), height // factor, factor, width // factor, factor, 3)
-    return np.stack([each.mean((1, 3)).round().astype(np.uint8) for each in squares])
+    total = np.zeros((len(pixels), height // factor, width // factor, 3), np.uint32)
+    for down in range(factor):
+        for across in range(factor):
+            total += pixels[:, down:height:factor, across:width:factor]
+    return np.round(total / factor**2).astype(np.uint8)
 
 
 def reduction(pixels: Pixels) -> int:
