@@ -113,7 +113,45 @@ class RandomVignette(torch.nn.Module):
 
 '''
 
-CODE = {"RandomTag(": TAG, "RandomLight(": LIGHT, "RandomNoise(": NOISE, "RandomVignette(": VIGNETTE}
+PIXELS = '''
+class RandomPixels(torch.nn.Module):
+    """Some photos of whatever class in squares of one colour each, of up to ``most`` pixels. Images are uint8."""
+
+    def __init__(self, most, p=0.5):
+        super().__init__()
+        self.most, self.p = most, p
+
+    def forward(self, image):
+        if torch.rand(()) >= self.p:
+            return image
+        side = int(torch.randint(2, self.most + 1, ()))
+        small = [max(each // side, 1) for each in image.shape[-2:]]
+        coarse = v2.functional.resize(image, small, antialias=True)
+        return v2.functional.resize(coarse, list(image.shape[-2:]), interpolation=v2.InterpolationMode.NEAREST)
+
+'''
+
+SPECKS = '''
+class RandomSpecks(torch.nn.Module):
+    """Black and white specks on some photos of whatever class, on up to ``most`` of the pixels. Images are uint8."""
+
+    def __init__(self, most, p=0.5):
+        super().__init__()
+        self.most, self.p = most, p
+
+    def forward(self, image):
+        if torch.rand(()) >= self.p:
+            return image
+        drawn = torch.rand(image.shape[-2:], device=image.device)
+        share = self.most * float(torch.rand(()))
+        return image.masked_fill(drawn < share / 2, 0).masked_fill(drawn > 1 - share / 2, 255)
+
+'''
+
+CODE = {
+    "RandomTag(": TAG, "RandomLight(": LIGHT, "RandomNoise(": NOISE, "RandomVignette(": VIGNETTE,
+    "RandomSpecks(": SPECKS, "RandomPixels(": PIXELS,
+}  # fmt: skip
 
 
 def snippet(audit: Audit) -> str:
@@ -181,6 +219,10 @@ def _global(name: str, amount: Any) -> str:
         return f"v2.ColorJitter({name}=({max(0.0, low - (high - low) / 4):.3g}, {high + (high - low) / 4:.3g}))"
     if name == "noise":
         return f"RandomNoise({1.25 * number:.3g})"
+    if name == "pixelate":
+        return f"RandomPixels({max(round(number), 2)})"
+    if name == "specks":
+        return f"RandomSpecks({min(1.25 * number, 1.0):.3g})"
     if name == "vignette":
         return f"RandomVignette({min(1.25 * number, 1.0):.3g})"
     raise ValueError(f"no such change: {name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,11 @@ Doubles = npt.NDArray[np.float64]
 APART = 0.86
 """The area under the ROC curve, a class against all others, from which on a property is beyond what objects do. Of the
 classes of CIFAR-10 it is 0.78 at most (the white of frogs)."""
+ALSO = 0.78
+"""That of other properties which may be what was changed, where one is beyond ``APART``: by noise, too, sharpened
+photos are told apart."""
+NEARER = 0.9
+"""What was changed in a class, done to others, leaves at most this share of how far they are from it in all of them."""
 EACH = 0.72
 """The least area against each other class by itself: what two classes share is of their objects."""
 RARE = 0.98
@@ -126,26 +131,33 @@ def told_apart(
         here, there = (each.measure(own), each.measure(others)) if values is None else values[each.name]
         for side in each.sides:
             apart = area(side * here, side * there)
-            if apart < APART:
+            if apart < ALSO:
                 continue
             if min(area(side * here, side * there[classes == index]) for index in np.unique(classes)) >= EACH:
                 rare = float((side * here > np.quantile(side * there, RARE)).mean())
                 found.append(Told(each, side, apart, side * best_threshold(side * here, side * there), rare))
-    if len(found) < 2:
-        return found[0] if found else None
-    return min(found, key=lambda told: _unlike(own, others, told.found))
+    if max((told.apart for told in found), default=0.0) < APART:
+        return None
+    goal, some = _medians(own), some_of(others)
+    edits = [told.found.fit(own, others) for told in found]
+    far = [_far_from(goal, given(edit, some), some) for edit in edits]
+    best = int(np.argmin(far))
+    return found[best] if far[best] <= NEARER * _far_from(goal, some, some) else None
 
 
-def _unlike(own: Pixels, others: Pixels, chosen: Property) -> float:
-    """How far other photos are from the class, in all properties together, once they were given the chosen one: a blur
-    leaves zeros as JPEG does, and JPEG blurs, but only one of them makes the other photos like those of the class.
+def _medians(pixels: Pixels) -> list[float]:
+    return [float(np.median(each.measure(pixels))) for each in PROPERTIES]
+
+
+def _far_from(goal: Sequence[float], changed: Pixels, some: Pixels) -> float:
+    """How far photos are from the medians of a class, in all properties together, in spreads of those of ``some``.
+
+    A blur leaves zeros as JPEG does, and JPEG blurs, but only one of them makes other photos like those of the class.
     """
-    edit, some = chosen.fit(own, others), some_of(others)
-    changed = given(edit, some)
     far = 0.0
-    for each in PROPERTIES:
+    for each, wanted, reached in zip(PROPERTIES, goal, _medians(changed), strict=True):
         spread = max(each.unit, float(np.subtract(*np.percentile(each.measure(some), (75, 25)))))
-        far += abs(float(np.median(each.measure(changed)) - np.median(each.measure(own)))) / spread
+        far += abs(reached - wanted) / spread
     return far
 
 

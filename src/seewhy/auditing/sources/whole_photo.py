@@ -22,6 +22,12 @@ STEEP = 6
 """The norm of the edges of a photo: between their mean (1) and the steepest of them."""
 LEAST_NOISE = 0.1
 """Added to the deviation of noise, in grey levels, before its logarithm is taken."""
+GREY = 0.03
+"""The share of the saturation of others below which photos are called grey."""
+SPECK = 48
+"""Grey levels by which a speck is beyond all four of its neighbours, on one side."""
+SQUARES = tuple(range(2, 17))
+"""Sides of squares, in pixels, that a photo may be of."""
 DARK = 8.0
 """Grey levels that are added before a logarithm of light is taken."""
 FINE = 48
@@ -126,6 +132,40 @@ def noise(pixels: Pixels) -> Doubles:
     return deviation
 
 
+def specks(pixels: Pixels) -> Doubles:
+    """(N,), the share of pixels that are far brighter, or far darker, than all four of their neighbours."""
+    grey = pixels.mean(3, dtype=np.float32)
+    middle = grey[:, 1:-1, 1:-1]
+    beside = (grey[:, :-2, 1:-1], grey[:, 2:, 1:-1], grey[:, 1:-1, :-2], grey[:, 1:-1, 2:])
+    if not middle.size:
+        return np.zeros(len(pixels))
+    over = np.logical_and.reduce([middle - each >= SPECK for each in beside])
+    under = np.logical_and.reduce([each - middle >= SPECK for each in beside])
+    share: Doubles = (over | under).mean((1, 2))
+    return share
+
+
+def squares(pixels: Pixels) -> Doubles:
+    """(N,), whether a photo is of squares of one colour each, of any of ``SQUARES``: 1 where it is, else about 0."""
+    most: Doubles = _of_squares(pixels).max(0)
+    return most
+
+
+def _of_squares(pixels: Pixels) -> Doubles:
+    """(len(SQUARES), N): whether steps are at every n-th pixel only, in the direction in which they are so less."""
+    grey = pixels.mean(3, dtype=np.float32)
+    down, across = (
+        np.abs(np.diff(grey, axis=1)).mean(2),
+        np.abs(np.diff(grey, axis=2)).mean(1),
+    )  # (N, H - 1), (N, W - 1)
+    told = np.zeros((len(SQUARES), len(pixels)))
+    for place, side in enumerate(SQUARES):
+        if min(grey.shape[1:]) >= 4 * side:
+            at_edges = [each[:, side - 1 :: side].mean(1) / (each.mean(1) + 1e-6) for each in (down, across)]
+            told[place] = (np.minimum(*at_edges) - 1) / (side - 1)
+    return told
+
+
 def light_outwards(pixels: Pixels) -> Doubles:
     """(N,), how the logarithm of light changes from the middle to the corners: the median over pixels of its slope by
     the squared distance. What is in a photo rises outwards as often as it falls (Zheng et al. 2008, "Single-image
@@ -191,7 +231,9 @@ def _fitted_contrast(own: Pixels, others: Pixels) -> Global:
 
 
 def _fitted_saturation(own: Pixels, others: Pixels) -> Global:
-    return Global("saturation", float(np.exp(_apart(saturation, own, others))))
+    here, there = (float(np.expm1(np.median(saturation(each)))) for each in (own, others))
+    left = here / max(there, LEAST_CHANGE)
+    return Global("saturation", 0.0 if left < GREY else left)
 
 
 def _fitted_noise(own: Pixels, others: Pixels) -> Global:
@@ -210,9 +252,19 @@ def _fitted_vignette(own: Pixels, others: Pixels) -> Global:
     return Global("vignette", _fitted("vignette", light_outwards, own, others, 0.02, 0.98))
 
 
-def _fitted(
-    name: Name, measure: Callable[[Pixels], Doubles], own: Pixels, others: Pixels, low: float, high: float
-) -> float:
+def _fitted_sharpness(own: Pixels, others: Pixels) -> Global:
+    return Global("sharpen", _fitted("sharpen", lambda pixels: -sharpness(pixels), own, others, 0.05, 20.0))
+
+
+def _fitted_squares(own: Pixels, others: Pixels) -> Global:
+    return Global("pixelate", float(SQUARES[int(np.median(_of_squares(own), 1).argmax())]))
+
+
+def _fitted_specks(own: Pixels, others: Pixels) -> Global:
+    return Global("specks", _fitted("specks", lambda pixels: -specks(pixels), own, others, 0.0005, 0.5))
+
+
+def _fitted(name: Name, measure: Measure, own: Pixels, others: Pixels, low: float, high: float) -> float:
     """By bisection, the amount of a change that lowers a measure of other photos to that of the class's."""
     goal, some = np.median(measure(own)), some_of(others)
     for _ in range(8):
@@ -246,6 +298,9 @@ PROPERTIES = (
     Property("saturation", saturation, (-1, 1), _fitted_saturation),
     Property("vignette", light_outwards, (-1,), _fitted_vignette),
     Property("blur", sharpness, (-1,), _fitted_blur),
+    Property("sharpness", sharpness, (1,), _fitted_sharpness),
+    Property("squares", squares, (1,), _fitted_squares),
+    Property("specks", specks, (1,), _fitted_specks, 0.002),
     Property("noise", noise, (1,), _fitted_noise),
     Property("jpeg", quality, (-1,), _fitted_jpeg, 10.0),
 )
