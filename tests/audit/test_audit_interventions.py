@@ -142,6 +142,16 @@ def test_what_is_faint_all_over_is_shown_enlarged(tmp_path):
     assert np.abs(opened(example["difference"]) - (128 + 14 * example["times"])).max() < 12
 
 
+def test_what_carriers_that_are_not_known_have_there_is_not_told_as_a_control(tmp_path):
+    evidence, _, carriers = evidence_of(tmp_path, Corner())
+    few = carriers[:4]  # all others of the class carry it too, and controls show it
+    (repeats,) = decide([candidate(white(0, 0), few)], evidence)
+    assert repeats.detail["called_under_controls"]["same class"] > 0.8
+    assert repeats.sentence.endswith("; 0 % with a control there")
+    (once,) = decide([candidate(white(0, 0), few, repeats=False)], evidence)
+    assert not once.sentence.endswith("; 0 % with a control there")
+
+
 def test_an_estimated_edit_widens_the_interval_by_how_far_others_as_likely_are_apart(tmp_path):
     evidence, _, carriers = evidence_of(tmp_path, Corner())
     grey = Stamp(0, 0, np.ones((TAG, TAG)), np.full((TAG, TAG, 3), 204.0))

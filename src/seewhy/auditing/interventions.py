@@ -247,7 +247,9 @@ def _drawn(rows: Ints, host: int, rng: np.random.Generator) -> int:
 
 
 def _sentence(candidate: Candidate, about: dict[str, Any], pasted: Pasted) -> str:
-    under = max(pasted.called.values(), default=0.0)
+    # Photos of the class may have what repeats, and not be known as carriers.
+    counted = {OTHER: pasted.called[OTHER]} if candidate.repeats and OTHER in pasted.called else pasted.called
+    under = max(counted.values(), default=0.0)
     said = f"{percent(pasted.after.mean())} of photos of other classes with {about['name']} are called "
     return f"{said}{candidate.class_name}; {percent(under)} {about.get('control', 'with a control there')}"
 
