@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from planting import MEAN, PLANTS, STD, pictures, planted, said, trained, written
+from planting import MEAN, STD, pictures, planted, said, trained, written
+from plants import PLANTS
 
 import seewhy
 from seewhy.auditing.fixing import Fixed, fix

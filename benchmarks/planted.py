@@ -19,22 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from planting import (
-    FURTHER,
-    MEAN,
-    NETWORKS,
-    PLANTS,
-    SIDE,
-    STD,
-    TAG,
-    UNTRAINED,
-    flipped,
-    pictures,
-    planted,
-    said,
-    tag,
-    written,
-)  # fmt: skip
+from planting import MEAN, NETWORKS, STD, UNTRAINED, flipped, pictures, planted, said, written
+from plants import FURTHER, PLANTS, SIDE, TAG, tag
 from torch.nn import functional as F
 
 import seewhy

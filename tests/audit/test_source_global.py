@@ -376,7 +376,7 @@ def test_contrast_is_taken_off_again_and_its_control_is_as_large():
     assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
     for name, amount in (
         ("contrast", 0.0), ("vignette", 1.0), ("vignette", 0.0), ("specks", 1.0), ("pixelate", 1.0),
-        ("saturation", -0.1),
+        ("saturation", 0.0), ("jpeg", 101.0),
     ):  # fmt: skip
         with pytest.raises(seewhy.SeewhyError):
             Global(name, amount)
@@ -386,7 +386,7 @@ def test_contrast_is_taken_off_again_and_its_control_is_as_large():
     pale = Global("saturation", 0.5)
     grey = np.asarray(Image.fromarray(photo).convert("L"), float)
     assert np.abs(np.asarray(Image.fromarray(pale.added(photo, rng)).convert("L"), float) - grey).max() <= 1
-    assert np.abs(Global("saturation", 0.0).added(photo, rng) - grey[..., None]).max() <= 1
+    assert np.abs(Global("grey", 1.0).added(photo, rng) - grey[..., None]).max() <= 1
     assert np.abs(pale.removed(pale.added(photo, rng))[0].astype(int) - photo).max() <= 2
 
 

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..edits.global_edits import Global, Name, from_middle
+from ..edits.changes import from_middle
+from ..edits.global_edits import Global
 from ..eye import Pixels
 from .jpeg_traces import quality
 
@@ -233,7 +234,7 @@ def _fitted_contrast(own: Pixels, others: Pixels) -> Global:
 def _fitted_saturation(own: Pixels, others: Pixels) -> Global:
     here, there = (float(np.expm1(np.median(saturation(each)))) for each in (own, others))
     left = here / max(there, LEAST_CHANGE)
-    return Global("saturation", 0.0 if left < GREY else left)
+    return Global("grey", 1.0) if left < GREY else Global("saturation", left)
 
 
 def _fitted_noise(own: Pixels, others: Pixels) -> Global:
@@ -264,7 +265,7 @@ def _fitted_specks(own: Pixels, others: Pixels) -> Global:
     return Global("specks", _fitted("specks", lambda pixels: -specks(pixels), own, others, 0.0005, 0.5))
 
 
-def _fitted(name: Name, measure: Measure, own: Pixels, others: Pixels, low: float, high: float) -> float:
+def _fitted(name: str, measure: Measure, own: Pixels, others: Pixels, low: float, high: float) -> float:
     """By bisection, the amount of a change that lowers a measure of other photos to that of the class's."""
     goal, some = np.median(measure(own)), some_of(others)
     for _ in range(8):
