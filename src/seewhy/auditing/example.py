@@ -33,7 +33,7 @@ def example_of(evidence: Evidence, row: int, photo: Pixels, changed: Pixels) -> 
         {"class": evidence.label(int(each.argmax())), "probability": round(float(each.max()), 4)} for each in said
     )
     return {
-        "path": evidence.rows.paths[row], "before": before, "after": after, "picture": _uri(changed),
+        "path": evidence.rows.paths[row], "before": before, "after": after, "picture": small(Image.fromarray(changed)),
         **_enlarged(changed.astype(np.float64) - photo),
     }  # fmt: skip
 
@@ -43,10 +43,10 @@ def _enlarged(change: Any) -> dict[str, Any]:
     if not 0 < np.median(large) < FAINT:
         return {}
     times = max(round(SHOWN / float(np.percentile(large, MOST))), 1)
-    return {"difference": _uri((128 + times * change).clip(0, 255).astype(np.uint8)), "times": times}
+    return {"difference": small(Image.fromarray((128 + times * change).clip(0, 255).astype(np.uint8))), "times": times}
 
 
-def _uri(pixels: Pixels) -> str:
-    image = Image.fromarray(pixels)
+def small(image: Image.Image) -> str:
+    """A picture of an audit's page as a data URI, made smaller in place."""
     image.thumbnail((SIDE, SIDE))
     return data_uri(image, QUALITY)

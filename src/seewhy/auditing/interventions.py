@@ -192,12 +192,10 @@ def put_into(
     order = [kind for kind in kinds for _ in range(shares[kind])]
     pixels = {kind: album[content[kind]] for kind in kinds}
     seeds = rng.integers(1 << 62, size=len(hosts))  # a moving stamp and its controls are at one place
-    seed_of = dict(zip(hosts.tolist(), seeds.tolist(), strict=True))
     changes, calls = [], []
-    for rows in parts(hosts, TOGETHER):
+    for rows, drawn in zip(parts(hosts, TOGETHER), parts(seeds, TOGETHER), strict=True):
         groups = []
-        for row, photo in zip(rows, album[rows], strict=True):
-            seed = seed_of[int(row)]
+        for row, seed, photo in zip(rows, drawn, album[rows], strict=True):
             variants = [candidate.edit.added(photo, np.random.default_rng(seed))]
             for kind in order:
                 other = pixels[kind][_drawn(content[kind], row, rng)]

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from ...core.gaussian import blur
 from ...errors import InputError
 from ..eye import Pixels
-from .fills import rounded
+from .fills import blurred, rounded
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -67,8 +65,8 @@ class AddedPattern:
 
 def fine(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """(H, W, 3) without what a wide blur leaves of it."""
-    photo = torch.from_numpy(np.asarray(values, np.float64)).permute(2, 0, 1)[None]
-    detail: npt.NDArray[np.float64] = (photo - blur(photo, WIDE * max(values.shape[:2])))[0].permute(1, 2, 0).numpy()
+    photo = np.asarray(values, np.float64)
+    detail: npt.NDArray[np.float64] = photo - blurred(photo, WIDE * max(values.shape[:2]))
     return detail
 
 

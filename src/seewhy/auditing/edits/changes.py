@@ -9,11 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
-from ...core.gaussian import blur
 from ..eye import Pixels
+from .fills import blurred
 
 Amount: TypeAlias = npt.NDArray[np.float64]
 """(3,), of red, green and blue; the same three times where it is one number."""
@@ -79,12 +78,6 @@ def _light_kept(pixels: Pixels, amount: Amount) -> Values:
     return 1 - amount * from_middle(*pixels.shape[:2])[..., None]
 
 
-def _blurred(pixels: Pixels, deviation: float) -> Values:
-    photo = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
-    soft: Values = blur(photo, deviation)[0].permute(1, 2, 0).numpy()
-    return soft
-
-
 def _noisy(pixels: Pixels, amount: Amount, rng: np.random.Generator) -> Values:
     """A photo without colours gets none."""
     depth = 1 if (pixels == pixels[..., :1]).all() else 3
@@ -146,12 +139,12 @@ CHANGES: dict[str, Change] = {
     ),
     "blur": Change(
         words=lambda amount: f"a blur of {amount[0]:.2g} pixels",
-        made=lambda pixels, amount, rng: _blurred(pixels, float(amount[0])),
+        made=lambda pixels, amount, rng: blurred(pixels.astype(np.float32), float(amount[0])),
         of_details=True,
     ),
     "sharpen": Change(
         words=lambda amount: f"edges sharpened by {100 * amount[0]:.0f} %",
-        made=lambda pixels, amount, rng: pixels + amount * (pixels - _blurred(pixels, NEAR)),
+        made=lambda pixels, amount, rng: pixels + amount * (pixels - blurred(pixels.astype(np.float32), NEAR)),
         of_details=True,
     ),
     "pixelate": Change(

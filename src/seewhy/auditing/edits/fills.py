@@ -30,6 +30,13 @@ def filled(pixels: Pixels, hole: Mask) -> list[Pixels]:
     return [_with(pixels, hole, blurred), _with(pixels, hole, _beside(pixels, hole, blurred))]
 
 
+def blurred(values: npt.NDArray[np.floating[Any]], deviation: float) -> npt.NDArray[np.floating[Any]]:
+    """Values (H, W, 3) under a Gaussian blur, of their own precision."""
+    photo = torch.from_numpy(values).permute(2, 0, 1)[None]
+    soft: npt.NDArray[np.floating[Any]] = blur(photo, deviation)[0].permute(1, 2, 0).numpy()
+    return soft
+
+
 def rounded(values: npt.NDArray[np.floating[Any]]) -> Pixels:
     """The nearest uint8 of values in [0, 255]; what lies beyond is cut off."""
     nearest: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)

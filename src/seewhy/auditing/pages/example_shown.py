@@ -13,7 +13,7 @@ PICTURE = re.compile(r"data:image/(?:webp|jpeg);base64,[A-Za-z0-9+/]+={0,2}")
 LONGEST = 1 << 20
 
 
-def example_of(finding: Finding) -> dict[str, Any] | None:
+def example_shown(finding: Finding) -> dict[str, Any] | None:
     """Its path, what it is called before and after, and its pictures; None where there is none, or one that the audit
     did not write.
     """

@@ -26,7 +26,7 @@ from ..passing.rows import Rows
 from ..result import Audit
 from . import tables
 from .axis import points
-from .example_shown import example_of
+from .example_shown import example_shown
 from .mean_maps import MeanMap, MeanMaps
 from .opened import Opened
 from .page_pictures import MOST_PICTURES, Picture, Pictures
@@ -145,7 +145,7 @@ class _Shown:
 
     def example(self, finding: Finding) -> dict[str, Any] | None:
         """One photo of another class, beside which it is shown under what was found."""
-        example = example_of(finding)
+        example = example_shown(finding)
         if example is None or self._left < 1:
             return None
         (found,) = self._pictures.of([example["path"]])

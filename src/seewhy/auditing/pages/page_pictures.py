@@ -9,10 +9,9 @@ from PIL import Image
 
 from ...errors import SeewhyError
 from ...legible import message
-from ...results.viewed import data_uri
+from ..example import small
 from ..eye import Eye
 
-SIDE, QUALITY = 224, 82
 COARSE = 112
 """Pixels below which a photo's own pixels are to be seen when it is enlarged."""
 MOST_PICTURES = 400
@@ -62,6 +61,5 @@ class Pictures:
                 self._known[path] = Picture(path, error=message(error))
             else:
                 coarse = max(image.size) < COARSE
-                image.thumbnail((SIDE, SIDE))
-                self._known[path] = Picture(path, data_uri(image, QUALITY), coarse=coarse)
+                self._known[path] = Picture(path, small(image), coarse=coarse)
         return self._known[path]

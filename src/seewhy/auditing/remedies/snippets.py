@@ -28,8 +28,29 @@ from torchvision.transforms import v2
 
 '''
 
+SOMETIMES = '''
+class Sometimes(torch.nn.Module):
+    """Changes some photos of whatever class, a share ``p``. Images are uint8 (..., 3, H, W)."""
+
+    p = 0.5
+
+    def forward(self, image):
+        return image if torch.rand(()) >= self.p else self.changed(image)
+
+'''
+
+UP_TO = '''
+class UpTo(Sometimes):
+    """The same, each by another amount, up to ``most``."""
+
+    def __init__(self, most, p=0.5):
+        super().__init__()
+        self.most, self.p = most, p
+
+'''
+
 TAG = '''
-class RandomTag(torch.nn.Module):
+class RandomTag(Sometimes):
     """A tag on some photos of whatever class: half of the time at ``place``, if there is one, else anywhere.
 
     Images are uint8 (..., 3, H, W); colour and opacity are those of the stamp that was found; its size, anywhere
@@ -41,9 +62,7 @@ class RandomTag(torch.nn.Module):
         self.size, self.place, self.opacity, self.p = size, place, opacity, p
         self.colour = torch.tensor(colour)[:, None, None]
 
-    def forward(self, image):
-        if torch.rand(()) >= self.p:
-            return image
+    def changed(self, image):
         tall, wide = image.shape[-2:]
         factor = 0.5 + float(torch.rand(()))
         own = self.place is not None and torch.rand(()) < 0.5
@@ -60,7 +79,7 @@ class RandomTag(torch.nn.Module):
 '''
 
 LIGHT = '''
-class RandomLight(torch.nn.Module):
+class RandomLight(Sometimes):
     """Some photos of whatever class in another light: up to a quarter more than what was found, times ``gain`` and plus
     ``shift``, each of red, green and blue. Images are uint8 (..., 3, H, W).
     """
@@ -69,9 +88,7 @@ class RandomLight(torch.nn.Module):
         super().__init__()
         self.gain, self.shift, self.p = torch.tensor(gain).log()[:, None, None], torch.tensor(shift)[:, None, None], p
 
-    def forward(self, image):
-        if torch.rand(()) >= self.p:
-            return image
+    def changed(self, image):
         much = 1.25 * float(torch.rand(()))
         gain, shift = (much * each.to(image.device) for each in (self.gain, self.shift))
         return (image * gain.exp() + shift).round().clamp(0, 255).to(image.dtype)
@@ -80,32 +97,20 @@ class RandomLight(torch.nn.Module):
 
 
 NOISE = '''
-class RandomNoise(torch.nn.Module):
+class RandomNoise(UpTo):
     """Noise on some photos of whatever class, of a deviation up to ``most`` grey levels. Images are uint8."""
 
-    def __init__(self, most, p=0.5):
-        super().__init__()
-        self.most, self.p = most, p
-
-    def forward(self, image):
-        if torch.rand(()) >= self.p:
-            return image
+    def changed(self, image):
         noise = self.most * torch.rand(()) * torch.randn(image.shape)
         return (image + noise.to(image.device)).round().clamp(0, 255).to(image.dtype)
 
 '''
 
 VIGNETTE = '''
-class RandomVignette(torch.nn.Module):
+class RandomVignette(UpTo):
     """Some photos of whatever class with less light in their corners, up to ``most`` of it. Images are uint8."""
 
-    def __init__(self, most, p=0.5):
-        super().__init__()
-        self.most, self.p = most, p
-
-    def forward(self, image):
-        if torch.rand(()) >= self.p:
-            return image
+    def changed(self, image):
         down, across = (torch.linspace(-1, 1, side, device=image.device) * side for side in image.shape[-2:])
         squared = down[:, None] ** 2 + across**2
         kept = 1 - self.most * float(torch.rand(())) * squared / squared.max()
@@ -114,16 +119,10 @@ class RandomVignette(torch.nn.Module):
 '''
 
 PIXELS = '''
-class RandomPixels(torch.nn.Module):
+class RandomPixels(UpTo):
     """Some photos of whatever class in squares of one colour each, of up to ``most`` pixels. Images are uint8."""
 
-    def __init__(self, most, p=0.5):
-        super().__init__()
-        self.most, self.p = most, p
-
-    def forward(self, image):
-        if torch.rand(()) >= self.p:
-            return image
+    def changed(self, image):
         side = int(torch.randint(2, self.most + 1, ()))
         small = [max(each // side, 1) for each in image.shape[-2:]]
         coarse = v2.functional.resize(image, small, antialias=True)
@@ -132,16 +131,10 @@ class RandomPixels(torch.nn.Module):
 '''
 
 SPECKS = '''
-class RandomSpecks(torch.nn.Module):
+class RandomSpecks(UpTo):
     """Black and white specks on some photos of whatever class, on up to ``most`` of the pixels. Images are uint8."""
 
-    def __init__(self, most, p=0.5):
-        super().__init__()
-        self.most, self.p = most, p
-
-    def forward(self, image):
-        if torch.rand(()) >= self.p:
-            return image
+    def changed(self, image):
         drawn = torch.rand(image.shape[-2:], device=image.device)
         share = self.most * float(torch.rand(()))
         return image.masked_fill(drawn < share / 2, 0).masked_fill(drawn > 1 - share / 2, 255)
@@ -172,7 +165,8 @@ def snippet(audit: Audit) -> str:
     body = "".join(lines.values())
     title = f"Augmentations against {len(lines)} finding{'' if len(lines) == 1 else 's'} of an audit by seewhy."
     text = HEAD.format(title=title)
-    text += "".join(code for name, code in CODE.items() if name in body)
+    used = "".join(code for name, code in CODE.items() if name in body)
+    text += (SOMETIMES if used else "") + (UP_TO if "(UpTo)" in used else "") + used
     return f"{text}\naugmentation = v2.Compose([\n{body or '    v2.Identity(),  # nothing asks for one'}\n])\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,27 +138,26 @@ def told_apart(
                 found.append(Told(each, side, apart, side * best_threshold(side * here, side * there), rare))
     if max((told.apart for told in found), default=0.0) < APART:
         return None
-    goal, some = _medians(own), some_of(others)
-    edits = [told.found.fit(own, others) for told in found]
-    far = [_far_from(goal, given(edit, some), some) for edit in edits]
-    best = int(np.argmin(far))
-    return found[best] if far[best] <= NEARER * _far_from(goal, some, some) else None
+    some = some_of(others)
+    plain = [each.measure(some) for each in PROPERTIES]
+    spreads = [max(each.unit, float(np.subtract(*np.percentile(values, (75, 25)))))
+               for each, values in zip(PROPERTIES, plain, strict=True)]  # fmt: skip
+    goal = _medians(each.measure(own) for each in PROPERTIES)
+
+    def far(measured: Iterable[Doubles]) -> float:
+        """How far photos are from the class, in all properties together: a blur leaves zeros as JPEG does, and JPEG
+        blurs, but only one of them makes other photos like those of the class.
+        """
+        return float((np.abs(_medians(measured) - goal) / spreads).sum())
+
+    changed = (given(told.found.fit(own, others), some) for told in found)
+    after = [far(each.measure(photos) for each in PROPERTIES) for photos in changed]
+    best = int(np.argmin(after))
+    return found[best] if after[best] <= NEARER * far(plain) else None
 
 
-def _medians(pixels: Pixels) -> list[float]:
-    return [float(np.median(each.measure(pixels))) for each in PROPERTIES]
-
-
-def _far_from(goal: Sequence[float], changed: Pixels, some: Pixels) -> float:
-    """How far photos are from the medians of a class, in all properties together, in spreads of those of ``some``.
-
-    A blur leaves zeros as JPEG does, and JPEG blurs, but only one of them makes other photos like those of the class.
-    """
-    far = 0.0
-    for each, wanted, reached in zip(PROPERTIES, goal, _medians(changed), strict=True):
-        spread = max(each.unit, float(np.subtract(*np.percentile(each.measure(some), (75, 25)))))
-        far += abs(reached - wanted) / spread
-    return far
+def _medians(measured: Iterable[Doubles]) -> Doubles:
+    return np.array([np.median(values) for values in measured])
 
 
 def file_quality(evidence: Evidence, numbers: npt.NDArray[Any]) -> Doubles:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..edits.changes import LUMINANCE
 from ..eye import Pixels
 
 Doubles = npt.NDArray[np.float64]
@@ -64,7 +65,7 @@ def _quality(pixels: Pixels) -> Doubles:
     if not down or not across:
         return found
     whole = _blocks(np.asarray(((pixels > 0) & (pixels < 255)).all(3))).all((2, 3))
-    luminance = _blocks(pixels.astype(np.float64) @ np.array([0.299, 0.587, 0.114]) - 128)
+    luminance = _blocks(pixels.astype(np.float64) @ LUMINANCE - 128)
     coefficients = (_COSINE @ luminance @ _COSINE.T)[..., _VARYING].astype(np.float32)
     for tried in QUALITIES:
         step = steps(tried)[_VARYING].astype(np.float32)
